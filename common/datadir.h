@@ -1,0 +1,48 @@
+/*
+ * The data directory: its layout, and who may open it.
+ *
+ *     kindred.json       format, number of shards, creation time; written once by datadir_init, never changed
+ *     lock               flock()ed by the one server that runs on it
+ *     control/           LMDB: catalogs, items, definitions (common/control.h)
+ *     shards/000..       LMDB: histories (common/shard.h)
+ *     models/            00000007.kindred (common/model.h); temporary files start with a dot
+ *     models/active      the active generation's number, as text; absent: none. Replaced by rename.
+ *     tmp/               the builder's spill files; emptied when a server starts
+ */
+#ifndef KINDRED_DATADIR_H
+#define KINDRED_DATADIR_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DATADIR_FORMAT 1
+#define SHARDS_DEFAULT 16
+#define SHARDS_MAX 1024
+#define DATADIR_PATH_MAX 4096
+
+struct datadir {
+	char path[DATADIR_PATH_MAX - 64]; /* absolute */
+	uint32_t shards;
+	int lock_fd; /* -1: not locked by us */
+};
+
+/* Makes the directory (and parents) and its layout. E_EXISTS: it is one already. E_PRECONDITION: not empty and not one of ours. */
+int datadir_init(const char *path, uint32_t shards, struct error *err);
+/* E_NOT_FOUND: not a data directory (the text says: run kindred init). E_UNIMPLEMENTED: a newer format. lock: E_UNAVAILABLE when another server (its pid in the text) has it. */
+int datadir_open(struct datadir *dir, const char *path, bool lock, struct error *err);
+void datadir_close(struct datadir *dir);
+
+/* path: at least DATADIR_PATH_MAX bytes; all return it. */
+const char *datadir_control(const struct datadir *dir, char *path);
+const char *datadir_shard(const struct datadir *dir, uint32_t shard, char *path);
+const char *datadir_models(const struct datadir *dir, char *path);
+const char *datadir_tmp(const struct datadir *dir, char *path);
+
+/* 0: none yet. */
+int datadir_active_read(const struct datadir *dir, uint64_t *generation, struct error *err);
+/* Durable when it returns. */
+int datadir_active_write(const struct datadir *dir, uint64_t generation, struct error *err);
+
+#endif

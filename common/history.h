@@ -1,0 +1,81 @@
+/*
+ * A user's history: one packed, time-ordered row, oldest first, newest last. This module is the row's format and the
+ * rules of appending; it does no I/O and knows no clock. The row is the value of one LMDB key (common/shard.h).
+ *
+ * Layout (little endian): struct history_head, then `count` entries of 32 bytes. Rows are not aligned in LMDB: read
+ * through history_entry_at() or memcpy.
+ *
+ * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the newest kept; entries
+ * older than `retention_ms` before the newest one go too. `floor_ms` is the newest time of anything that ever went: an
+ * event at or before the floor that is not among the entries is dropped, not inserted. So an event counts once, however often it is sent.
+ */
+#ifndef KINDRED_HISTORY_H
+#define KINDRED_HISTORY_H
+
+#include "common/ids.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define HISTORY_FORMAT 1
+#define HISTORY_CAP_MAX 10000
+#define HISTORY_NO_FLOOR INT64_MIN
+
+struct history_head {
+	uint16_t format; /* HISTORY_FORMAT */
+	uint16_t flags; /* 0 */
+	uint32_t count;
+	int64_t floor_ms; /* HISTORY_NO_FLOOR: nothing ever went */
+};
+
+struct history_entry {
+	struct item_key item;
+	int64_t time_ms;
+	struct event_key event; /* 0: no id, never a duplicate */
+	float weight; /* > 0 */
+	uint16_t type; /* the shard's number of the event type */
+	uint16_t flags; /* HISTORY_HAS_PROPERTIES or 0 */
+};
+_Static_assert(sizeof(struct history_head) == 16 && sizeof(struct history_entry) == 32, "these are the disk format");
+#define HISTORY_HAS_PROPERTIES 1u
+
+struct history_rules {
+	uint32_t cap; /* 1..HISTORY_CAP_MAX */
+	int64_t retention_ms; /* 0: no limit */
+};
+
+enum history_outcome { HISTORY_ACCEPTED = 1, HISTORY_DUPLICATE = 2, HISTORY_DROPPED = 3 }; /* = kindred.v1.Outcome */
+
+/* Whether value[0..bytes) is a row of this format with matching sizes; checked once after every read from disk. */
+bool history_valid(const void *row, size_t bytes);
+static inline uint32_t history_count(const void *row)
+{
+	struct history_head head;
+	memcpy(&head, row, sizeof head);
+	return head.count;
+}
+/* index 0 is the oldest; index < count. */
+static inline struct history_entry history_entry_at(const void *row, uint32_t index)
+{
+	struct history_entry entry;
+	memcpy(&entry, (const char *)row + sizeof(struct history_head) + (size_t)index * sizeof entry, sizeof entry);
+	return entry;
+}
+static inline size_t history_bytes(uint32_t count)
+{
+	return sizeof(struct history_head) + (size_t)count * sizeof(struct history_entry);
+}
+
+/* Makes an empty row. row: at least history_bytes(0). Returns its bytes. */
+size_t history_empty(void *row, int64_t floor_ms);
+
+/*
+ * Adds one entry to the row in place. row must have room for history_bytes(cap + 1). *bytes: its length, updated.
+ * gone/gone_count: the entries that the rules removed, at most `gone_room` of them are written (give cap + 1 to get
+ * all; gone may be NULL). Returns enum history_outcome; the row is unchanged unless HISTORY_ACCEPTED.
+ */
+int history_append(void *row, size_t *bytes, const struct history_entry *entry, const struct history_rules *rules,
+		   struct history_entry *gone, uint32_t gone_room, uint32_t *gone_count);
+
+#endif

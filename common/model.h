@@ -1,0 +1,177 @@
+/*
+ * A model generation: one immutable file, models/<number, 8 digits>.kindred, that serves all definitions of all catalogs. This module is the format and its
+ * reader (worker, server, builder's own check, cli); the writer is builder/publish.c.
+ *
+ * Format (little endian): struct model_head; struct model_section[sections]; then the sections' bytes, each aligned to 64. The section
+ * MODEL_META is JSON (see builder/publish.c for its fields) that names catalogs, attributes and relations, and says which sections are theirs by
+ * (catalog, relation, column) numbers. checksum is XXH3_64 of all bytes after the head. model_open checks everything that a reader relies on: sizes, bounds of every row number and offset, so that
+ * serving code indexes without checks.
+ *
+ * A file is never changed after its rename into place. A mapping may be read by any thread.
+ */
+#ifndef KINDRED_MODEL_H
+#define KINDRED_MODEL_H
+
+#include "common/error.h"
+#include "common/filter.h"
+#include "common/ids.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MODEL_MAGIC "KINDRED\x01"
+#define MODEL_FORMAT 1u
+#define MODEL_NO_ROW UINT32_MAX
+#define MODEL_NO_CODE UINT32_MAX
+#define MODEL_NO_TIME INT64_MIN
+#define MODEL_KEPT_DEFAULT 3
+
+struct model_head {
+	char magic[8];
+	uint32_t format;
+	uint32_t sections;
+	uint64_t file_bytes;
+	uint64_t checksum;
+	uint64_t generation;
+	int64_t create_ms;
+	uint8_t spare[16]; /* 0 */
+};
+
+enum model_section_kind {
+	MODEL_META = 1, /* JSON, UTF-8 */
+	/* per catalog; rows 0..items-1 in order of popularity (events of all its relations, then key) */
+	MODEL_ITEM_KEYS = 16, /* uint64_t[items] */
+	MODEL_ITEM_INDEX, /* uint32_t[power of two >= 2 x items]: open addressing by key, linear; MODEL_NO_ROW: free */
+	MODEL_ITEM_ID_OFFSETS, /* uint64_t[items + 1] into the bytes */
+	MODEL_ITEM_ID_BYTES,
+	MODEL_ITEM_NAME_OFFSETS,
+	MODEL_ITEM_NAME_BYTES,
+	MODEL_ITEM_IMAGE_OFFSETS,
+	MODEL_ITEM_IMAGE_BYTES,
+	MODEL_ITEM_HIDDEN, /* uint8_t[items]: 1 hidden */
+	/* per catalog and column (= number of the attribute in the schema) */
+	MODEL_ATTRIBUTE_NUMBER = 32, /* double[items]; NaN: missing */
+	MODEL_ATTRIBUTE_BOOLEAN, /* uint8_t[items]: 0, 1; 2: missing */
+	MODEL_ATTRIBUTE_TIMESTAMP, /* int64_t[items]; MODEL_NO_TIME: missing */
+	MODEL_ATTRIBUTE_STRING, /* uint32_t[items]: code in the column's dictionary; MODEL_NO_CODE: missing */
+	MODEL_ATTRIBUTE_LIST_OFFSETS, /* uint64_t[items + 1] */
+	MODEL_ATTRIBUTE_LIST_CODES, /* uint32_t[] */
+	MODEL_ATTRIBUTE_DICTIONARY_OFFSETS, /* uint64_t[codes + 1] */
+	MODEL_ATTRIBUTE_DICTIONARY_BYTES,
+	/* per catalog and relation */
+	MODEL_NEIGHBOUR_OFFSETS = 64, /* uint64_t[items + 1] */
+	MODEL_NEIGHBOUR_ROWS, /* uint32_t[], best first within an item */
+	MODEL_NEIGHBOUR_WEIGHTS, /* uint16_t[], >= 1 */
+	MODEL_MULTIPLIERS, /* uint16_t[items], Q12: season and trend of the time of the build; absent: all 4096 */
+	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window (at most 10,000, see publish.c) */
+	MODEL_POPULAR_SCORES, /* uint32_t[] */
+	MODEL_RECENT_ROWS, /* uint32_t[]: with newer events counting more */
+	MODEL_RECENT_SCORES, /* uint32_t[] */
+};
+
+struct model_section {
+	uint32_t kind; /* enum model_section_kind; unknown kinds are skipped */
+	uint16_t catalog;
+	uint16_t relation; /* within the catalog */
+	uint32_t column;
+	uint32_t element_bytes;
+	uint64_t offset; /* from the file's start */
+	uint64_t bytes;
+};
+_Static_assert(sizeof(struct model_head) == 64 && sizeof(struct model_section) == 32, "these are the file format");
+
+/* How a relation is served, as the builder chose it; from the JSON. */
+struct model_serving {
+	uint32_t profile_items; /* L: last distinct items of the user, 1..PROFILE_MAX */
+	double rank_decay; /* 0 < d <= 1 */
+	double half_life_days; /* of a profile item's age; 0: no decay */
+	uint32_t decay[256]; /* Q12 decay^rank, filled by the reader of the JSON */
+};
+
+struct model_evaluation {
+	uint32_t queries;
+	double cold_share, hit_rate, ndcg, mrr, coverage, popular_hit_rate, popular_ndcg;
+};
+
+struct model_relation {
+	char *key; /* common/relation.h */
+	struct model_serving serving;
+	struct model_evaluation evaluation;
+	uint64_t events, users, items, neighbours;
+	char **definitions; /* names at build time */
+	size_t definition_count;
+	const uint64_t *offsets; /* items + 1 */
+	const uint32_t *rows;
+	const uint16_t *weights;
+	const uint16_t *multipliers; /* NULL: all SCORE_ONE */
+	const uint32_t *popular_rows, *popular_scores;
+	uint32_t popular_count;
+	const uint32_t *recent_rows, *recent_scores;
+	uint32_t recent_count;
+};
+
+struct model_attribute {
+	char *name;
+	enum value_type type;
+	const double *numbers;
+	const uint8_t *booleans;
+	const int64_t *timestamps;
+	const uint32_t *codes; /* strings */
+	const uint64_t *list_offsets;
+	const uint32_t *list_codes;
+	const uint64_t *dictionary_offsets;
+	const char *dictionary_bytes;
+	uint32_t dictionary_count;
+};
+
+struct model_catalog {
+	char *name;
+	uint64_t version; /* of the catalog, in the snapshot that was built from */
+	uint32_t items;
+	const uint64_t *keys;
+	const uint32_t *index;
+	uint32_t index_mask;
+	const uint64_t *id_offsets, *name_offsets, *image_offsets;
+	const char *id_bytes, *name_bytes, *image_bytes;
+	const uint8_t *hidden;
+	struct model_attribute *attributes;
+	size_t attribute_count;
+	struct model_relation *relations;
+	size_t relation_count;
+};
+
+struct model {
+	const struct model_head *head;
+	uint64_t file_bytes;
+	int64_t newest_event_ms; /* INT64_MIN: no events */
+	uint64_t events, users;
+	double build_seconds;
+	struct model_catalog *catalogs;
+	size_t catalog_count;
+};
+
+/*
+ * Maps and checks. `full`: also the checksum and every row number (reads the whole file, which prefaults it too; a worker does it outside its serving loop); without it only the
+ * head and the JSON are read (model_list). E_NOT_FOUND, E_DATA_LOSS (damaged, with what and where), E_UNIMPLEMENTED (a newer format).
+ */
+int model_open(struct model **model, const char *path, bool full, struct error *err);
+void model_close(struct model *model);
+
+const struct model_catalog *model_catalog_find(const struct model *model, const char *name);
+const struct model_relation *model_relation_find(const struct model_catalog *catalog, const char *key);
+/* MODEL_NO_ROW: not in this generation. */
+uint32_t model_row(const struct model_catalog *catalog, struct item_key key);
+struct text_view model_item_id(const struct model_catalog *catalog, uint32_t row);
+struct text_view model_item_name(const struct model_catalog *catalog, uint32_t row);
+struct text_view model_item_image(const struct model_catalog *catalog, uint32_t row);
+/* Column by number; type VALUE_MISSING when the item has none. */
+struct value model_value(const struct model_catalog *catalog, uint32_t row, uint32_t attribute);
+
+/* "<directory>/00000007.kindred"; path: room for bytes. And back: the number of a file name, 0 when it is none. */
+void model_path(char *path, size_t bytes, const char *models_directory, uint64_t generation);
+uint64_t model_number(const char *file_name);
+/* Numbers of the generation files in the directory, ascending; *numbers is malloced. */
+int model_list(const char *models_directory, uint64_t **numbers, size_t *count, struct error *err);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Scoring: from a user's events to a ranked list of rows of the model. Integer arithmetic with a total order on ties, so that the same
+ * input gives the same answer on any machine. The builder's evaluation uses this very code. Pure: no I/O, no clock.
+ *
+ * profile: the last L distinct items, newest first; weight (Q12: 4096 is 1.0) = event weight x decay^rank x 2^-(age / half-life).
+ *   Weights of event types are scaled so that the largest is 4096.
+ * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
+ *   Neighbour weights are 16 bit, so every summand is at most 65535 and up to 65,536 of them fit 32 bits.
+ *   Every summand is shifted by itself: the parts add up to exactly the sum.
+ * order: score descending, then row ascending (rows are in order of popularity).
+ */
+#ifndef KINDRED_SCORE_H
+#define KINDRED_SCORE_H
+
+#include "common/model.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SCORE_ONE 4096u /* 1.0 in Q12 */
+#define PROFILE_MAX 256
+
+/* One event of the user that the definition counts, its item found in the model. */
+struct profile_event {
+	uint32_t row;
+	uint32_t weight; /* Q12, 1..SCORE_ONE: of the event's type within the definition */
+	int64_t time_ms;
+};
+
+struct profile_item {
+	uint32_t row;
+	uint32_t weight; /* Q12, > 0 */
+};
+
+/*
+ * events: newest first. Distinct items keep their newest place and their largest event weight among the events looked at. Ages count from events[0].time_ms. profile: room for PROFILE_MAX.
+ * Returns the number of items. Looks at no more than 4 x params->profile_items events.
+ */
+uint32_t profile_make(const struct model_serving *params, const struct profile_event *events, uint32_t count,
+		      struct profile_item *profile);
+
+struct scorer; /* an accumulator per row and the list of rows touched; one a thread */
+
+struct scored {
+	uint32_t row;
+	uint32_t score;
+};
+
+struct scorer *scorer_new(uint32_t rows); /* NULL: no memory */
+void scorer_free(struct scorer *scorer);
+int scorer_resize(struct scorer *scorer, uint32_t rows); /* before a larger model is used; 0 or E_EXHAUSTED */
+
+/* Why a row may not be shown. */
+enum score_verdict { SCORE_SHOW, SCORE_EXCLUDED, SCORE_FILTERED, SCORE_UNAVAILABLE };
+typedef enum score_verdict (*score_judge)(void *context, uint32_t row);
+
+struct score_counts {
+	uint32_t candidates; /* rows touched */
+	uint32_t excluded, filtered, unavailable; /* of those judged; exact when fewer than n were found */
+};
+
+/*
+ * The best n rows for the profile. judge (NULL: show all) is asked only for rows that would enter the list. top: room for n. Returns how many. The scorer is clean again afterwards.
+ */
+uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
+		    uint32_t profile_count, uint32_t n, score_judge judge, void *context, struct scored *top,
+		    struct score_counts *counts);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * One shard: the LMDB environment <data>/shards/NNN that holds the histories of its users. The worker that owns the
+ * shard is its only writer (one thread writes, another may read at the same time); the builder and offline commands read.
+ *
+ * Databases: "history" user id -> row (common/history.h); "types" event type -> number; "properties" (user, event) ->
+ * properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
+ * in the same transaction as the events they count, so that they are exact over any crash.
+ *
+ * lmdb.h is included in shard.c and control.c only (through common/store.h).
+ *
+ * Call order of a writer:   shard_open -> { shard_write_begin -> shard_write_event.. -> shard_write_commit }.. -> shard_close
+ * Call order of a reader:   shard_open -> shard_reader_open -> { shard_read_begin -> shard_read_history.. -> shard_read_end }.. -> shard_reader_close
+ */
+#ifndef KINDRED_SHARD_H
+#define KINDRED_SHARD_H
+
+#include "common/error.h"
+#include "common/history.h"
+
+#include <stdbool.h>
+
+#define SHARD_TYPES_MAX 1000
+
+enum shard_durability { SHARD_SYNC = 0, SHARD_NOMETASYNC = 1, SHARD_NOSYNC = 2 };
+
+struct shard_options {
+	uint64_t map_bytes; /* address space; the file grows as needed up to it */
+	enum shard_durability durability;
+	bool read_only; /* another process writes */
+};
+
+struct shard_counters {
+	uint64_t users; /* with a history */
+	uint64_t accepted; /* events ever accepted, each once */
+	uint64_t kept; /* of those, still in histories */
+	uint64_t duplicates;
+	uint64_t dropped;
+	uint64_t refused;
+	int64_t newest_event_ms; /* INT64_MIN: none */
+};
+
+struct shard;
+struct shard_reader;
+
+/* path: the shard's directory; made when missing (not when read_only). E_NOT_FOUND, E_DATA_LOSS, E_EXHAUSTED, E_UNAVAILABLE (locked by another writer). */
+int shard_open(struct shard **shard, const char *path, const struct shard_options *options, struct error *err);
+void shard_close(struct shard *shard);
+
+/* --- writing: one thread at a time --- */
+
+struct shard_property {
+	const char *name;
+	size_t name_bytes;
+	const char *value;
+	size_t value_bytes;
+};
+
+/* One event that was checked at the edge (ids, UTF-8, sizes, time, weight). */
+struct shard_event {
+	const char *user;
+	size_t user_bytes;
+	const char *type;
+	size_t type_bytes;
+	struct item_key item;
+	int64_t time_ms;
+	struct event_key event;
+	float weight;
+	const struct shard_property *properties;
+	size_t property_count;
+};
+
+int shard_write_begin(struct shard *shard, struct error *err);
+/*
+ * Returns an outcome > 0 (enum history_outcome), or an error: E_EXHAUSTED when the map or disk is full or the 1,000 event types are
+ * used up (with the text), after which this event changed nothing. Events of one user are cheapest when they follow each other (the row is
+ * held between calls and written once).
+ */
+int shard_write_event(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
+		      struct error *err);
+/* Counts n events refused at the edge. */
+void shard_write_refused(struct shard *shard, uint64_t n);
+/*
+ * Forgets a user; events up to now_ms are dropped from then on. *deleted: events removed; *oldest_ms: time of the oldest of them. Returns 0, also when
+ * there was no history (*existed false).
+ */
+int shard_write_forget(struct shard *shard, const char *user, size_t user_bytes, int64_t now_ms, bool *existed,
+		       uint32_t *deleted, int64_t *oldest_ms, struct error *err);
+/* Durable when it returns 0 (as far as the durability option says). After an error nothing of the transaction is there. */
+int shard_write_commit(struct shard *shard, struct error *err);
+void shard_write_abort(struct shard *shard);
+
+/* --- reading: each thread its own reader; sees what was committed before shard_read_begin --- */
+
+int shard_reader_open(struct shard *shard, struct shard_reader **reader, struct error *err);
+void shard_reader_close(struct shard_reader *reader);
+int shard_read_begin(struct shard_reader *reader, struct error *err); /* 12 ns: a renewed transaction */
+void shard_read_end(struct shard_reader *reader);
+
+/* *row points into the map, valid until shard_read_end. E_NOT_FOUND: no history. E_DATA_LOSS: the row is damaged. */
+int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
+		       size_t *bytes, struct error *err);
+/* The properties of an entry, as written; count is limited by room. Pointers live until shard_read_end. Returns the count. */
+size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
+			     const struct history_entry *entry, struct shard_property *properties, size_t room);
+/* The number of an event type: UINT16_MAX when the shard never saw it. The name of a number: NULL when there is none; lives until shard_close. Both cheap (cached; refreshed when a read sees newer types). */
+uint16_t shard_read_type(struct shard_reader *reader, const char *type, size_t bytes);
+const char *shard_read_type_name(struct shard_reader *reader, uint16_t type);
+int shard_read_counters(struct shard_reader *reader, struct shard_counters *counters, struct error *err);
+/* Bytes the shard's file uses. */
+uint64_t shard_file_bytes(struct shard *shard);
+
+/*
+ * Walks the users in key order from after `*cursor` (empty string at first; a buffer of USER_ID_MAX + 1 kept by the caller, and its length), for at most `limit` users, within the
+ * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. A long scan calls
+ * shard_read_end / shard_read_begin between portions, so that no long reader holds back page reuse.
+ */
+struct shard_cursor {
+	char user[USER_ID_MAX];
+	uint32_t bytes; /* 0: at the start */
+};
+int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
+		     int (*each)(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes),
+		     void *context, bool *done, struct error *err);
+
+#endif

@@ -1,0 +1,16 @@
+# Writes version.h: cmake -DSOURCE= -DVERSION= -DOUTPUT= -P version.cmake
+execute_process(COMMAND git -C ${SOURCE} describe --always --dirty --abbrev=12
+	OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT revision)
+	set(revision $ENV{KINDRED_REVISION})
+endif()
+if(NOT revision)
+	set(revision unknown)
+endif()
+set(text "#define KINDRED_VERSION \"${VERSION}\"\n#define KINDRED_REVISION \"${revision}\"\n")
+if(EXISTS ${OUTPUT})
+	file(READ ${OUTPUT} old)
+endif()
+if(NOT "${old}" STREQUAL "${text}")
+	file(WRITE ${OUTPUT} "${text}")
+endif()

@@ -39,12 +39,13 @@ enum frame_kind {
 	FRAME_CALL_INGEST, /* kindred.v1.IngestEventsRequest, of this worker's users -> IngestEventsResponse, indexes within this frame */
 	FRAME_CALL_LIST_EVENTS, /* kindred.v1.ListUserEventsRequest -> ListUserEventsResponse, without ids and names of items */
 	FRAME_CALL_DELETE_USER, /* kindred.v1.DeleteUserRequest -> DeleteUserResponse, without generations */
+	FRAME_STATS_WANTED, /* no payload; answered by FRAME_STATS with the same head.call, which counts every event acked before */
 	/* worker to server */
 	FRAME_READY = 64, /* Ready */
 	FRAME_REPLY, /* to any FRAME_CALL_*: status 0 and the answer, or a gRPC status and a text */
 	FRAME_GENERATION_LOADED, /* status and, when not 0, a text */
 	FRAME_GENERATION_ACTIVATED, /* likewise */
-	FRAME_STATS, /* WorkerStats */
+	FRAME_STATS, /* WorkerStats; head.call is 0 unless it answers FRAME_STATS_WANTED */
 	FRAME_DRAINED, /* no payload; the worker exits after it */
 };
 

@@ -28,9 +28,16 @@ struct datadir {
 	int lock_fd; /* -1: not locked by us */
 };
 
-/* Makes the directory (and parents) and its layout. E_EXISTS: it is one already. E_PRECONDITION: not empty and not one of ours. */
+/*
+ * Makes the directory (and parents) and its layout; kindred.json is renamed into place last, so that a directory is whole or not one at all, and what a
+ * killed init left is taken over by the next one. E_INVALID: shards. E_EXISTS: it is one already. E_PRECONDITION: not empty and not one of ours.
+ */
 int datadir_init(const char *path, uint32_t shards, struct error *err);
-/* E_NOT_FOUND: not a data directory (the text says: run kindred init). E_UNIMPLEMENTED: a newer format. lock: E_UNAVAILABLE when another server (its pid in the text) has it. */
+/*
+ * E_NOT_FOUND: not a data directory (the text says: run kindred init). E_UNIMPLEMENTED: a newer format. E_DATA_LOSS: kindred.json is damaged.
+ * lock: a server starts. E_UNAVAILABLE when another one (its pid in the text) has it; else tmp/ is emptied and unfinished generations are removed. The lock
+ * ends with datadir_close or the process, and is not handed to children.
+ */
 int datadir_open(struct datadir *dir, const char *path, bool lock, struct error *err);
 void datadir_close(struct datadir *dir);
 
@@ -40,9 +47,9 @@ const char *datadir_shard(const struct datadir *dir, uint32_t shard, char *path)
 const char *datadir_models(const struct datadir *dir, char *path);
 const char *datadir_tmp(const struct datadir *dir, char *path);
 
-/* 0: none yet. */
+/* 0: none yet. E_DATA_LOSS: the file holds no number. */
 int datadir_active_read(const struct datadir *dir, uint64_t *generation, struct error *err);
-/* Durable when it returns. */
+/* Durable when it returns. generation 0: none any more. */
 int datadir_active_write(const struct datadir *dir, uint64_t generation, struct error *err);
 
 #endif

@@ -1,0 +1,40 @@
+#include "bench/histogram.h"
+
+/* Values below 64 have a bucket each; above, the top six bits after the leading one choose the sub-bucket. */
+static unsigned bucket_of(uint64_t ns)
+{
+	if (ns < HISTOGRAM_SUB)
+		return (unsigned)ns;
+	unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - 6u;
+	return (shift + 1) * HISTOGRAM_SUB + (unsigned)((ns >> shift) & (HISTOGRAM_SUB - 1));
+}
+
+static uint64_t bucket_floor(unsigned bucket)
+{
+	if (bucket < HISTOGRAM_SUB)
+		return bucket;
+	unsigned shift = bucket / HISTOGRAM_SUB - 1;
+	return (uint64_t)(HISTOGRAM_SUB + bucket % HISTOGRAM_SUB) << shift;
+}
+
+void histogram_add(struct histogram *histogram, uint64_t ns)
+{
+	histogram->counts[bucket_of(ns)]++;
+	histogram->total++;
+	if (ns > histogram->max_ns)
+		histogram->max_ns = ns;
+}
+
+uint64_t histogram_percentile(const struct histogram *histogram, double share)
+{
+	uint64_t wanted = (uint64_t)(share * (double)histogram->total);
+	uint64_t seen = 0;
+	if (wanted >= histogram->total)
+		return histogram->max_ns;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		seen += histogram->counts[i];
+		if (seen > wanted)
+			return bucket_floor(i);
+	}
+	return histogram->max_ns;
+}

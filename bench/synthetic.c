@@ -1,0 +1,182 @@
+/*
+ * kindred-synthetic: writes a made-up data set of any size as CSV, streamed: a catalog, or events. Deterministic: the
+ * same options give the same bytes. Users have a taste (one of the groups of items) and pick items by a Zipf law within
+ * it, so that neighbours exist to be learnt; it says nothing about ranking quality and is used for load only.
+ */
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "version.h"
+
+struct options {
+	const char *what;
+	uint64_t users, items, per_user, groups, seed, days;
+	double zipf;
+	int64_t now_s;
+};
+
+/* splitmix64, https://prng.di.unimi.it/splitmix64.c: any 64-bit number into a well-mixed one. */
+static uint64_t mix(uint64_t x)
+{
+	x += UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+static double uniform(uint64_t *state)
+{
+	*state = mix(*state);
+	return (double)(*state >> 11) * 0x1.0p-53;
+}
+
+/* 0..n-1 by a continuous approximation of Zipf's law with exponent s: constant time and no table, whatever n is. */
+static uint64_t zipf(uint64_t *state, uint64_t n, double s)
+{
+	double u = uniform(state);
+	double top = (double)n + 1;
+	double x = fabs(s - 1) < 1e-9 ? pow(top, u) : pow(1 + u * (pow(top, 1 - s) - 1), 1 / (1 - s));
+	uint64_t rank = (uint64_t)x - 1;
+	return rank < n ? rank : n - 1;
+}
+
+static void write_catalog(const struct options *o)
+{
+	printf("id,name,image_url,group,price,in_stock\n");
+	for (uint64_t i = 0; i < o->items; i++)
+		printf("i%" PRIu64 ",Item %" PRIu64 ",https://images.example/%" PRIu64 ".jpg,g%" PRIu64 ",%.2f,%s\n", i,
+		       i, i, i % o->groups, 1 + (double)(mix(i ^ o->seed) % 20000) / 100,
+		       mix(i + o->seed) % 20 ? "true" : "false");
+}
+
+/* Items of group g are g, g + groups, g + 2 groups ..: nine of ten events of a user are of the user's own group. */
+static void write_events(const struct options *o)
+{
+	uint64_t in_group = o->items / o->groups ? o->items / o->groups : 1;
+	uint64_t span_s = o->days * 86400;
+	printf("event_id,user,item,event,time\n");
+	for (uint64_t user = 0; user < o->users; user++) {
+		uint64_t state = mix(o->seed ^ (user * UINT64_C(0x2545f4914f6cdd1d)));
+		uint64_t own = zipf(&state, o->groups, 0.5);
+		uint64_t count = o->per_user / 2 + (uint64_t)(uniform(&state) * (double)(o->per_user + 1));
+		int64_t time_s = o->now_s - (int64_t)(uniform(&state) * (double)span_s) - 1;
+		int64_t step_s = (o->now_s - time_s) / (int64_t)(count + 1);
+		for (uint64_t e = 0; e < count; e++) {
+			uint64_t group = uniform(&state) < 0.9 ? own : zipf(&state, o->groups, 0.5);
+			uint64_t item = group + o->groups * zipf(&state, in_group, o->zipf);
+			double kind = uniform(&state);
+			printf("e%" PRIu64 ",u%" PRIu64 ",i%" PRIu64 ",%s,%" PRId64 "\n", e, user,
+			       item < o->items ? item : own,
+			       kind < 0.8    ? "Viewed"
+			       : kind < 0.95 ? "Added to Cart"
+					     : "Purchased",
+			       time_s + (int64_t)e * step_s);
+		}
+	}
+}
+
+static const struct argp_option option_table[] = {
+	{ "users", 'u', "N", 0, "Users (100000)", 0 },
+	{ "items", 'i', "N", 0, "Items (100000)", 0 },
+	{ "per-user", 'p', "N", 0, "Events a user, on average (30)", 0 },
+	{ "groups", 'g', "N", 0, "Groups of items that tastes are made of (500)", 0 },
+	{ "zipf", 'z', "S", 0, "Exponent of item popularity within a group (1.0)", 0 },
+	{ "days", 'd', "N", 0, "Days before --now that events are spread over (90)", 0 },
+	{ "now", 'n', "SECONDS", 0, "Epoch seconds of the newest event (the present)", 0 },
+	{ "seed", 's', "N", 0, "Seed (1)", 0 },
+	{ 0 },
+};
+
+static uint64_t number(const char *text, uint64_t low, uint64_t high, struct argp_state *state)
+{
+	char *end = NULL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno || end == text || *end || value < low || value > high)
+		argp_error(state, "'%s': %" PRIu64 " to %" PRIu64 " is allowed", text, low, high);
+	return value;
+}
+
+static error_t on_option(int key, char *text, struct argp_state *state)
+{
+	struct options *o = state->input;
+	switch (key) {
+	case 'u':
+		o->users = number(text, 1, 1000000000, state);
+		return 0;
+	case 'i':
+		o->items = number(text, 1, 100000000, state);
+		return 0;
+	case 'p':
+		o->per_user = number(text, 1, 10000, state);
+		return 0;
+	case 'g':
+		o->groups = number(text, 1, 1000000, state);
+		return 0;
+	case 'z':
+		o->zipf = strtod(text, NULL);
+		if (!(o->zipf > 0 && o->zipf < 5))
+			argp_error(state, "--zipf %s: more than 0 and less than 5 is allowed", text);
+		return 0;
+	case 'd':
+		o->days = number(text, 1, 36500, state);
+		return 0;
+	case 'n':
+		o->now_s = (int64_t)number(text, 4000000000 / 4, 4000000000, state);
+		return 0;
+	case 's':
+		o->seed = number(text, 0, UINT64_MAX, state);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (o->what || (strcmp(text, "catalog") != 0 && strcmp(text, "events") != 0))
+			argp_error(state, "'%s': say catalog or events", text);
+		o->what = text;
+		return 0;
+	case ARGP_KEY_END:
+		if (!o->what)
+			argp_error(state, "say catalog or events");
+		if (o->groups > o->items)
+			o->groups = o->items;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const char *argp_program_version = "kindred-synthetic " KINDRED_VERSION " (" KINDRED_REVISION ")";
+
+int main(int argc, char **argv)
+{
+	static const char doc[] =
+		"Writes a made-up catalog or its events as CSV to standard output.\v"
+		"Examples:\n"
+		"  kindred-synthetic catalog --items 100000 > items.csv\n"
+		"  kindred-synthetic events --users 1000000 --per-user 30 | kindred events import shop -\n";
+	struct options options = { .users = 100000,
+				   .items = 100000,
+				   .per_user = 30,
+				   .groups = 500,
+				   .seed = 1,
+				   .days = 90,
+				   .zipf = 1.0,
+				   .now_s = (int64_t)time(NULL) };
+	struct argp argp = { option_table, on_option, "catalog|events", doc, NULL, NULL, NULL };
+	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	if (strcmp(options.what, "catalog") == 0)
+		write_catalog(&options);
+	else
+		write_events(&options);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "kindred-synthetic: writing: %s\n", strerror(errno));
+		return 74; /* EX_IOERR */
+	}
+	return 0;
+}

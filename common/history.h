@@ -8,12 +8,14 @@
  * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the newest kept; entries
  * older than `retention_ms` before the newest one go too. `floor_ms` is the newest time of anything that ever went: an
  * event at or before the floor that is not among the entries is dropped, not inserted. So an event counts once, however often it is sent.
+ * (An event id that is sent again with a later time counts as new once its first copy has gone; within the row it is a duplicate at any time.)
  */
 #ifndef KINDRED_HISTORY_H
 #define KINDRED_HISTORY_H
 
 #include "common/ids.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -35,14 +37,16 @@ struct history_entry {
 	struct event_key event; /* 0: no id, never a duplicate */
 	float weight; /* > 0 */
 	uint16_t type; /* the shard's number of the event type */
-	uint16_t flags; /* HISTORY_HAS_PROPERTIES or 0 */
+	uint16_t flags; /* HISTORY_HAS_PROPERTIES or 0; the bits above are the shard's (HISTORY_TWIN_SHIFT) */
 };
 _Static_assert(sizeof(struct history_head) == 16 && sizeof(struct history_entry) == 32, "these are the disk format");
 #define HISTORY_HAS_PROPERTIES 1u
+/* Among entries with properties but no event id that are alike in all else: a number, so that each finds its own properties. */
+#define HISTORY_TWIN_SHIFT 1u
 
 struct history_rules {
 	uint32_t cap; /* 1..HISTORY_CAP_MAX */
-	int64_t retention_ms; /* 0: no limit */
+	int64_t retention_ms; /* before the newest entry; 0: no limit */
 };
 
 enum history_outcome { HISTORY_ACCEPTED = 1, HISTORY_DUPLICATE = 2, HISTORY_DROPPED = 3 }; /* = kindred.v1.Outcome */
@@ -71,8 +75,9 @@ static inline size_t history_bytes(uint32_t count)
 size_t history_empty(void *row, int64_t floor_ms);
 
 /*
- * Adds one entry to the row in place. row must have room for history_bytes(cap + 1). *bytes: its length, updated.
- * gone/gone_count: the entries that the rules removed, at most `gone_room` of them are written (give cap + 1 to get
+ * Adds one entry to the row in place. row must have room for history_bytes(cap + 1), or for what it holds when that is more
+ * (it was written under a larger cap; it is cut when the next entry comes in). *bytes: its length, updated.
+ * gone/gone_count: the entries that the rules removed, oldest first, at most `gone_room` of them are written (HISTORY_CAP_MAX gets
  * all; gone may be NULL). Returns enum history_outcome; the row is unchanged unless HISTORY_ACCEPTED.
  */
 int history_append(void *row, size_t *bytes, const struct history_entry *entry, const struct history_rules *rules,

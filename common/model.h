@@ -26,6 +26,9 @@
 #define MODEL_NO_CODE UINT32_MAX
 #define MODEL_NO_TIME INT64_MIN
 #define MODEL_KEPT_DEFAULT 3
+#define MODEL_POPULAR_MAX 10000u
+#define MODEL_META_MAX (64u << 20)
+#define MODEL_ITEMS_MAX (1u << 30)
 
 struct model_head {
 	char magic[8];
@@ -64,7 +67,7 @@ enum model_section_kind {
 	MODEL_NEIGHBOUR_ROWS, /* uint32_t[], best first within an item */
 	MODEL_NEIGHBOUR_WEIGHTS, /* uint16_t[], >= 1 */
 	MODEL_MULTIPLIERS, /* uint16_t[items], Q12: season and trend of the time of the build; absent: all 4096 */
-	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window (at most 10,000, see publish.c) */
+	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window; at most MODEL_POPULAR_MAX */
 	MODEL_POPULAR_SCORES, /* uint32_t[] */
 	MODEL_RECENT_ROWS, /* uint32_t[]: with newer events counting more */
 	MODEL_RECENT_SCORES, /* uint32_t[] */
@@ -98,7 +101,7 @@ struct model_relation {
 	char *key; /* common/relation.h */
 	struct model_serving serving;
 	struct model_evaluation evaluation;
-	uint64_t events, users, items, neighbours;
+	uint64_t events, users, items, neighbours; /* items: those with events */
 	char **definitions; /* names at build time */
 	size_t definition_count;
 	const uint64_t *offsets; /* items + 1 */
@@ -144,6 +147,7 @@ struct model_catalog {
 struct model {
 	const struct model_head *head;
 	uint64_t file_bytes;
+	void *map; /* what model_close unmaps; NULL: the bytes are the caller's */
 	int64_t newest_event_ms; /* INT64_MIN: no events */
 	uint64_t events, users;
 	double build_seconds;
@@ -156,10 +160,17 @@ struct model {
  * head and the JSON are read (model_list). E_NOT_FOUND, E_DATA_LOSS (damaged, with what and where), E_UNIMPLEMENTED (a newer format).
  */
 int model_open(struct model **model, const char *path, bool full, struct error *err);
+/* The same over bytes in memory, 8-byte aligned, that the caller keeps until model_close. For tests and the fuzzer. */
+int model_open_bytes(struct model **model, const void *bytes, uint64_t count, bool full, struct error *err);
 void model_close(struct model *model);
 
 const struct model_catalog *model_catalog_find(const struct model *model, const char *name);
 const struct model_relation *model_relation_find(const struct model_catalog *catalog, const char *key);
+/*
+ * An index of the keys as MODEL_ITEM_INDEX has it, malloced; *mask: its size - 1. NULL: no memory. For writers.
+ * *repeated: a row whose key an earlier row has too, MODEL_NO_ROW when all differ (may be NULL).
+ */
+uint32_t *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated);
 /* MODEL_NO_ROW: not in this generation. */
 uint32_t model_row(const struct model_catalog *catalog, struct item_key key);
 struct text_view model_item_id(const struct model_catalog *catalog, uint32_t row);

@@ -32,6 +32,9 @@ struct profile_item {
 	uint32_t weight; /* Q12, > 0 */
 };
 
+/* Fills params->decay from params->rank_decay (the reader of a model does it; the builder for parameters of its own). */
+void serving_prepare(struct model_serving *params);
+
 /*
  * events: newest first. Distinct items keep their newest place and their largest event weight among the events looked at. Ages count from events[0].time_ms. profile: room for PROFILE_MAX.
  * Returns the number of items. Looks at no more than 4 x params->profile_items events.

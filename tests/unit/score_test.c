@@ -1,0 +1,261 @@
+#include "common/score.h"
+
+#include "common/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROWS 200
+
+static struct model_serving serving(uint32_t items, double decay, double half_life_days)
+{
+	struct model_serving params = { .profile_items = items, .rank_decay = decay, .half_life_days = half_life_days };
+	serving_prepare(&params);
+	return params;
+}
+
+static void test_profile_keeps_newest_distinct(void **state)
+{
+	(void)state;
+	struct model_serving params = serving(3, 0.5, 0);
+	struct profile_event events[] = {
+		{ .row = 7, .weight = 1000, .time_ms = 50 }, { .row = 2, .weight = 4096, .time_ms = 40 },
+		{ .row = 7, .weight = 4096, .time_ms = 30 }, { .row = 9, .weight = 2048, .time_ms = 20 },
+		{ .row = 5, .weight = 4096, .time_ms = 10 },
+	};
+	struct profile_item profile[PROFILE_MAX];
+	assert_int_equal(profile_make(&params, events, 5, profile), 3);
+	assert_int_equal(profile[0].row, 7);
+	assert_int_equal(profile[0].weight, 4096); /* the stronger of its two events, at the newest place */
+	assert_int_equal(profile[1].row, 2);
+	assert_int_equal(profile[1].weight, 2048);
+	assert_int_equal(profile[2].row, 9);
+	assert_int_equal(profile[2].weight, 512);
+}
+
+static void test_profile_ages(void **state)
+{
+	(void)state;
+	struct model_serving params = serving(PROFILE_MAX, 1, 10);
+	struct profile_event events[] = {
+		{ .row = 0, .weight = SCORE_ONE, .time_ms = 1000 * DAY_MS },
+		{ .row = 1, .weight = SCORE_ONE, .time_ms = 990 * DAY_MS },
+		{ .row = 2, .weight = SCORE_ONE, .time_ms = 980 * DAY_MS },
+		{ .row = 3, .weight = SCORE_ONE, .time_ms = 975 * DAY_MS },
+		{ .row = 4, .weight = SCORE_ONE, .time_ms = 0 },
+	};
+	struct profile_item profile[PROFILE_MAX];
+	/* the last one is a hundred half-lives old: nothing is left of it */
+	assert_int_equal(profile_make(&params, events, 5, profile), 4);
+	assert_int_equal(profile[0].weight, 4096);
+	assert_in_range(profile[1].weight, 2047, 2048);
+	assert_in_range(profile[2].weight, 1023, 1024);
+	assert_in_range(profile[3].weight, 723, 725); /* 4096 x 2^-2.5 = 724.1 */
+}
+
+static void test_profile_edges(void **state)
+{
+	(void)state;
+	struct profile_item profile[PROFILE_MAX];
+	struct model_serving params = serving(2, 0.9, 1);
+	assert_int_equal(profile_make(&params, NULL, 0, profile), 0);
+
+	/* times that run backwards, or at the ends of the range, are no reason to fail */
+	struct profile_event odd[] = { { .row = 1, .weight = 1, .time_ms = TIME_MIN_MS },
+				       { .row = 2, .weight = SCORE_ONE, .time_ms = TIME_MAX_MS } };
+	assert_int_equal(profile_make(&params, odd, 2, profile), 2);
+	struct profile_event far[] = { { .row = 1, .weight = SCORE_ONE, .time_ms = INT64_MAX },
+				       { .row = 2, .weight = SCORE_ONE, .time_ms = INT64_MIN } };
+	assert_int_equal(profile_make(&params, far, 2, profile), 1);
+
+	/* looks at no more than four events an item: a thousand times the same one hides the rest */
+	static struct profile_event same[1000];
+	for (int i = 0; i < 1000; i++)
+		same[i] = (struct profile_event){ .row = i < 999 ? 3 : 4, .weight = SCORE_ONE };
+	assert_int_equal(profile_make(&params, same, 1000, profile), 1);
+}
+
+/* A relation over ROWS rows from a generator with a fixed seed. */
+struct sample {
+	struct model_relation relation;
+	uint64_t offsets[ROWS + 1];
+	uint32_t rows[ROWS * 40];
+	uint16_t weights[ROWS * 40];
+	uint16_t multipliers[ROWS];
+};
+
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static struct sample *sample_new(uint32_t seed)
+{
+	struct sample *s = calloc(1, sizeof *s);
+	assert_non_null(s);
+	uint64_t at = 0;
+	for (uint32_t i = 0; i < ROWS; i++) {
+		for (uint32_t j = next_random(&seed) % 7; j < ROWS && at - s->offsets[i] < 40;
+		     j += 1 + next_random(&seed) % 9) {
+			s->rows[at] = j;
+			/* few different weights, so that ties abound */
+			s->weights[at++] = (uint16_t)(1 + 9000 * (next_random(&seed) % 8));
+		}
+		s->offsets[i + 1] = at;
+		s->multipliers[i] = (uint16_t)(2048 + 1024 * (next_random(&seed) % 7));
+	}
+	s->relation.offsets = s->offsets;
+	s->relation.rows = s->rows;
+	s->relation.weights = s->weights;
+	return s;
+}
+
+struct rules {
+	bool excluded[ROWS], filtered[ROWS];
+};
+
+static enum score_verdict judge(void *context, uint32_t row)
+{
+	const struct rules *rules = context;
+	return rules->excluded[row] ? SCORE_EXCLUDED : rules->filtered[row] ? SCORE_FILTERED : SCORE_SHOW;
+}
+
+static int compare_scored(const void *a, const void *b)
+{
+	const struct scored *x = a, *y = b;
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+/* The formula of score.h, as plainly as it can be written. */
+static uint32_t plain_ranking(const struct sample *s, const struct profile_item *profile, uint32_t count,
+			      const struct rules *rules, struct scored *all, uint32_t *candidates)
+{
+	uint64_t sums[ROWS] = { 0 };
+	for (uint32_t p = 0; p < count; p++)
+		for (uint64_t at = s->offsets[profile[p].row]; at < s->offsets[profile[p].row + 1]; at++)
+			sums[s->rows[at]] += (uint64_t)profile[p].weight * s->weights[at] >> 12;
+	uint32_t found = 0;
+	*candidates = 0;
+	for (uint32_t row = 0; row < ROWS; row++) {
+		if (sums[row] == 0)
+			continue;
+		++*candidates;
+		if (s->relation.multipliers)
+			sums[row] = sums[row] * s->multipliers[row] >> 12;
+		if (!rules->excluded[row] && !rules->filtered[row])
+			all[found++] = (struct scored){ row, (uint32_t)sums[row] };
+	}
+	qsort(all, found, sizeof *all, compare_scored);
+	return found;
+}
+
+static void test_top_equals_the_formula(void **state)
+{
+	(void)state;
+	struct scorer *scorer = scorer_new(ROWS);
+	assert_non_null(scorer);
+	uint32_t seed = 99;
+	for (uint32_t round = 0; round < 300; round++) {
+		struct sample *s = sample_new(round);
+		if (round % 2)
+			s->relation.multipliers = s->multipliers;
+		struct rules rules = { 0 };
+		for (uint32_t row = 0; row < ROWS; row++) {
+			rules.excluded[row] = next_random(&seed) % 10 == 0;
+			rules.filtered[row] = next_random(&seed) % (1 + round % 3) != 0;
+		}
+		struct profile_item profile[16];
+		uint32_t count = 1 + next_random(&seed) % 16;
+		for (uint32_t p = 0; p < count; p++)
+			profile[p] =
+				(struct profile_item){ (p * 11 + round) % ROWS, 1 + next_random(&seed) % SCORE_ONE };
+
+		struct scored expected[ROWS], top[ROWS];
+		uint32_t candidates;
+		uint32_t all = plain_ranking(s, profile, count, &rules, expected, &candidates);
+		uint32_t wanted = round % 5 == 0 ? ROWS : 1 + round % 30;
+		struct score_counts counts;
+		uint32_t found = scorer_top(scorer, &s->relation, profile, count, wanted, judge, &rules, top, &counts);
+		assert_int_equal(found, all < wanted ? all : wanted);
+		for (uint32_t i = 0; i < found; i++) {
+			assert_int_equal(top[i].row, expected[i].row);
+			assert_int_equal(top[i].score, expected[i].score);
+		}
+		assert_int_equal(counts.candidates, candidates);
+		if (found < wanted)
+			assert_int_equal(found + counts.excluded + counts.filtered + counts.unavailable, candidates);
+		free(s);
+	}
+	scorer_free(scorer);
+}
+
+static void test_top_of_nothing(void **state)
+{
+	(void)state;
+	struct sample *s = sample_new(1);
+	struct scorer *scorer = scorer_new(ROWS);
+	struct score_counts counts;
+	struct scored top[4];
+	assert_int_equal(scorer_top(scorer, &s->relation, NULL, 0, 4, NULL, NULL, top, &counts), 0);
+	assert_int_equal(counts.candidates, 0);
+
+	/* asked for none: counts only, and the scorer is clean for the next call */
+	struct profile_item profile = { .row = 5, .weight = SCORE_ONE };
+	assert_int_equal(scorer_top(scorer, &s->relation, &profile, 1, 0, NULL, NULL, top, &counts), 0);
+	uint32_t candidates = counts.candidates;
+	assert_true(candidates > 0);
+	assert_int_equal(scorer_top(scorer, &s->relation, &profile, 1, 4, NULL, NULL, top, &counts), 4);
+	assert_int_equal(counts.candidates, candidates);
+	uint32_t best = top[0].score;
+	assert_int_equal(scorer_resize(scorer, 10 * ROWS), 0);
+	assert_int_equal(scorer_top(scorer, &s->relation, &profile, 1, 4, NULL, NULL, top, &counts), 4);
+	assert_int_equal(top[0].score, best);
+	scorer_free(scorer);
+	free(s);
+}
+
+static void test_largest_sums_do_not_wrap(void **state)
+{
+	(void)state;
+	struct sample *s = calloc(1, sizeof *s);
+	for (uint32_t i = 0; i < ROWS; i++) {
+		s->rows[i] = 0;
+		s->weights[i] = UINT16_MAX;
+		s->offsets[i + 1] = i + 1;
+		s->multipliers[i] = UINT16_MAX;
+	}
+	s->relation = (struct model_relation){ .offsets = s->offsets, .rows = s->rows, .weights = s->weights };
+	s->relation.multipliers = s->multipliers;
+	struct profile_item profile[ROWS];
+	for (uint32_t i = 0; i < ROWS; i++)
+		profile[i] = (struct profile_item){ .row = i, .weight = SCORE_ONE };
+	struct scorer *scorer = scorer_new(ROWS);
+	struct scored top[1];
+	struct score_counts counts;
+	assert_int_equal(scorer_top(scorer, &s->relation, profile, ROWS, 1, NULL, NULL, top, &counts), 1);
+	assert_int_equal(top[0].score, (uint64_t)ROWS * UINT16_MAX * UINT16_MAX >> 12);
+	scorer_free(scorer);
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_profile_keeps_newest_distinct),
+		cmocka_unit_test(test_profile_ages),
+		cmocka_unit_test(test_profile_edges),
+		cmocka_unit_test(test_top_equals_the_formula),
+		cmocka_unit_test(test_top_of_nothing),
+		cmocka_unit_test(test_largest_sums_do_not_wrap),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -222,11 +222,6 @@ void store_close(struct store *store)
 	free(store);
 }
 
-int store_database(struct store *store, MDB_txn *txn, const char *name, bool create, MDB_dbi *dbi, struct error *err)
-{
-	return store_error(store, mdb_dbi_open(txn, name, create ? MDB_CREATE : 0, dbi), err, name);
-}
-
 static void running_enter(struct store *store)
 {
 	int running = atomic_load_explicit(&store->running, memory_order_relaxed);
@@ -317,6 +312,23 @@ void store_write_abort(struct store *store, MDB_txn *txn)
 {
 	mdb_txn_abort(txn);
 	running_leave(store);
+}
+
+/* A handle outlives the transaction it was opened in only when that one is committed; so are reading ones. */
+int store_databases(struct store *store, const char *const *names, MDB_dbi *dbis, unsigned count, struct error *err)
+{
+	bool writes = store->owner_fd >= 0;
+	MDB_txn *txn = NULL;
+	int code = writes ? store_write_begin(store, &txn, err) : store_read_begin(store, &txn, err);
+	if (code)
+		return code;
+	for (unsigned i = 0; i < count && !code; i++)
+		code = store_error(store, mdb_dbi_open(txn, names[i], writes ? MDB_CREATE : 0, &dbis[i]), err,
+				   names[i]);
+	if (!code)
+		return store_write_commit(store, txn, err);
+	store_write_abort(store, txn);
+	return code;
 }
 
 static int map_full(const struct store *store, struct error *err, const char *what)

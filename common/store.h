@@ -8,6 +8,7 @@
  * whoever holds it, not to a thread; readers that died are cleared at opening and now and then later; the names of new files are
  * on disk before the first commit is. Databases are plain ones, without MDB_DUPSORT.
  *
+ * Opening:  store_open -> store_databases
  * Reading:  MDB_txn *txn = NULL; { store_read_begin(store, &txn, err) -> mdb_get.. -> store_read_end(store, txn) }.. -> store_read_free(&txn)
  * Writing:  store_write_begin(store, &txn, err) -> mdb_put.. -> store_write_commit or store_write_abort(store, txn)
  */
@@ -39,8 +40,11 @@ int store_open(struct store **store, const char *path, const struct store_option
 /* All transactions must have ended. Flushes what the durability flags left unflushed. */
 void store_close(struct store *store);
 
-/* Opens a named database, within a write transaction when create is set. E_NOT_FOUND: there is none. */
-int store_database(struct store *store, MDB_txn *txn, const char *name, bool create, MDB_dbi *dbi, struct error *err);
+/*
+ * Opens the named databases, once, after store_open; makes the missing ones unless read only. dbis: room for count handles, good until
+ * store_close. E_NOT_FOUND: read only, and one is missing (the writer has not made it yet).
+ */
+int store_databases(struct store *store, const char *const *names, MDB_dbi *dbis, unsigned count, struct error *err);
 
 /*
  * *txn NULL: begins one; else renews it (12 ns). A map that another process has made larger is adopted, when no other

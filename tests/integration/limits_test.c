@@ -1,0 +1,218 @@
+/* Bad input and too much of it: a clear error at once, the right status, and nothing changed. */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct cluster cluster;
+static struct rpc_client *client;
+
+static int set_up(void **state)
+{
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	small_shop_load(&cluster);
+	client = api_open(&cluster);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	rpc_close(client);
+	cluster_fini(&cluster);
+	return 0;
+}
+
+/* One bad event never fails its neighbours; each refusal names the field and what is allowed. */
+static void test_refusals(void **state)
+{
+	static const struct {
+		const char *user, *item, *type;
+		float weight;
+		int64_t seconds;
+		const char *says; /* NULL: accepted */
+	} cases[] = {
+		{ "ok", "a1", "Viewed", 0, 1700000000, NULL },
+		{ "", "a1", "Viewed", 0, 1700000000, "user_id" },
+		{ "bad\xff", "a1", "Viewed", 0, 1700000000, "UTF-8" },
+		{ "ok", "", "Viewed", 0, 1700000000, "item_id" },
+		{ "ok", "a1", "", 0, 1700000000, "type" },
+		{ "ok", "a1", "Viewed", -1, 1700000000, "weight" },
+		{ "ok", "a1", "Viewed", 0, -5, "time" },
+		{ "ok", "a1", "Viewed", 0, 4000000000000, "time" },
+		{ "ok", "a2", "Viewed", 0, 1700000000, NULL },
+	};
+	enum { COUNT = sizeof cases / sizeof cases[0] };
+	Kindred__V1__Event events[COUNT], *pointers[COUNT];
+	Google__Protobuf__Timestamp times[COUNT];
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	Kindred__V1__IngestEventsResponse *response = NULL;
+	struct error err;
+	size_t refusal = 0;
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++) {
+		kindred__v1__event__init(&events[i]);
+		google__protobuf__timestamp__init(&times[i]);
+		times[i].seconds = cases[i].seconds;
+		events[i].user_id = (char *)cases[i].user;
+		events[i].item_id = (char *)cases[i].item;
+		events[i].type = (char *)cases[i].type;
+		events[i].weight = cases[i].weight;
+		events[i].time = &times[i];
+		pointers[i] = &events[i];
+	}
+	request.catalog = (char *)"shop";
+	request.events = pointers;
+	request.n_events = COUNT;
+	assert_int_equal(api_try(client, "/kindred.v1.EventService/IngestEvents", &request.base,
+				 &kindred__v1__ingest_events_response__descriptor, &response, &err),
+			 0);
+	assert_int_equal(response->n_outcomes, COUNT);
+	for (size_t i = 0; i < COUNT; i++) {
+		if (!cases[i].says) {
+			assert_int_equal(response->outcomes[i], KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
+			continue;
+		}
+		assert_int_equal(response->outcomes[i], KINDRED__V1__OUTCOME__OUTCOME_REFUSED);
+		assert_true(refusal < response->n_refusals);
+		assert_int_equal(response->refusals[refusal]->index, i);
+		if (!strstr(response->refusals[refusal]->reason, cases[i].says))
+			fail_msg("event %zu: \"%s\" does not say \"%s\"", i, response->refusals[refusal]->reason,
+				 cases[i].says);
+		refusal++;
+	}
+	assert_int_equal(refusal, response->n_refusals);
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	assert_int_equal(api_history_size(client, "ok"), 2);
+}
+
+static void test_no_such_catalog(void **state)
+{
+	Kindred__V1__Outcome outcome;
+	(void)state;
+	assert_int_equal(api_try_ingest(client, "nowhere", "u", "i", "Viewed", NULL, &outcome), E_NOT_FOUND);
+}
+
+static void test_too_many_in_one_message(void **state)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	static char *users[10001];
+	struct rpc_stream *stream = NULL;
+	Kindred__V1__RecommendManyResponse *response = NULL;
+	struct error err;
+	(void)state;
+	for (unsigned i = 0; i < 10001; i++)
+		users[i] = (char *)"u1";
+	request.definition = (char *)"wanted-next";
+	request.user_ids = users;
+	request.n_user_ids = 10001;
+	assert_int_equal(rpc_stream_open(&stream, client, "/kindred.v1.RecommendationService/RecommendMany",
+					 &kindred__v1__recommend_many_response__descriptor, 60000, &err),
+			 0);
+	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
+	assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "10,000"));
+	rpc_stream_free(stream);
+}
+
+static void test_too_large_a_message(void **state)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *response = NULL;
+	struct error err;
+	(void)state;
+	char *large = malloc(5 << 20);
+	memset(large, 'x', (5 << 20) - 1);
+	large[(5 << 20) - 1] = '\0';
+	request.user_id = large;
+	request.definition = (char *)"wanted-next";
+	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+				 &kindred__v1__recommend_response__descriptor, &response, &err),
+			 E_EXHAUSTED);
+	free(large);
+}
+
+static void test_count_out_of_range(void **state)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *response = NULL;
+	struct error err;
+	(void)state;
+	request.user_id = (char *)"u1";
+	request.definition = (char *)"wanted-next";
+	request.count = 1001;
+	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+				 &kindred__v1__recommend_response__descriptor, &response, &err),
+			 E_INVALID);
+	assert_non_null(strstr(err.text, "count"));
+	assert_non_null(strstr(err.text, "1001"));
+}
+
+/* A deadline that has passed is kept: the call ends, and the server goes on. */
+static void test_deadline(void **state)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *response = NULL;
+	struct error err;
+	(void)state;
+	request.user_id = (char *)"u1";
+	request.definition = (char *)"wanted-next";
+	for (unsigned i = 0; i < 50; i++) {
+		response = NULL;
+		int code = rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+				    &kindred__v1__recommend_response__descriptor, i % 2, NULL, &response, &err);
+		assert_true(code == 0 || code == E_DEADLINE);
+		if (code == 0)
+			kindred__v1__recommend_response__free_unpacked(response, NULL);
+	}
+	response = api_recommend(client, "wanted-next", "u1", 3);
+	assert_int_equal(response->n_items, 3);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
+/* Rows that are wrong are named by line and column; the others are taken, or, with abort, nothing is. */
+static void test_catalog_errors(void **state)
+{
+	char path[256];
+	(void)state;
+	snprintf(path, sizeof path, "%s/bad.csv", cluster.home);
+	FILE *file = fopen(path, "w");
+	fprintf(file, "id,name,price\nx1,One,5\nx2,Two,cheap\n,Three,7\nx4,Four,9\n");
+	fclose(file);
+	cluster_fails(&cluster, "line 3",
+		      CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "abort"));
+	cluster_fails(&cluster, "bad", CLI("catalog", "get", "bad"));
+	struct output skipped = cluster_run(
+		&cluster, CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "skip"));
+	assert_non_null(strstr(skipped.err, "line 3"));
+	assert_non_null(strstr(skipped.err, "price"));
+	assert_non_null(strstr(skipped.err, "line 4"));
+	output_free(&skipped);
+	cluster_ok(&cluster, CLI("catalog", "get", "bad", "x4"));
+	cluster_fails(&cluster, "x2", CLI("catalog", "get", "bad", "x2"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_no_such_catalog),
+		cmocka_unit_test(test_too_many_in_one_message),
+		cmocka_unit_test(test_too_large_a_message),
+		cmocka_unit_test(test_count_out_of_range),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_catalog_errors),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,249 @@
+/* The main job: what is recommended follows what was done, at once; rules, filters, exclusion, fallback and the catalog's changes hold. */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct cluster cluster;
+static struct rpc_client *client;
+
+static int set_up(void **state)
+{
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	small_shop_load(&cluster);
+	client = api_open(&cluster);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	rpc_close(client);
+	cluster_fini(&cluster);
+	return 0;
+}
+
+static void test_new_user_gets_popular(void **state)
+{
+	(void)state;
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "nobody", 5);
+	assert_int_equal(answer->n_items, 5);
+	assert_string_equal(answer->items[0]->item_id, "a0");
+	for (size_t i = 0; i < answer->n_items; i++)
+		assert_int_equal(answer->items[i]->source, KINDRED__V1__SOURCE__SOURCE_POPULAR);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+}
+
+/* Read your writes, many times, for users of both workers: the call after an acked event knows it. */
+static void test_next_call_knows_the_event(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		char user[32], item[8];
+		char group = (char)('b' + i % 3);
+		snprintf(user, sizeof user, "fresh-%u", i);
+		snprintf(item, sizeof item, "%c0", group);
+		assert_int_equal(api_ingest(client, "shop", user, item, "Viewed", NULL),
+				 KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
+		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", user, 3);
+		assert_int_equal(answer->n_items, 3);
+		for (size_t k = 0; k < 3; k++) {
+			assert_int_equal(answer->items[k]->source, KINDRED__V1__SOURCE__SOURCE_PERSONAL);
+			assert_int_equal(answer->items[k]->item_id[0], group);
+		}
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+}
+
+static void test_excludes_what_was_bought(void **state)
+{
+	(void)state;
+	api_ingest(client, "shop", "buyer", "c1", "Viewed", NULL);
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "buyer", 5);
+	assert_true(api_position(answer, "c0") >= 0);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	api_ingest(client, "shop", "buyer", "c0", "Purchased", NULL);
+	answer = api_recommend(client, "wanted-next", "buyer", 40);
+	assert_int_equal(api_position(answer, "c0"), -1);
+	assert_int_equal(answer->n_items, 39);
+	assert_non_null(answer->shortfall);
+	assert_int_equal(answer->shortfall->wanted, 40);
+	assert_int_equal(answer->shortfall->excluded, 1);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+}
+
+/* The live overlay: a change of the catalog acts on the next call, on personal and popular items, and back again. */
+static void test_catalog_change_acts_at_once(void **state)
+{
+	(void)state;
+	api_ingest(client, "shop", "overlay", "d1", "Viewed", NULL);
+	for (unsigned round = 0; round < 3; round++) {
+		cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "in_stock=false"));
+		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "overlay", 40);
+		assert_int_equal(api_position(answer, "d0"), -1);
+		assert_int_equal(answer->shortfall->filtered, 1);
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+		cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "in_stock=true"));
+		answer = api_recommend(client, "wanted-next", "overlay", 40);
+		assert_true(api_position(answer, "d0") >= 0);
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+	cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "--hide"));
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "overlay", 40);
+	assert_int_equal(api_position(answer, "d0"), -1);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "--show"));
+}
+
+static void test_filters(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster,
+		   CLI("define", "same-and-cheap", "--catalog", "shop", "--event", "Viewed", "--event", "Purchased",
+		       "--filter", "category = last.category AND price < 6", "--exclude-seen", "--fallback", "none"));
+	cluster_ok(&cluster, CLI("model", "build"));
+	api_ingest(client, "shop", "filtered", "b3", "Viewed", NULL);
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "same-and-cheap", "filtered", 10);
+	assert_true(answer->n_items > 0 &&
+		    answer->n_items <= 4); /* b0 b1 b2 b4: b3 was seen, the others cost 6 and more */
+	for (size_t i = 0; i < answer->n_items; i++) {
+		assert_int_equal(answer->items[i]->item_id[0], 'b');
+		assert_true(answer->items[i]->item_id[1] < '5' && answer->items[i]->item_id[1] != '3');
+	}
+	assert_non_null(answer->shortfall);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	cluster_fails(
+		&cluster, "character",
+		CLI("define", "broken", "--catalog", "shop", "--event", "Viewed", "--filter", "price < \"cheap\""));
+	cluster_fails(&cluster, "prise",
+		      CLI("define", "broken", "--catalog", "shop", "--event", "Viewed", "--filter", "prise < 5"));
+}
+
+static void test_once(void **state)
+{
+	(void)state;
+	struct api_totals before = api_totals(client);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(api_ingest(client, "shop", "once", "a1", "Viewed", "the-same"),
+				 i == 0 ? KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED
+					: KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE);
+	assert_int_equal(api_history_size(client, "once"), 1);
+	struct api_totals after = api_totals(client);
+	assert_int_equal(after.accepted, before.accepted + 1);
+	assert_int_equal(after.duplicates, before.duplicates + 4);
+}
+
+static void test_forgetting(void **state)
+{
+	(void)state;
+	api_ingest(client, "shop", "leaver", "a1", "Viewed", "e1");
+	api_ingest(client, "shop", "leaver", "a2", "Viewed", "e2");
+	assert_int_equal(api_history_size(client, "leaver"), 2);
+	cluster_ok(&cluster, CLI("user", "delete", "leaver", "--yes"));
+	assert_int_equal(api_history_size(client, "leaver"), 0);
+	/* an old event that is sent again stays out */
+	Kindred__V1__Event event = KINDRED__V1__EVENT__INIT;
+	Google__Protobuf__Timestamp past = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	Kindred__V1__Event *events[] = { &event };
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	Kindred__V1__IngestEventsResponse *response = NULL;
+	struct error err;
+	past.seconds = 1700000000;
+	event.user_id = (char *)"leaver";
+	event.item_id = (char *)"a1";
+	event.type = (char *)"Viewed";
+	event.event_id = (char *)"e1";
+	event.time = &past;
+	request.catalog = (char *)"shop";
+	request.events = events;
+	request.n_events = 1;
+	assert_int_equal(api_try(client, "/kindred.v1.EventService/IngestEvents", &request.base,
+				 &kindred__v1__ingest_events_response__descriptor, &response, &err),
+			 0);
+	assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_DROPPED);
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	assert_int_equal(api_history_size(client, "leaver"), 0);
+}
+
+/* as_of: the answer of the past, though the user has done more since. */
+static void test_as_of(void **state)
+{
+	(void)state;
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Google__Protobuf__Timestamp as_of = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	struct error err;
+	Kindred__V1__RecommendResponse *answer = NULL;
+	api_ingest(client, "shop", "traveller", "b1", "Viewed", NULL);
+	as_of.seconds = 1700000000; /* long before */
+	request.user_id = (char *)"traveller";
+	request.definition = (char *)"wanted-next";
+	request.count = 5;
+	request.as_of = &as_of;
+	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+				 &kindred__v1__recommend_response__descriptor, &answer, &err),
+			 0);
+	for (size_t i = 0; i < answer->n_items; i++)
+		assert_int_equal(answer->items[i]->source, KINDRED__V1__SOURCE__SOURCE_POPULAR);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+}
+
+static void test_unserved_features_say_so(void **state)
+{
+	(void)state;
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	struct error err;
+	Kindred__V1__RecommendResponse *answer = NULL;
+	request.user_id = (char *)"u1";
+	request.definition = (char *)"wanted-next";
+	request.filter = (char *)"price < 5";
+	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+				 &kindred__v1__recommend_response__descriptor, &answer, &err),
+			 E_UNIMPLEMENTED);
+	assert_non_null(strstr(err.text, "filter"));
+}
+
+/* A definition's update is a new version, and acts on the next call. */
+static void test_definition_versions(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				 "Viewed=1", "--count", "4"));
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "versioned", "u3", 0);
+	assert_int_equal(answer->n_items, 4);
+	assert_int_equal(answer->definition_version, 1);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	cluster_ok(&cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				 "Viewed=1", "--count", "2", "--filter", "category = \"c\""));
+	answer = api_recommend(client, "versioned", "u3", 0);
+	assert_int_equal(answer->definition_version, 2);
+	assert_int_equal(answer->n_items, 2);
+	assert_int_equal(answer->items[0]->item_id[0], 'c');
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_new_user_gets_popular),
+		cmocka_unit_test(test_next_call_knows_the_event),
+		cmocka_unit_test(test_excludes_what_was_bought),
+		cmocka_unit_test(test_catalog_change_acts_at_once),
+		cmocka_unit_test(test_filters),
+		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_forgetting),
+		cmocka_unit_test(test_as_of),
+		cmocka_unit_test(test_unserved_features_say_so),
+		cmocka_unit_test(test_definition_versions),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

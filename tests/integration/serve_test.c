@@ -1,0 +1,130 @@
+/* A server's life: it starts, answers health and status, refuses a second server on its data, drains on SIGTERM, and keeps its data over a restart. */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_restart_keeps_everything(void **state)
+{
+	struct cluster cluster;
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	unsigned count = small_shop_load(&cluster);
+	struct rpc_client *client = api_open(&cluster);
+	assert_int_equal(api_totals(client).accepted, count);
+	Kindred__V1__RecommendResponse *before = api_recommend(client, "wanted-next", "u7", 10);
+	rpc_close(client);
+	assert_int_equal(cluster_stop(&cluster), 0);
+
+	/* another number of workers: users find their shards again */
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	client = api_open(&cluster);
+	assert_int_equal(api_totals(client).accepted, count);
+	Kindred__V1__RecommendResponse *after = api_recommend(client, "wanted-next", "u7", 10);
+	assert_int_equal(before->n_items, 10);
+	assert_true(api_same_items(before, after));
+	kindred__v1__recommend_response__free_unpacked(before, NULL);
+	kindred__v1__recommend_response__free_unpacked(after, NULL);
+	rpc_close(client);
+	cluster_fini(&cluster);
+}
+
+static void test_one_server_a_data_directory(void **state)
+{
+	struct cluster cluster;
+	char data[192];
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, NULL);
+	snprintf(data, sizeof data, "%s/data", cluster.home);
+	struct output second = program_run("kindred-server", NULL, CLI("--data", data, "--listen", "127.0.0.1:0"));
+	assert_int_not_equal(second.code, 0);
+	assert_non_null(strstr(second.err, data));
+	output_free(&second);
+	struct rpc_client *client = api_open(&cluster);
+	assert_int_equal(api_totals(client).accepted, 0);
+	rpc_close(client);
+	cluster_fini(&cluster);
+}
+
+static void test_bad_start_says_why(void **state)
+{
+	(void)state;
+	struct output missing = program_run("kindred-server", NULL, CLI("--data", "/tmp/kindred-not-there"));
+	assert_int_not_equal(missing.code, 0);
+	assert_non_null(strstr(missing.err, "kindred init"));
+	output_free(&missing);
+	struct cluster cluster;
+	cluster_init(&cluster);
+	char data[192];
+	snprintf(data, sizeof data, "%s/data", cluster.home);
+	struct output bad = program_run("kindred-server", NULL, CLI("--data", data, "--history-cap", "99999999"));
+	assert_int_not_equal(bad.code, 0);
+	assert_non_null(strstr(bad.err, "history"));
+	assert_non_null(strstr(bad.err, "10000"));
+	output_free(&bad);
+	cluster_fini(&cluster);
+}
+
+static void test_before_the_first_model(void **state)
+{
+	struct cluster cluster;
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--build-every-minutes", "0"));
+	small_shop_write(&cluster, 1700000000);
+	char catalog[256];
+	snprintf(catalog, sizeof catalog, "%s/shop.csv", cluster.home);
+	cluster_fails(&cluster, "none", CLI("recommend", "none", "u1"));
+	cluster_ok(&cluster, CLI("catalog", "import", "shop", catalog));
+	cluster_ok(&cluster, CLI("define", "d", "--catalog", "shop", "--event", "Viewed"));
+	cluster_fails(&cluster, "model build", CLI("recommend", "d", "u1"));
+	cluster_fini(&cluster);
+}
+
+static void test_admin_port(void **state)
+{
+	struct cluster cluster;
+	char url[128];
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, NULL);
+	snprintf(url, sizeof url, "http://%s/healthz", cluster.admin);
+	struct output health = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	assert_int_equal(health.code, 0);
+	output_free(&health);
+	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
+	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	assert_int_equal(metrics.code, 0);
+	assert_non_null(strstr(metrics.out, "# TYPE kindred_"));
+	output_free(&metrics);
+	snprintf(url, sizeof url, "http://%s/status", cluster.admin);
+	struct output status = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	json_t *json = json_loads(status.out, 0, NULL);
+	assert_non_null(json);
+	json_decref(json);
+	output_free(&status);
+	cluster_fini(&cluster);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_restart_keeps_everything),
+		cmocka_unit_test(test_one_server_a_data_directory),
+		cmocka_unit_test(test_bad_start_says_why),
+		cmocka_unit_test(test_before_the_first_model),
+		cmocka_unit_test(test_admin_port),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

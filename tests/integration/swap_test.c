@@ -1,0 +1,206 @@
+/* A swap loses nothing: builds, activations and rollbacks under a running load; no call fails, answers belong to one generation, and a rollback gives back the very same answers. */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define USERS 20
+
+struct load {
+	struct rpc_client *client;
+	atomic_bool stop;
+	atomic_uint calls, failures, odd;
+	uint64_t lowest, highest; /* generations seen */
+};
+
+/* Calls without pause until told to stop; every answer must be whole and name one generation. */
+static void *run_load(void *context)
+{
+	struct load *load = context;
+	for (unsigned i = 0; !atomic_load(&load->stop); i++) {
+		Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+		Kindred__V1__RecommendResponse *answer = NULL;
+		struct error err;
+		char user[16];
+		snprintf(user, sizeof user, "u%u", i % 400);
+		request.user_id = user;
+		request.definition = (char *)"wanted-next";
+		request.count = 5;
+		atomic_fetch_add(&load->calls, 1);
+		if (api_try(load->client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+			    &kindred__v1__recommend_response__descriptor, &answer, &err) != 0) {
+			if (atomic_fetch_add(&load->failures, 1) == 0)
+				fprintf(stderr, "first failure: %s: %s\n", error_name(err.code), err.text);
+			continue;
+		}
+		if (answer->n_items != 5 || answer->generation == 0)
+			atomic_fetch_add(&load->odd, 1);
+		if (!load->lowest || answer->generation < load->lowest)
+			load->lowest = answer->generation;
+		if (answer->generation > load->highest)
+			load->highest = answer->generation;
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+	return NULL;
+}
+
+static void ask_all(struct rpc_client *client, Kindred__V1__RecommendResponse **answers)
+{
+	for (unsigned i = 0; i < USERS; i++) {
+		char user[16];
+		snprintf(user, sizeof user, "u%u", i * 19);
+		answers[i] = api_recommend(client, "wanted-next", user, 10);
+	}
+}
+
+static void free_all(Kindred__V1__RecommendResponse **answers)
+{
+	for (unsigned i = 0; i < USERS; i++)
+		kindred__v1__recommend_response__free_unpacked(answers[i], NULL);
+}
+
+static bool all_same(Kindred__V1__RecommendResponse **a, Kindred__V1__RecommendResponse **b)
+{
+	for (unsigned i = 0; i < USERS; i++)
+		if (a[i]->generation != b[i]->generation || !api_same_items(a[i], b[i]))
+			return false;
+	return true;
+}
+
+/* Events that make a new neighbour: everybody who looked at d items also looks at a9. */
+static void ingest_new_taste(struct rpc_client *client)
+{
+	for (unsigned i = 0; i < 120; i++) {
+		char user[16];
+		snprintf(user, sizeof user, "new-%u", i);
+		api_ingest(client, "shop", user, "a9", "Viewed", NULL);
+		api_ingest(client, "shop", user, "d1", "Viewed", NULL);
+		api_ingest(client, "shop", user, "d0", "Viewed", NULL);
+	}
+}
+
+static void test_swap_and_rollback_under_load(void **state)
+{
+	struct cluster cluster;
+	Kindred__V1__RecommendResponse *first[USERS], *second[USERS], *again[USERS];
+	pthread_t threads[2];
+	struct load loads[2];
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	small_shop_load(&cluster);
+	struct rpc_client *client = api_open(&cluster);
+	uint64_t one = api_active_generation(client);
+	ask_all(client, first);
+	ingest_new_taste(client);
+	for (unsigned i = 0; i < 2; i++) {
+		memset(&loads[i], 0, sizeof loads[i]);
+		loads[i].client = client;
+		assert_int_equal(pthread_create(&threads[i], NULL, run_load, &loads[i]), 0);
+	}
+	cluster_ok(&cluster, CLI("model", "build"));
+	uint64_t two = api_active_generation(client);
+	assert_true(two > one);
+	ask_all(client, second);
+	assert_false(all_same(first, second));
+	for (unsigned round = 0; round < 10; round++) {
+		cluster_ok(&cluster, CLI("model", "rollback"));
+		assert_int_equal(api_active_generation(client), one);
+		ask_all(client, again);
+		assert_true(all_same(first, again));
+		free_all(again);
+		char number[24];
+		snprintf(number, sizeof number, "%llu", (unsigned long long)two);
+		cluster_ok(&cluster, CLI("model", "activate", number));
+		ask_all(client, again);
+		assert_true(all_same(second, again));
+		free_all(again);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		atomic_store(&loads[i].stop, true);
+		pthread_join(threads[i], NULL);
+		print_message("%u calls beside 21 swaps, %u failed\n", atomic_load(&loads[i].calls),
+			      atomic_load(&loads[i].failures));
+		assert_int_equal(atomic_load(&loads[i].failures), 0);
+		assert_int_equal(atomic_load(&loads[i].odd), 0);
+		assert_int_equal(loads[i].lowest, one);
+		assert_int_equal(loads[i].highest, two);
+	}
+	free_all(first);
+	free_all(second);
+	rpc_close(client);
+	cluster_fini(&cluster);
+}
+
+/* The last three are kept; a generation that is not kept cannot be activated, and the error says which are. */
+static void test_keeps_three(void **state)
+{
+	struct cluster cluster;
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	small_shop_load(&cluster);
+	for (unsigned i = 0; i < 4; i++)
+		cluster_ok(&cluster, CLI("model", "build"));
+	cluster_fails(&cluster, "kept", CLI("model", "activate", "1"));
+	cluster_fails(&cluster, "kept", CLI("model", "activate", "77"));
+	cluster_ok(&cluster, CLI("model", "rollback"));
+	cluster_ok(&cluster, CLI("model", "rollback"));
+	cluster_fails(&cluster, "older", CLI("model", "rollback"));
+	cluster_fini(&cluster);
+}
+
+/* A damaged model file is not served: the old generation stays. */
+static void test_damaged_generation(void **state)
+{
+	struct cluster cluster;
+	char command[512];
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	small_shop_load(&cluster);
+	cluster_ok(&cluster, CLI("model", "build"));
+	struct rpc_client *client = api_open(&cluster);
+	uint64_t active = api_active_generation(client);
+	/* one bit of the older kept generation, in the middle of the file */
+	snprintf(command, sizeof command,
+		 "f=%s/data/models/%08llu.kindred; s=$(stat -c %%s $f); printf '\\377' | dd of=$f bs=1 seek=$((s*3/4)) "
+		 "conv=notrunc status=none",
+		 cluster.home, (unsigned long long)(active - 1));
+	struct output damage = program_run("/bin/sh", NULL, CLI("-c", command));
+	assert_int_equal(damage.code, 0);
+	output_free(&damage);
+	/* the worker may have it mapped and checked before the damage: a restart has not */
+	cluster_stop(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	rpc_close(client);
+	client = api_open(&cluster);
+	cluster_fails(&cluster, "damaged", CLI("model", "rollback"));
+	assert_int_equal(api_active_generation(client), active);
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "u7", 5);
+	assert_int_equal(answer->generation, active);
+	assert_int_equal(answer->n_items, 5);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	rpc_close(client);
+	cluster_fini(&cluster);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_swap_and_rollback_under_load),
+		cmocka_unit_test(test_keeps_three),
+		cmocka_unit_test(test_damaged_generation),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

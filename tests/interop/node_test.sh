@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs @grpc/grpc-js beside the build (not in the source tree) and runs node_test.js. usage: node_test.sh HOST:PORT
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+modules=${TMPDIR:-/tmp}/kindred-interop-node-$(id -u)
+mkdir -p "$modules"
+cp "$here/package.json" "$modules/"
+if [ ! -d "$modules/node_modules/@grpc/proto-loader" ]; then
+	npm install --prefix "$modules" --no-audit --no-fund --silent
+fi
+NODE_PATH="$modules/node_modules" exec node "$here/node_test.js" "$1"

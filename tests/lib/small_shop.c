@@ -1,0 +1,74 @@
+#include "lib/small_shop.h"
+
+#include "common/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define GROUPS 4
+#define ITEMS_A_GROUP 10
+#define USERS 400
+
+static FILE *create(const struct cluster *cluster, const char *name)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/%s", cluster->home, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	return file;
+}
+
+/* Users 0..159 are of group a, then b 120, c 80, d 40; item k of a group is chosen by every user whose number is a multiple of k + 1. */
+static unsigned write_events(FILE *file, int64_t newest)
+{
+	unsigned count = 0;
+	fprintf(file, "user,item,event,time,event_id\n");
+	for (unsigned user = 0; user < USERS; user++) {
+		unsigned group = user < 160 ? 0 : user < 280 ? 1 : user < 360 ? 2 : 3;
+		for (unsigned item = 0; item < ITEMS_A_GROUP; item++) {
+			if (user % (item + 1) != 0)
+				continue;
+			int64_t time = newest - (int64_t)((USERS - user) * 600 + (ITEMS_A_GROUP - item) * 10);
+			fprintf(file, "u%u,%c%u,Viewed,%lld,v%u\n", user, 'a' + group, item, (long long)time, count++);
+			if ((user + item) % 3 == 0)
+				fprintf(file, "u%u,%c%u,Purchased,%lld,p%u\n", user, 'a' + group, item,
+					(long long)time + 5, count++);
+		}
+	}
+	return count;
+}
+
+unsigned small_shop_write(const struct cluster *cluster, int64_t newest)
+{
+	FILE *catalog = create(cluster, "shop.csv");
+	fprintf(catalog, "Identity,Name,ImageURL,category,price,in_stock\n");
+	for (unsigned group = 0; group < GROUPS; group++)
+		for (unsigned item = 0; item < ITEMS_A_GROUP; item++)
+			fprintf(catalog, "%c%u,Item %c%u,https://images.example/%c%u.jpg,%c,%u,true\n", 'a' + group,
+				item, 'A' + group, item, 'a' + group, item, 'a' + group, item + 1);
+	fclose(catalog);
+	FILE *events = create(cluster, "events.csv");
+	unsigned count = write_events(events, newest);
+	fclose(events);
+	return count;
+}
+
+unsigned small_shop_load(struct cluster *cluster)
+{
+	char catalog[256], events[256];
+	unsigned count = small_shop_write(cluster, clock_wall_ms() / 1000 - 3600);
+	snprintf(catalog, sizeof catalog, "%s/shop.csv", cluster->home);
+	snprintf(events, sizeof events, "%s/events.csv", cluster->home);
+	cluster_ok(cluster, CLI("catalog", "import", "shop", catalog));
+	cluster_ok(cluster,
+		   CLI("define", "wanted-next", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1",
+		       "--filter", "in_stock = true", "--exclude", "Purchased", "--fallback", "popular"));
+	cluster_ok(cluster, CLI("events", "import", "shop", events));
+	cluster_ok(cluster, CLI("model", "build"));
+	return count;
+}

@@ -1,0 +1,16 @@
+/*
+ * A small shop that tests can reason about: catalog "shop" of 40 items in 4 groups (a0..a9, b0..b9, c0..c9, d0..d9; price
+ * = number + 1; in_stock; category = the letter), and 400 users who each viewed and bought within one group, so that an
+ * item's neighbours are its group. a0, b0, c0, d0 are the most popular of their group, a the most popular group.
+ */
+#ifndef KINDRED_TEST_SMALL_SHOP_H
+#define KINDRED_TEST_SMALL_SHOP_H
+
+#include "lib/cluster.h"
+
+/* Files <home>/shop.csv and <home>/events.csv, written; number of events returned. newest: epoch seconds of the newest event. */
+unsigned small_shop_write(const struct cluster *cluster, int64_t newest);
+/* Writes them, imports both, defines "wanted-next" (Purchased=5, Viewed=1; filter in_stock = true; excludes Purchased; fallback popular), builds. */
+unsigned small_shop_load(struct cluster *cluster);
+
+#endif

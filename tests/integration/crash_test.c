@@ -181,16 +181,25 @@ static void test_acked_survives_the_server(void **state)
 	cluster_fini(&cluster);
 }
 
-/* The builder's pid: the child of the server whose name is kindred-builder; 0: none now. */
+/* The builder's pid: the child of the server whose name is kindred-builder; 0: none now. The loop thread spawns children. */
 static pid_t builder_pid(const struct cluster *cluster)
 {
-	char command[128], line[64];
-	snprintf(command, sizeof command, "pgrep -P %d -x kindred-builder", (int)cluster->server);
-	FILE *found = popen(command, "r");
-	pid_t pid = found && fgets(line, sizeof line, found) ? (pid_t)atoi(line) : 0;
-	if (found)
-		pclose(found);
-	return pid;
+	char path[96], name[32];
+	int child = 0;
+	pid_t builder = 0;
+	snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)cluster->server, (int)cluster->server);
+	FILE *children = fopen(path, "r");
+	while (children && !builder && fscanf(children, "%d", &child) == 1) {
+		snprintf(path, sizeof path, "/proc/%d/comm", child);
+		FILE *comm = fopen(path, "r");
+		if (comm && fgets(name, sizeof name, comm) && strcmp(name, "kindred-builder\n") == 0)
+			builder = child;
+		if (comm)
+			fclose(comm);
+	}
+	if (children)
+		fclose(children);
+	return builder;
 }
 
 /* kill -9 of the builder at many moments: the old generation goes on serving the same answers, nothing half-written can be read, and the next build works. */

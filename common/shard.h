@@ -6,7 +6,8 @@
  * properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
  * in the same transaction as the events they count, so that they are exact over any crash.
  *
- * lmdb.h is included in shard.c and control.c only (through common/store.h).
+ * Modules: shard.c (opening), shard_write.c, shard_read.c; common/event_types.h and common/properties.h are their pure parts. lmdb.h is
+ * included there and in control.c only (through common/store.h).
  *
  * Call order of a writer:   shard_open -> { shard_write_begin -> shard_write_event.. -> shard_write_commit }.. -> shard_close
  * Call order of a reader:   shard_open -> shard_reader_open -> { shard_read_begin -> shard_read_history.. -> shard_read_end }.. -> shard_reader_close
@@ -20,6 +21,8 @@
 #include <stdbool.h>
 
 #define SHARD_TYPES_MAX 1000
+/* A transaction is better ended past this many bytes (shard_write_bytes): LMDB keeps what is written in memory until then. */
+#define SHARD_TRANSACTION_BYTES (UINT64_C(64) << 20)
 
 enum shard_durability { SHARD_SYNC = 0, SHARD_NOMETASYNC = 1, SHARD_NOSYNC = 2 };
 
@@ -42,7 +45,10 @@ struct shard_counters {
 struct shard;
 struct shard_reader;
 
-/* path: the shard's directory; made when missing (not when read_only). E_NOT_FOUND, E_DATA_LOSS, E_EXHAUSTED, E_UNAVAILABLE (locked by another writer). */
+/*
+ * path: the shard's directory; made when missing (not when read_only; nor its parents). Errors: those of store_open, and E_UNIMPLEMENTED: written in a newer format.
+ * E_UNAVAILABLE (another process writes to it; its pid is in the text) comes after 3 seconds, so that a killed predecessor may end. E_NOT_FOUND: read_only, and its writer has not made it yet.
+ */
 int shard_open(struct shard **shard, const char *path, const struct shard_options *options, struct error *err);
 void shard_close(struct shard *shard);
 
@@ -71,21 +77,28 @@ struct shard_event {
 
 int shard_write_begin(struct shard *shard, struct error *err);
 /*
- * Returns an outcome > 0 (enum history_outcome), or an error: E_EXHAUSTED when the map or disk is full or the 1,000 event types are
- * used up (with the text), after which this event changed nothing. Events of one user are cheapest when they follow each other (the row is
- * held between calls and written once).
+ * Returns an outcome > 0 (enum history_outcome), or an error, after which this event changed nothing. Events of one user are cheapest when they follow each other (the row
+ * is held between calls and written once).
+ *
+ * The transaction goes on, and the event's neighbours with it, after E_EXHAUSTED because the 1,000 event types are used up (it is counted as refused) and after
+ * E_DATA_LOSS because this user's row is damaged. After any other error (map or disk full, memory) the transaction is lost: every later call and the
+ * commit return that same error, and nothing of it is there; shard_write_lost() tells the two apart. A row is written after its call has
+ * returned, so a full map may be reported by a later event's call, or by the commit.
  */
 int shard_write_event(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
 		      struct error *err);
+bool shard_write_lost(const struct shard *shard);
+/* About how much memory the transaction takes. Commit when it passes SHARD_TRANSACTION_BYTES. */
+uint64_t shard_write_bytes(const struct shard *shard);
 /* Counts n events refused at the edge. */
 void shard_write_refused(struct shard *shard, uint64_t n);
 /*
- * Forgets a user; events up to now_ms are dropped from then on. *deleted: events removed; *oldest_ms: time of the oldest of them. Returns 0, also when
- * there was no history (*existed false).
+ * Forgets a user: history and properties go; events up to now_ms (up to the newest event forgotten, when that is later) are dropped from then on, so that none can be sent again. *deleted: events removed;
+ * *oldest_ms: time of the oldest of them, set when *existed. Returns 0, also when there was no history (*existed false). A damaged row is removed too (*deleted 0). Errors: the transaction is lost, see above.
  */
 int shard_write_forget(struct shard *shard, const char *user, size_t user_bytes, int64_t now_ms, bool *existed,
 		       uint32_t *deleted, int64_t *oldest_ms, struct error *err);
-/* Durable when it returns 0 (as far as the durability option says). After an error nothing of the transaction is there. */
+/* Durable when it returns 0 (as far as the durability option says). The transaction is over either way; after an error nothing of it is there, its counts included. */
 int shard_write_commit(struct shard *shard, struct error *err);
 void shard_write_abort(struct shard *shard);
 
@@ -93,25 +106,26 @@ void shard_write_abort(struct shard *shard);
 
 int shard_reader_open(struct shard *shard, struct shard_reader **reader, struct error *err);
 void shard_reader_close(struct shard_reader *reader);
-int shard_read_begin(struct shard_reader *reader, struct error *err); /* 12 ns: a renewed transaction */
+int shard_read_begin(struct shard_reader *reader, struct error *err); /* cheap: a renewed transaction */
 void shard_read_end(struct shard_reader *reader);
 
 /* *row points into the map, valid until shard_read_end. E_NOT_FOUND: no history. E_DATA_LOSS: the row is damaged. */
 int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
 		       size_t *bytes, struct error *err);
-/* The properties of an entry, as written; count is limited by room. Pointers live until shard_read_end. Returns the count. */
+/* The properties of an entry, in the order given; count is limited by room. Not NUL-terminated. Pointers live until shard_read_end. Returns the count. */
 size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
 			     const struct history_entry *entry, struct shard_property *properties, size_t room);
-/* The number of an event type: UINT16_MAX when the shard never saw it. The name of a number: NULL when there is none; lives until shard_close. Both cheap (cached; refreshed when a read sees newer types). */
+/* The number of an event type: UINT16_MAX when the shard never saw it. The name of a number: NULL when there is none; lives until shard_reader_close. Both cheap (cached; refreshed when a read sees newer types), both between
+ * shard_read_begin and shard_read_end. */
 uint16_t shard_read_type(struct shard_reader *reader, const char *type, size_t bytes);
 const char *shard_read_type_name(struct shard_reader *reader, uint16_t type);
 int shard_read_counters(struct shard_reader *reader, struct shard_counters *counters, struct error *err);
-/* Bytes the shard's file uses. */
+/* Bytes the shard's file uses. Any thread. */
 uint64_t shard_file_bytes(struct shard *shard);
 
 /*
  * Walks the users in key order from after `*cursor` (empty string at first; a buffer of USER_ID_MAX + 1 kept by the caller, and its length), for at most `limit` users, within the
- * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. A long scan calls
+ * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. E_DATA_LOSS: a damaged row (its user is in the text). A long scan calls
  * shard_read_end / shard_read_begin between portions, so that no long reader holds back page reuse.
  */
 struct shard_cursor {

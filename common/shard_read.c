@@ -1,0 +1,153 @@
+#include "common/properties.h"
+#include "common/shard_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct shard_reader {
+	struct shard *shard;
+	MDB_txn *txn;
+	struct event_types types; /* as many as this reader has met */
+};
+
+int shard_reader_open(struct shard *shard, struct shard_reader **reader, struct error *err)
+{
+	*reader = calloc(1, sizeof **reader);
+	if (!*reader)
+		return error_set(err, E_EXHAUSTED, "%s: out of memory", store_path(shard->store));
+	(*reader)->shard = shard;
+	event_types_init(&(*reader)->types);
+	return 0;
+}
+
+void shard_reader_close(struct shard_reader *reader)
+{
+	if (!reader)
+		return;
+	store_read_free(&reader->txn);
+	event_types_fini(&reader->types);
+	free(reader);
+}
+
+int shard_read_begin(struct shard_reader *reader, struct error *err)
+{
+	return store_read_begin(reader->shard->store, &reader->txn, err);
+}
+
+void shard_read_end(struct shard_reader *reader)
+{
+	store_read_end(reader->shard->store, reader->txn);
+}
+
+static int damaged(const struct shard *shard, const char *user, size_t user_bytes, struct error *err)
+{
+	return error_set(err, E_DATA_LOSS,
+			 "%s: the history of user \"%.*s\" is damaged; delete the user or restore a backup",
+			 store_path(shard->store), (int)user_bytes, user);
+}
+
+int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
+		       size_t *bytes, struct error *err)
+{
+	struct shard *shard = reader->shard;
+	MDB_val key = { user_bytes, (void *)user }, value;
+	/* LMDB calls an empty or overlong key misuse; to a reader it is a user that nobody has */
+	int rc = user_bytes == 0 || user_bytes > USER_ID_MAX
+			 ? MDB_NOTFOUND
+			 : mdb_get(reader->txn, shard->databases[SHARD_HISTORY], &key, &value);
+	if (rc == MDB_NOTFOUND)
+		return error_set(err, E_NOT_FOUND, "user \"%.*s\" has no history", (int)user_bytes, user);
+	if (rc)
+		return store_error(shard->store, rc, err, "cannot read a history");
+	if (!history_valid(value.mv_data, value.mv_size))
+		return damaged(shard, user, user_bytes, err);
+	*row = value.mv_data;
+	*bytes = value.mv_size;
+	return 0;
+}
+
+size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
+			     const struct history_entry *entry, struct shard_property *properties, size_t room)
+{
+	if (!(entry->flags & HISTORY_HAS_PROPERTIES))
+		return 0;
+	unsigned char name[PROPERTIES_KEY_BYTES];
+	properties_key(user, user_bytes, entry, name);
+	MDB_val key = { sizeof name, name }, value;
+	if (mdb_get(reader->txn, reader->shard->databases[SHARD_PROPERTIES], &key, &value))
+		return 0;
+	return properties_unpack(value.mv_data, value.mv_size, properties, room);
+}
+
+/* True when the snapshot has types that this reader has not met, and they could be read. */
+static bool met_newer_types(struct shard_reader *reader)
+{
+	MDB_stat status;
+	if (mdb_stat(reader->txn, reader->shard->databases[SHARD_TYPES], &status) ||
+	    status.ms_entries <= reader->types.count)
+		return false;
+	return shard_load_types(reader->shard, reader->txn, &reader->types, NULL) == 0;
+}
+
+uint16_t shard_read_type(struct shard_reader *reader, const char *type, size_t bytes)
+{
+	uint16_t number = event_types_find(&reader->types, type, bytes);
+	if (number == EVENT_TYPE_NONE && met_newer_types(reader))
+		number = event_types_find(&reader->types, type, bytes);
+	return number;
+}
+
+const char *shard_read_type_name(struct shard_reader *reader, uint16_t type)
+{
+	if (type >= reader->types.count && !met_newer_types(reader))
+		return NULL;
+	return type < reader->types.count ? reader->types.names[type] : NULL;
+}
+
+int shard_read_counters(struct shard_reader *reader, struct shard_counters *counters, struct error *err)
+{
+	return shard_get_fixed(reader->shard, reader->txn, SHARD_COUNTERS, "counters", counters, sizeof *counters, err);
+}
+
+/* The first user behind the cursor. */
+static int seek(MDB_cursor *cursor, const struct shard_cursor *from, MDB_val *user, MDB_val *row)
+{
+	if (from->bytes == 0)
+		return mdb_cursor_get(cursor, user, row, MDB_FIRST);
+	*user = (MDB_val){ from->bytes, (void *)from->user };
+	int rc = mdb_cursor_get(cursor, user, row, MDB_SET_RANGE);
+	if (!rc && user->mv_size == from->bytes && memcmp(user->mv_data, from->user, from->bytes) == 0)
+		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
+	return rc;
+}
+
+int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
+		     int (*each)(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes),
+		     void *context, bool *done, struct error *err)
+{
+	struct shard *shard = reader->shard;
+	MDB_cursor *walk;
+	*done = false;
+	int code = store_error(shard->store, mdb_cursor_open(reader->txn, shard->databases[SHARD_HISTORY], &walk), err,
+			       "cannot walk the users");
+	if (code)
+		return code;
+	MDB_val user, row;
+	int rc = seek(walk, cursor, &user, &row);
+	for (size_t n = 0; !rc && !code && n < limit; n++) {
+		cursor->bytes = (uint32_t)(user.mv_size < USER_ID_MAX ? user.mv_size : USER_ID_MAX);
+		memcpy(cursor->user, user.mv_data, cursor->bytes);
+		if (history_valid(row.mv_data, row.mv_size))
+			code = each(context, user.mv_data, user.mv_size, row.mv_data, row.mv_size);
+		else
+			code = damaged(shard, user.mv_data, user.mv_size, err);
+		if (!code)
+			rc = mdb_cursor_get(walk, &user, &row, MDB_NEXT);
+	}
+	mdb_cursor_close(walk);
+	if (rc == MDB_NOTFOUND) {
+		*done = true;
+		return 0;
+	}
+	return rc ? store_error(shard->store, rc, err, "cannot walk the users") : code;
+}

@@ -1,152 +1,9 @@
 #include "server/wire.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct cursor {
-	const uint8_t *at, *end;
-};
-
-struct wire_field {
-	uint32_t number;
-	uint32_t type; /* enum wire_type */
-	const uint8_t *whole, *data;
-	size_t whole_bytes, data_bytes;
-};
-
-/* At most 10 bytes. Bits above 64 are cut off, as every reader does. */
-static bool read_varint(struct cursor *cursor, uint64_t *value)
-{
-	uint64_t result = 0;
-	for (unsigned shift = 0; shift < 70 && cursor->at < cursor->end; shift += 7) {
-		uint8_t byte = *cursor->at++;
-		result |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte < 0x80) {
-			*value = result;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A tag or a length: 32 bits in at most 5 bytes. */
-static bool read_varint32(struct cursor *cursor, uint32_t *value)
-{
-	const uint8_t *start = cursor->at;
-	uint64_t wide;
-	if (!read_varint(cursor, &wide) || wide > UINT32_MAX || cursor->at - start > 5)
-		return false;
-	*value = (uint32_t)wide;
-	return true;
-}
-
-static bool skip(struct cursor *cursor, size_t bytes)
-{
-	if ((size_t)(cursor->end - cursor->at) < bytes)
-		return false;
-	cursor->at += bytes;
-	return true;
-}
-
-/* 1: a field; 0: the end; E_INVALID. */
-static int next_field(struct cursor *cursor, struct wire_field *field)
-{
-	uint32_t tag, length;
-	uint64_t ignored;
-	if (cursor->at == cursor->end)
-		return 0;
-	field->whole = cursor->at;
-	if (!read_varint32(cursor, &tag) || tag >> 3 == 0)
-		return E_INVALID;
-	field->number = tag >> 3;
-	field->type = tag & 7;
-	field->data = cursor->at;
-
-	bool complete = false;
-	switch (field->type) {
-	case WIRE_VARINT:
-		complete = read_varint(cursor, &ignored);
-		break;
-	case WIRE_FIXED64:
-		complete = skip(cursor, 8);
-		break;
-	case WIRE_FIXED32:
-		complete = skip(cursor, 4);
-		break;
-	case WIRE_BYTES:
-		complete = read_varint32(cursor, &length);
-		field->data = cursor->at;
-		complete = complete && skip(cursor, length);
-		break;
-	}
-	if (!complete)
-		return E_INVALID;
-	field->data_bytes = (size_t)(cursor->at - field->data);
-	field->whole_bytes = (size_t)(cursor->at - field->whole);
-	return 1;
-}
-
-/* The last occurrence of a field; 1, 0 or E_INVALID as next_field. */
-static int find_last(const uint8_t *message, size_t bytes, uint32_t number, enum wire_type type,
-		     struct wire_field *found)
-{
-	struct cursor cursor = { message, message + bytes };
-	struct wire_field field;
-	int code, seen = 0;
-	while ((code = next_field(&cursor, &field)) > 0) {
-		if (field.number != number)
-			continue;
-		if (field.type != type)
-			return E_INVALID;
-		*found = field;
-		seen = 1;
-	}
-	return code < 0 ? code : seen;
-}
-
-int wire_find(const uint8_t *message, size_t bytes, uint32_t field, const uint8_t **data, size_t *data_bytes)
-{
-	struct wire_field found;
-	int code = find_last(message, bytes, field, WIRE_BYTES, &found);
-	if (code > 0) {
-		*data = found.data;
-		*data_bytes = found.data_bytes;
-	}
-	return code;
-}
-
-int wire_find_number(const uint8_t *message, size_t bytes, uint32_t field, uint64_t *value)
-{
-	struct wire_field found;
-	int code = find_last(message, bytes, field, WIRE_VARINT, &found);
-	if (code > 0) {
-		struct cursor cursor = { found.data, found.data + found.data_bytes };
-		read_varint(&cursor, value);
-	}
-	return code;
-}
-
-int wire_each(const uint8_t *message, size_t bytes,
-	      int (*each)(void *context, uint32_t field, uint32_t wire_type, const uint8_t *whole, size_t whole_bytes,
-			  const uint8_t *data, size_t data_bytes),
-	      void *context)
-{
-	struct cursor cursor = { message, message + bytes };
-	struct wire_field field;
-	int code;
-	while ((code = next_field(&cursor, &field)) > 0) {
-		int answer = each(context, field.number, field.type, field.whole, field.whole_bytes, field.data,
-				  field.data_bytes);
-		if (answer)
-			return answer;
-	}
-	return code;
-}
-
-/* --- splitting: one walk that measures, one that copies --- */
-
-/* What the first walk finds. */
+/* One walk measures, one copies. What the first finds: */
 struct measure {
 	const struct wire_split_rule *rule;
 	uint16_t *part; /* of each element */
@@ -197,10 +54,10 @@ static int measure_element(struct measure *measure, void *context, const struct 
 static int measure_all(struct measure *measure, void *context, const uint8_t *message, size_t bytes, struct error *err)
 {
 	const struct wire_split_rule *rule = measure->rule;
-	struct cursor cursor = { message, message + bytes };
+	struct wire_cursor cursor = { message, message + bytes };
 	struct wire_field field;
 	int code;
-	while ((code = next_field(&cursor, &field)) > 0) {
+	while ((code = wire_next(&cursor, &field)) > 0) {
 		if (field.number == rule->field) {
 			code = measure_element(measure, context, &field, err);
 			if (code)
@@ -261,10 +118,10 @@ static void append(struct wire_part *part, const struct wire_field *field)
 /* The order of different fields means nothing; that of one field's occurrences is kept. */
 static void fill_parts(const struct measure *measure, struct wire_split *split, const uint8_t *message, size_t bytes)
 {
-	struct cursor cursor = { message, message + bytes };
+	struct wire_cursor cursor = { message, message + bytes };
 	struct wire_field field;
 	uint32_t element = 0;
-	while (next_field(&cursor, &field) > 0) {
+	while (wire_next(&cursor, &field) > 0) {
 		if (field.number == measure->rule->field) {
 			struct wire_part *part = &split->parts[measure->part[element]];
 			((uint32_t *)(uintptr_t)part->indexes)[part->count++] = element++;

@@ -1,41 +1,15 @@
 /*
- * Reading protobuf bytes without decoding them: the server finds in a request what routing needs and passes the rest on as it came.
- * The wire format is https://protobuf.dev/programming-guides/encoding/. Groups, which no proto3 message has, and what protobuf-c (the reader in the
- * worker) refuses are malformed here too: tags and lengths of more than 32 bits, field number 0, truncated fields. Only the top level is looked at.
+ * Splitting a request by worker without decoding it. common/wire.h is the rest of what is read from protobuf bytes.
  *
- * Pure; runs on the server's loop. Nothing is copied but by wire_split.
+ * Pure; runs on the server's loop.
  */
-#ifndef KINDRED_WIRE_H
-#define KINDRED_WIRE_H
+#ifndef KINDRED_SERVER_WIRE_H
+#define KINDRED_SERVER_WIRE_H
 
-#include "common/error.h"
-
-#include <stddef.h>
-#include <stdint.h>
-
-/* https://protobuf.dev/programming-guides/encoding/#structure */
-enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+#include "common/wire.h"
 
 /*
- * The last occurrence of a length-delimited field, which is a singular field's value in proto3. 1: found, *data points into the message; 0: not there;
- * E_INVALID: the message is malformed anywhere, or the field has another wire type.
- */
-int wire_find(const uint8_t *message, size_t bytes, uint32_t field, const uint8_t **data, size_t *data_bytes);
-
-/* The same for a varint field: a number, a boolean, an enum. */
-int wire_find_number(const uint8_t *message, size_t bytes, uint32_t field, uint64_t *value);
-
-/*
- * Gives each top-level field to each(), in order. whole: tag and value; data: the payload of a length-delimited field, else the value's bytes.
- * E_INVALID when malformed (fields before that place were given), else the first non-zero value of each(), else 0.
- */
-int wire_each(const uint8_t *message, size_t bytes,
-	      int (*each)(void *context, uint32_t field, uint32_t wire_type, const uint8_t *whole, size_t whole_bytes,
-			  const uint8_t *data, size_t data_bytes),
-	      void *context);
-
-/*
- * Splitting a message with one repeated field (users, events) by worker. The concatenation of a message's fields is the message, so a part is a
+ * Split is a message with one repeated field (users, events). The concatenation of a message's fields is the message, so a part is a
  * message of the same type: a copy of all other fields, then its elements in their order.
  *
  *     struct wire_split split;
@@ -51,7 +25,7 @@ struct wire_split_rule {
 	size_t rest_max; /* bytes of all other fields: they are copied to every part */
 	uint32_t parts; /* workers; at most 65,536 */
 	size_t headroom; /* bytes left free in front of each part's message */
-	/* Which part an element goes to, 0..parts-1, or an error, which ends the split. */
+	/* Which part an element goes to, 0..parts-1, or an error with err set, which ends the split. */
 	int (*part_of)(void *context, const uint8_t *element, size_t bytes, struct error *err);
 };
 

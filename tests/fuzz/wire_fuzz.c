@@ -49,6 +49,22 @@ static bool same(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* Texts that passed the check unpack to all their bytes. */
+static void fuzz_texts(const uint8_t *data, size_t bytes)
+{
+	const uint8_t *definition;
+	size_t definition_bytes;
+	if (wire_check_texts(&kindred__v1__recommend_request__descriptor, data, bytes, NULL))
+		return;
+	Kindred__V1__RecommendRequest *request = kindred__v1__recommend_request__unpack(NULL, bytes, data);
+	if (!request)
+		return;
+	check(utf8_valid(request->user_id, strlen(request->user_id)));
+	if (wire_find(data, bytes, 2, &definition, &definition_bytes) > 0)
+		check(strlen(request->definition) == definition_bytes);
+	kindred__v1__recommend_request__free_unpacked(request, NULL);
+}
+
 static void fuzz_users(const uint8_t *data, size_t bytes)
 {
 	struct wire_split_rule by = rule(by_text);
@@ -136,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	fuzz_find(data, bytes);
+	fuzz_texts(data, bytes);
 	fuzz_users(data, bytes);
 	fuzz_events(data, bytes);
 	return 0;

@@ -139,6 +139,51 @@ static void test_walks_the_fields_in_order(void **state)
 	assert_int_equal(wire_each(message, sizeof message - 1, see, &seen), E_INVALID);
 }
 
+static int check_event(const Kindred__V1__IngestEventsRequest *request, struct error *err)
+{
+	uint8_t message[500];
+	size_t bytes = kindred__v1__ingest_events_request__pack(request, message);
+	return wire_check_texts(&kindred__v1__ingest_events_request__descriptor, message, bytes, err);
+}
+
+static void test_texts_of_a_message(void **state)
+{
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	Kindred__V1__Event event = KINDRED__V1__EVENT__INIT, *events = &event;
+	Kindred__V1__Property property = KINDRED__V1__PROPERTY__INIT, *properties = &property;
+	Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	struct error err = { 0 };
+	(void)state;
+	request.events = &events;
+	request.n_events = 1;
+	request.catalog = "shop";
+	event.user_id = "J\xc3\xb6rg";
+	event.time = &time;
+	time.seconds = 1;
+	event.weight = 2;
+	event.properties = &properties;
+	event.n_properties = 1;
+	property.name = "size";
+	assert_int_equal(check_event(&request, &err), 0);
+	property.value = "\xc3";
+	assert_int_equal(check_event(&request, &err), E_INVALID);
+	assert_string_equal(err.text, "events: properties: value: not valid UTF-8, or with a NUL byte in it");
+	assert_int_equal(check_event(&request, NULL), E_INVALID);
+	property.value = "";
+	request.catalog = "\xff";
+	assert_int_equal(check_event(&request, &err), E_INVALID);
+	assert_string_equal(err.text, "catalog: not valid UTF-8, or with a NUL byte in it");
+
+	const ProtobufCMessageDescriptor *type = &kindred__v1__ingest_events_request__descriptor;
+	/* A NUL inside, which the packer cannot write; a truncated message inside a whole one; a text that is a number. */
+	assert_int_equal(wire_check_texts(type, BYTES(0x12, 3, 'a', 0, 'b'), &err), E_INVALID);
+	assert_int_equal(wire_check_texts(type, BYTES(0x0a, 2, 0x0a, 5), &err), E_INVALID);
+	assert_string_equal(err.text, "events: not a protobuf message of its type");
+	assert_int_equal(wire_check_texts(type, BYTES(0x10, 1), &err), E_INVALID);
+	/* Fields of a newer client are not looked into. */
+	assert_int_equal(wire_check_texts(type, BYTES(0x7a, 1, 0xff), &err), 0);
+}
+
 /* --- splitting --- */
 
 #define PARTS 4
@@ -312,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_the_last_occurrence_counts),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_walks_the_fields_in_order),
+		cmocka_unit_test(test_texts_of_a_message),
 		cmocka_unit_test(test_splits_users_and_copies_the_rest),
 		cmocka_unit_test(test_splits_events_by_their_user),
 		cmocka_unit_test(test_refuses_to_split),

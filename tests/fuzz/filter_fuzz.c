@@ -1,6 +1,6 @@
 /*
  * Any text as a filter over a schema with every type: it compiles or says why, in one line with a place, and what compiles
- * runs on items with and without values. The first byte chooses which values are there.
+ * runs on items with and without values. The first byte is the item: it chooses which values are there.
  */
 #include "common/filter.h"
 #include "common/ids.h"
@@ -13,7 +13,7 @@ static const struct filter_attribute schema[] = {
 	{ "genres", VALUE_STRING_LIST }, { "released", VALUE_TIMESTAMP }, { "timestamp", VALUE_NUMBER },
 };
 
-static const char *const elements[] = { "Drama", "Crime", "" };
+static const char *const elements[] = { "Drama", "Crime", "", "a", "b", "c", "d", "e", "f", "g", "h", "i" };
 
 static struct text_view element(const void *context, uint64_t first, uint32_t index)
 {
@@ -22,7 +22,7 @@ static struct text_view element(const void *context, uint64_t first, uint32_t in
 	return (struct text_view){ text, (uint32_t)strlen(text) };
 }
 
-/* item: a byte of flags; bit N: attribute N is there. */
+/* item: a byte of flags; bit N: attribute N is there; bit 7: its list is long. */
 static struct value get(const void *item, uint32_t attribute)
 {
 	struct value value = { .type = VALUE_MISSING };
@@ -47,7 +47,7 @@ static struct value get(const void *item, uint32_t attribute)
 	case VALUE_STRING_LIST:
 		value.list.at = element;
 		value.list.first = 1;
-		value.list.count = 2;
+		value.list.count = *(const uint8_t *)item & 0x80 ? 11 : 2;
 		break;
 	case VALUE_MISSING:
 		break;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -362,23 +363,31 @@ static int connect_all(struct load *load, struct error *err)
 	return code;
 }
 
+/* Open loop: C core rounds a wait up to whole milliseconds, which would start calls late; so it is asked without waiting, and short naps come between. */
+#define NAP_NS UINT64_C(50000)
+
+static void nap_until_due(const struct load *load)
+{
+	uint64_t now = clock_monotonic_ns();
+	uint64_t wait_ns = load->idle_count > 0 && load->next_due_ns > now ? load->next_due_ns - now : NAP_NS;
+	struct timespec nap = { .tv_nsec = (long)(wait_ns < NAP_NS ? wait_ns : NAP_NS) };
+	nanosleep(&nap, NULL);
+}
+
 /* Until every call that was started has ended. */
 static void drive(struct load *load)
 {
-	while (load->running > 0 || (load->options->rate > 0 && load->next_due_ns < load->stop_ns)) {
-		gpr_timespec until = gpr_inf_future(GPR_CLOCK_MONOTONIC);
-		if (load->options->rate > 0) {
+	bool open_loop = load->options->rate > 0;
+	while (load->running > 0 || (open_loop && load->next_due_ns < load->stop_ns)) {
+		if (open_loop)
 			start_due(load);
-			if (load->idle_count > 0 && load->next_due_ns < load->stop_ns) {
-				uint64_t now = clock_monotonic_ns();
-				uint64_t wait = load->next_due_ns > now ? load->next_due_ns - now : 0;
-				until = gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-						     gpr_time_from_nanos((int64_t)wait, GPR_TIMESPAN));
-			}
-		}
-		grpc_event event = grpc_completion_queue_next(load->queue, until, NULL);
+		grpc_event event = grpc_completion_queue_next(
+			load->queue, open_loop ? gpr_time_0(GPR_CLOCK_MONOTONIC) : gpr_inf_future(GPR_CLOCK_MONOTONIC),
+			NULL);
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct stream_tag *)event.tag)->done(load, event.tag, event.success != 0);
+		else if (open_loop)
+			nap_until_due(load);
 	}
 }
 

@@ -35,6 +35,7 @@ struct bench {
 	unsigned count;
 	bool json;
 	int64_t event_time_ms;
+	pid_t pid; /* measure this process instead of the server's */
 };
 
 #define BATCH_MAX 10000
@@ -261,7 +262,8 @@ enum {
 	OPTION_RATE,
 	OPTION_WARMUP,
 	OPTION_SEED,
-	OPTION_STREAMS
+	OPTION_STREAMS,
+	OPTION_PID
 };
 
 static const struct argp_option option_table[] = {
@@ -279,6 +281,7 @@ static const struct argp_option option_table[] = {
 	{ "batch", OPTION_BATCH, "N", 0, "Users or events a message of a stream (256)", 0 },
 	{ "count", OPTION_COUNT, "N", 0, "Items a recommendation (10)", 0 },
 	{ "seed", OPTION_SEED, "N", 0, "Seed of the choices (1)", 0 },
+	{ "pid", OPTION_PID, "PID", 0, "Measure the CPU time of this process instead of the server's", 0 },
 	{ "json", OPTION_JSON, NULL, 0, "One JSON line instead of text", 0 },
 	{ 0 },
 };
@@ -347,6 +350,9 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	case OPTION_SEED:
 		bench->seed = (uint64_t)number(text, 0, 1e15, state);
 		return 0;
+	case OPTION_PID:
+		bench->pid = (pid_t)number(text, 1, 1e9, state);
+		return 0;
 	case OPTION_JSON:
 		bench->json = true;
 		return 0;
@@ -394,7 +400,7 @@ int main(int argc, char **argv)
 	if (bench.workload == WORK_RECOMMEND || bench.workload == WORK_INGEST_UNARY)
 		bench.load.streams = 0;
 	struct load_work work = work_of(&bench);
-	usage_start(&used, bench.load.target);
+	usage_start(&used, bench.load.target, bench.pid);
 	uint64_t own_ns = usage_own_ns();
 	if (load_run(&bench.load, &work, &result, &err) != 0) {
 		fprintf(stderr, "kindred-bench: %s\n", err.text);

@@ -55,13 +55,15 @@ static void add(struct usage *usage, const char *name, pid_t pid)
 	usage->count++;
 }
 
-void usage_start(struct usage *usage, const char *target)
+void usage_start(struct usage *usage, const char *target, pid_t pid)
 {
 	Kindred__V1__GetStatusRequest request = KINDRED__V1__GET_STATUS_REQUEST__INIT;
 	Kindred__V1__GetStatusResponse *status = NULL;
 	struct rpc_client *client = NULL;
 	memset(usage, 0, sizeof *usage);
-	if (rpc_open(&client, target, NULL) != 0)
+	if (pid)
+		add(usage, "process", pid);
+	if (pid || rpc_open(&client, target, NULL) != 0)
 		return;
 	if (rpc_call(client, "/kindred.v1.StatusService/GetStatus", &request.base,
 		     &kindred__v1__get_status_response__descriptor, 5000, NULL, &status, NULL) == 0) {

@@ -20,7 +20,8 @@ struct usage {
 	} process[USAGE_MAX];
 };
 
-void usage_start(struct usage *usage, const char *target);
+/* pid not 0: that process alone, whatever it is. */
+void usage_start(struct usage *usage, const char *target, pid_t pid);
 void usage_stop(struct usage *usage);
 /* CPU time of this process so far. */
 uint64_t usage_own_ns(void);

@@ -14,25 +14,37 @@
 #include <stdio.h>
 
 /* TEXT(name, default, unit, prose)   NUMBER(name, default, min, max, unit, prose)   CHOICE(name, default, "a|b|c", prose) */
-#define CONFIG_TABLE(TEXT, NUMBER, CHOICE)                                                                                                                       \
-	TEXT(listen, "127.0.0.1:7600", "host:port", "Where gRPC is served; port 0 takes a free one")                                                             \
-	TEXT(admin_listen, "127.0.0.1:7601", "host:port", "Where /healthz, /status and /metrics are served over HTTP; empty: not at all")                        \
-	TEXT(port_file, "", "path", "Written once the ports are open: \"grpc PORT\" and \"admin PORT\", a line each; for scripts that let the system choose ports") \
-	NUMBER(workers, 0, 0, 256, "processes", "Worker processes; 0: one a core, at most one a shard")                                                          \
-	NUMBER(history_cap, 1000, 1, 10000, "events", "Events kept of a user, the newest")                                                                       \
-	NUMBER(retention_days, 400, 0, 36500, "days", "Events this much older than the user's newest one are not kept; 0: no limit")                             \
-	CHOICE(durability, "sync", "sync|nometasync|nosync", "What an ack means: on disk; on disk but the last moments on power loss; safe from kill -9 only")   \
-	NUMBER(shard_map_gb, 16, 1, 4096, "GiB", "Largest size of one shard's file (address space, not memory)")                                                \
-	NUMBER(calls_limit, 4096, 16, 1000000, "calls", "Calls in work at once; beyond it RESOURCE_EXHAUSTED is answered at once")                               \
-	NUMBER(stream_window, 8, 1, 1024, "messages", "Messages of one stream in work at once; beyond it the server stops reading the stream")                  \
-	NUMBER(message_max_mb, 4, 1, 64, "MiB", "Largest request message")                                                                                       \
-	NUMBER(build_every_minutes, 10, 0, 525600, "minutes", "Shortest time between builds on schedule; 0: none on schedule")                                   \
-	NUMBER(build_min_events, 1000, 1, 1000000000, "events", "New events that must have come since the last build for one on schedule")                       \
-	NUMBER(build_memory_mb, 1024, 64, 1048576, "MiB", "Memory of the builder; beyond it, it works through files")                                            \
-	NUMBER(build_threads, 0, 0, 256, "threads", "Threads of the builder; 0: one a core")                                                                     \
-	NUMBER(generations_kept, 3, 1, 100, "generations", "Model generations kept for rollback, the active one among them")                                     \
-	NUMBER(drain_seconds, 20, 0, 3600, "seconds", "After SIGTERM, time for calls in work to end before they are cancelled")                                  \
-	CHOICE(grpc_polling, "shared", "shared|thread", "Who drives gRPC: the libuv loop itself through gRPC's epoll, or a thread that hands over (portable)")   \
+#define CONFIG_TABLE(TEXT, NUMBER, CHOICE)                                                                             \
+	TEXT(listen, "127.0.0.1:7600", "host:port", "Where gRPC is served; port 0 takes a free one")                   \
+	TEXT(admin_listen, "127.0.0.1:7601", "host:port",                                                              \
+	     "Where /healthz, /status and /metrics are served over HTTP; empty: not at all")                           \
+	TEXT(port_file, "", "path",                                                                                    \
+	     "Written once the ports are open: \"grpc PORT\" and \"admin PORT\", a line each; for scripts that let "   \
+	     "the system choose ports")                                                                                \
+	NUMBER(workers, 0, 0, 256, "processes", "Worker processes; 0: one a core, at most one a shard")                \
+	NUMBER(history_cap, 1000, 1, 10000, "events", "Events kept of a user, the newest")                             \
+	NUMBER(retention_days, 400, 0, 36500, "days",                                                                  \
+	       "Events this much older than the user's newest one are not kept; 0: no limit")                          \
+	CHOICE(durability, "sync", "sync|nometasync|nosync",                                                           \
+	       "What an ack means: on disk; on disk but the last moments on power loss; safe from kill -9 only")       \
+	NUMBER(shard_map_gb, 16, 1, 4096, "GiB", "Largest size of one shard's file (address space, not memory)")       \
+	NUMBER(calls_limit, 4096, 16, 1000000, "calls",                                                                \
+	       "Calls in work at once; beyond it RESOURCE_EXHAUSTED is answered at once")                              \
+	NUMBER(stream_window, 8, 1, 1024, "messages",                                                                  \
+	       "Messages of one stream in work at once; beyond it the server stops reading the stream")                \
+	NUMBER(message_max_mb, 4, 1, 64, "MiB", "Largest request message")                                             \
+	NUMBER(build_every_minutes, 10, 0, 525600, "minutes",                                                          \
+	       "Shortest time between builds on schedule; 0: none on schedule")                                        \
+	NUMBER(build_min_events, 1000, 1, 1000000000, "events",                                                        \
+	       "New events that must have come since the last build for one on schedule")                              \
+	NUMBER(build_memory_mb, 1024, 64, 1048576, "MiB", "Memory of the builder; beyond it, it works through files")  \
+	NUMBER(build_threads, 0, 0, 256, "threads", "Threads of the builder; 0: one a core")                           \
+	NUMBER(generations_kept, 3, 1, 100, "generations",                                                             \
+	       "Model generations kept for rollback, the active one among them")                                       \
+	NUMBER(drain_seconds, 20, 0, 3600, "seconds",                                                                  \
+	       "After SIGTERM, time for calls in work to end before they are cancelled")                               \
+	CHOICE(grpc_polling, "shared", "shared|thread",                                                                \
+	       "Who drives gRPC: the libuv loop itself through gRPC's epoll, or a thread that hands over (portable)")  \
 	CHOICE(log_level, "info", "error|warning|info|debug", "How much is logged to stderr")
 
 struct config {
@@ -57,7 +69,8 @@ int config_set(struct config *config, const char *name, const char *value, struc
 /* For help and docs: one row a parameter, in the order of the table. */
 enum config_kind { CONFIG_KIND_TEXT, CONFIG_KIND_NUMBER, CONFIG_KIND_CHOICE };
 struct config_parameter {
-	const char *name, *fallback, *unit, *prose, *choices; /* choices: NULL but for CHOICE; fallback: the default, as text */
+	const char *name, *fallback, *unit, *prose,
+		*choices; /* choices: NULL but for CHOICE; fallback: the default, as text */
 	enum config_kind kind;
 	int64_t min, max;
 };

@@ -1,0 +1,67 @@
+/*
+ * A catalog's items for the model: a snapshot of the control store as columns, at first in the order of their keys ("slots"), then, when the
+ * events are counted, in rows by popularity.
+ *
+ * Call order: items_load -> items_slot.. (any thread) -> items_order -> items_bind -> .. -> items_free. One thread but for items_slot.
+ */
+#ifndef KINDRED_BUILDER_ITEMS_H
+#define KINDRED_BUILDER_ITEMS_H
+
+#include "builder/dictionary.h"
+#include "builder/space.h"
+#include "common/control.h"
+#include "common/model.h"
+
+/* Texts behind each other: uint64_t[count + 1] offsets, and the bytes. */
+struct item_texts {
+	struct buffer offsets, bytes;
+};
+
+struct item_column {
+	char *name;
+	enum value_type type;
+	struct buffer values; /* number, boolean, timestamp: as in the model; string: codes; list: codes of all */
+	struct buffer list_offsets; /* uint64_t[count + 1], lists only */
+	struct dictionary dictionary; /* strings and lists */
+};
+
+struct items {
+	struct space *space;
+	char *catalog;
+	uint64_t version; /* of the catalog in the snapshot */
+	uint32_t count;
+	uint32_t column_count;
+	struct item_column *columns;
+	struct buffer keys; /* uint64_t[count] */
+	struct buffer hidden; /* uint8_t[count] */
+	struct item_texts ids, names, images;
+	uint32_t *index; /* model_index_make of keys; of slots, after items_order of rows */
+	uint32_t index_mask;
+};
+
+/* E_NOT_FOUND: no such catalog. items is to be freed after an error too. */
+int items_load(struct items *items, struct space *space, struct control *control, const char *catalog,
+	       struct error *err);
+void items_free(struct items *items);
+
+/* MODEL_NO_ROW: not in the catalog. */
+static inline uint32_t items_slot(const struct items *items, uint64_t key)
+{
+	const uint64_t *keys = items->keys.region.data;
+	for (uint32_t at = (uint32_t)key & items->index_mask;; at = (at + 1) & items->index_mask) {
+		uint32_t slot = items->index[at];
+		if (slot == MODEL_NO_ROW || keys[slot] == key)
+			return slot;
+	}
+}
+
+/*
+ * Puts the items in rows: most events first, then by key. events: [count], by slot. *row_of: uint32_t[count], the row of each slot,
+ * malloced for the caller.
+ */
+int items_order(struct items *items, const uint64_t *events, uint32_t **row_of, struct error *err);
+
+/* Points the model's catalog at the columns; its attributes array is malloced, its names are the items' own. */
+int items_bind(const struct items *items, struct model_catalog *catalog, struct error *err);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * Runs one function on several threads and waits for all. Work is shared out by an atomic counter in the caller's context; whatever
+ * the threads make must not depend on who made which part.
+ */
+#ifndef KINDRED_BUILDER_PARALLEL_H
+#define KINDRED_BUILDER_PARALLEL_H
+
+#include <stdint.h>
+
+#define PARALLEL_MAX 256
+
+/*
+ * work(context, thread) runs once per thread, thread 0 being the caller's own. When the system gives fewer threads, fewer run: the
+ * work has to be shared out as it comes. Returns 0, or what the lowest thread that failed returned.
+ */
+int parallel_run(uint32_t threads, int (*work)(void *context, uint32_t thread), void *context);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * The parameters of learning and of serving a relation. One table: a parameter is a line in it. A tuner sets them; this version
+ * takes the defaults, or what --set says.
+ *
+ * The list of a user: the distinct items of the relation's events in the window, each at its newest occurrence, oldest first. w: the weight of
+ * the strongest event of the user with the item, the relation's largest being 1. T: the newest event of all.
+ *
+ *     co(i -> j) = sum over users, with i at position x and j at position y of the list, of
+ *                  length^-length_discount x |x - y|^-gap x (back if y < x) x exp(-|t_x - t_y| / pair_days)
+ *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i x w_j            (a 0 of days: without that factor)
+ *     weight(i -> j) = co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink)       n: users with the item, not decayed
+ *
+ * The best `neighbours` j of each i are kept; pairs of fewer than min_count users are not. The reader's side is common/score.h.
+ */
+#ifndef KINDRED_BUILDER_PARAMS_H
+#define KINDRED_BUILDER_PARAMS_H
+
+#include "common/error.h"
+
+#include <jansson.h>
+
+/* name, default, least, most, prose */
+#define PARAMS_TABLE(P)                                                                                                \
+	P(list_items, 1000, 2, 10000, "Newest distinct items of a user that are learnt from")                          \
+	P(list_window, 0, 0, 10000,                                                                                    \
+	  "Pairs are made of items at most this many places apart in the list; 0: any, but see pairs_per_item")        \
+	P(pairs_per_item, 600, 1, 1000000,                                                                             \
+	  "Bounds the cost: when the lists give more pairs than this per entry, list_window is narrowed")              \
+	P(length_discount, 0, 0, 2, "Exponent by which a user with a long list counts less")                           \
+	P(gap, 0, 0, 4, "Exponent by which pairs that are places apart count less")                                    \
+	P(back, 1, 0, 1, "Weight of the item that came before")                                                        \
+	P(pair_days, 0, 0, 100000, "Days between two events after which their pair counts e times less; 0: not")       \
+	P(age_days, 0, 0, 100000, "Age in days after which a pair counts e times less; 0: not")                        \
+	P(norm_from, 0.5, 0, 2, "Exponent of the users of the item that neighbours are for")                           \
+	P(norm_to, 0.5, 0, 2, "Exponent of the users of the neighbour")                                                \
+	P(shrink, 2, 0, 1000000, "Holds back pairs of rare items")                                                     \
+	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
+	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
+	P(profile_items, 20, 1, 256, "Serving: last distinct items of the user")                                       \
+	P(rank_decay, 0.9, 0.01, 1, "Serving: weight of a profile item against the next newer one")                    \
+	P(half_life_days, 0, 0, 100000, "Serving: age after which a profile item counts half; 0: no decay")            \
+	P(recent_days, 7, 0.01, 10000, "Half-life of recent popularity")                                               \
+	P(trend_exponent, 0, 0, 2, "How much the rate of late against the usual one moves an item")                    \
+	P(trend_days, 14, 0.01, 10000, "Half-life of the rate of late")                                                \
+	P(season_exponent, 0.25, 0, 2,                                                                                 \
+	  "How much the share in these weeks of last year against the overall one moves an item")                      \
+	P(season_days, 30, 1, 180, "Length of these weeks")
+
+struct params {
+#define PARAMS_FIELD(name, standard, least, most, prose) double name;
+	PARAMS_TABLE(PARAMS_FIELD)
+#undef PARAMS_FIELD
+};
+
+struct params params_default(void);
+/* "age_days=30". E_INVALID: no such parameter (all are named), or out of its range. */
+int params_set(struct params *params, const char *assignment, struct error *err);
+/* An object with every parameter; NULL: no memory. */
+json_t *params_json(const struct params *params);
+/* One line a parameter for --help, malloced. */
+char *params_help(void);
+
+#endif

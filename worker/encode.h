@@ -1,0 +1,85 @@
+/*
+ * Writing answers as protobuf bytes (https://protobuf.dev/programming-guides/encoding) straight into the link's buffer. Not with protobuf-c,
+ * because item ids lie without a terminating NUL in the model's file and would be copied twice to get there.
+ *
+ * First the size of a message, then buffer_reserve, then the fields. Pure; any thread. Field numbers below 16.
+ */
+#ifndef KINDRED_WORKER_ENCODE_H
+#define KINDRED_WORKER_ENCODE_H
+
+#include "common/wire.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A growable run of bytes. Zeroed: empty. Owned by whoever holds it. */
+struct buffer {
+	uint8_t *data;
+	size_t used, room;
+};
+
+/* Makes room for `extra` bytes after data + used. False: no memory. */
+bool buffer_reserve(struct buffer *buffer, size_t extra);
+void buffer_fini(struct buffer *buffer);
+
+static inline size_t varint_bytes(uint64_t value)
+{
+	return value < 0x80 ? 1 : (size_t)(70 - __builtin_clzll(value)) / 7;
+}
+/* Of a whole field; 0 for a value that proto3 leaves out. */
+static inline size_t uint_bytes(uint64_t value)
+{
+	return value ? 1 + varint_bytes(value) : 0;
+}
+static inline size_t text_bytes(size_t bytes)
+{
+	return bytes ? 1 + varint_bytes(bytes) + bytes : 0;
+}
+/* Of an embedded message, which is there even when empty. */
+static inline size_t message_bytes(size_t bytes)
+{
+	return 1 + varint_bytes(bytes) + bytes;
+}
+#define FLOAT_BYTES 5u
+
+/* These write at `at`, where room was made before, and return the end. */
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
+{
+	while (value >= 0x80) {
+		*at++ = (uint8_t)(value | 0x80);
+		value >>= 7;
+	}
+	*at++ = (uint8_t)value;
+	return at;
+}
+static inline uint8_t *put_uint(uint8_t *at, uint32_t number, uint64_t value)
+{
+	if (!value)
+		return at;
+	*at++ = (uint8_t)(number << 3 | WIRE_VARINT);
+	return put_varint(at, value);
+}
+/* Tag and length; the message's fields follow. */
+static inline uint8_t *put_message(uint8_t *at, uint32_t number, size_t bytes)
+{
+	*at++ = (uint8_t)(number << 3 | WIRE_BYTES);
+	return put_varint(at, bytes);
+}
+static inline uint8_t *put_text(uint8_t *at, uint32_t number, const void *text, size_t bytes)
+{
+	if (!bytes)
+		return at;
+	at = put_message(at, number, bytes);
+	memcpy(at, text, bytes);
+	return at + bytes;
+}
+static inline uint8_t *put_float(uint8_t *at, uint32_t number, float value)
+{
+	*at++ = (uint8_t)(number << 3 | WIRE_FIXED32);
+	memcpy(at, &value, sizeof value); /* little endian, as all machines we run on */
+	return at + sizeof value;
+}
+
+#endif

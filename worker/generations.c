@@ -1,0 +1,241 @@
+#include "worker/generations.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A file being mapped or unmapped in a work thread. */
+struct job {
+	uv_work_t work;
+	struct generations *generations;
+	uint64_t call, number;
+	struct model *model;
+	struct error err;
+	char path[];
+};
+
+void generations_init(struct generations *generations, uv_loop_t *loop,
+		      void (*on_loaded)(void *context, uint64_t call, struct generation *generation,
+					const struct error *err),
+		      void *context)
+{
+	*generations = (struct generations){ .loop = loop, .on_loaded = on_loaded, .context = context };
+}
+
+static struct generation *find(const struct generations *generations, uint64_t number)
+{
+	for (size_t i = 0; i < generations->count; i++)
+		if (generations->loaded[i]->number == number)
+			return generations->loaded[i];
+	return NULL;
+}
+
+/* --- letting go --- */
+
+static void close_in_thread(uv_work_t *work)
+{
+	struct job *job = work->data;
+	model_close(job->model);
+}
+
+static void on_closed(uv_work_t *work, int status)
+{
+	(void)status;
+	free(work->data);
+}
+
+/* Unmapping a large file takes milliseconds, so it is not done on the loop, if that can be helped. */
+static void close_model(struct generations *generations, struct model *model)
+{
+	struct job *job = calloc(1, sizeof *job + 1);
+	if (!job) {
+		model_close(model);
+		return;
+	}
+	job->work.data = job;
+	job->model = model;
+	if (uv_queue_work(generations->loop, &job->work, close_in_thread, on_closed)) {
+		model_close(model);
+		free(job);
+	}
+}
+
+void generation_ref(struct generation *generation)
+{
+	generation->refs++;
+}
+
+void generation_unref(struct generation *generation)
+{
+	if (--generation->refs)
+		return;
+	for (size_t i = 0; i < generation->model->catalog_count; i++)
+		overlay_fini(&generation->overlays[i]);
+	free(generation->overlays);
+	close_model(generation->of, generation->model);
+	free(generation);
+}
+
+void generations_fini(struct generations *generations)
+{
+	for (size_t i = 0; i < generations->count; i++)
+		generation_unref(generations->loaded[i]);
+	free(generations->loaded);
+	generations->loaded = NULL;
+	generations->count = 0;
+	generations->active = NULL;
+}
+
+/* --- loading --- */
+
+static struct generation *generation_new(struct generations *generations, uint64_t number, struct model *model)
+{
+	struct generation *generation = calloc(1, sizeof *generation);
+	struct overlay *overlays = calloc(model->catalog_count + 1, sizeof *overlays);
+	struct generation **loaded =
+		realloc(generations->loaded, (generations->count + 1) * sizeof(struct generation *));
+	if (loaded)
+		generations->loaded = loaded;
+	if (!generation || !overlays || !loaded) {
+		free(generation);
+		free(overlays);
+		return NULL;
+	}
+	*generation = (struct generation){
+		.number = number, .model = model, .overlays = overlays, .refs = 1, .of = generations
+	};
+	for (size_t i = 0; i < model->catalog_count; i++) {
+		overlay_init(&overlays[i], &model->catalogs[i]);
+		if (model->catalogs[i].items > generation->rows_max)
+			generation->rows_max = model->catalogs[i].items;
+	}
+	generations->loaded[generations->count++] = generation;
+	return generation;
+}
+
+static void open_in_thread(uv_work_t *work)
+{
+	struct job *job = work->data;
+	if (model_open(&job->model, job->path, true, &job->err)) {
+		job->model = NULL;
+		return;
+	}
+	job->err.code = 0;
+	if (job->model->head->generation != job->number) {
+		error_set(&job->err, E_DATA_LOSS, "%s: it holds generation %llu", job->path,
+			  (unsigned long long)job->model->head->generation);
+		model_close(job->model);
+		job->model = NULL;
+	}
+}
+
+static void on_opened(uv_work_t *work, int status)
+{
+	struct job *job = work->data;
+	struct generations *generations = job->generations;
+	struct generation *generation = find(generations, job->number);
+	generations->loading--;
+	if (status) {
+		error_set(&job->err, E_CANCELLED, "loading was given up: %s", uv_strerror(status));
+	} else if (generation && job->model) {
+		/* asked for twice: the first one stays, with what it knows of changed items */
+		close_model(generations, job->model);
+	} else if (job->model) {
+		generation = generation_new(generations, job->number, job->model);
+		if (!generation) {
+			error_set(&job->err, E_EXHAUSTED, "generation %llu: no memory",
+				  (unsigned long long)job->number);
+			close_model(generations, job->model);
+		}
+	}
+	generations->on_loaded(generations->context, job->call, job->err.code ? NULL : generation, &job->err);
+	free(job);
+}
+
+int generations_load(struct generations *generations, uint64_t number, const char *path, uint64_t call,
+		     struct error *err)
+{
+	struct generation *there = find(generations, number);
+	if (there) {
+		struct error none = { 0 };
+		generations->on_loaded(generations->context, call, there, &none);
+		return 0;
+	}
+	size_t bytes = strlen(path);
+	struct job *job = calloc(1, sizeof *job + bytes + 1);
+	if (!job)
+		return error_set(err, E_EXHAUSTED, "generation %llu: no memory", (unsigned long long)number);
+	job->work.data = job;
+	job->generations = generations;
+	job->call = call;
+	job->number = number;
+	memcpy(job->path, path, bytes);
+	int status = uv_queue_work(generations->loop, &job->work, open_in_thread, on_opened);
+	if (status) {
+		free(job);
+		return error_set(err, E_EXHAUSTED, "generation %llu: %s", (unsigned long long)number,
+				 uv_strerror(status));
+	}
+	generations->loading++;
+	return 0;
+}
+
+int generations_activate(struct generations *generations, uint64_t number, struct error *err)
+{
+	struct generation *generation = find(generations, number);
+	if (!generation)
+		return error_set(err, E_NOT_FOUND, "generation %llu is not loaded by this worker",
+				 (unsigned long long)number);
+	generations->active = generation;
+	return 0;
+}
+
+int generations_drop(struct generations *generations, uint64_t number, struct error *err)
+{
+	struct generation *generation = find(generations, number);
+	if (!generation)
+		return error_set(err, E_NOT_FOUND, "generation %llu is not loaded", (unsigned long long)number);
+	if (generation == generations->active)
+		return error_set(err, E_PRECONDITION, "generation %llu is the active one", (unsigned long long)number);
+	size_t at = 0;
+	while (generations->loaded[at] != generation)
+		at++;
+	generations->loaded[at] = generations->loaded[--generations->count];
+	generation_unref(generation);
+	return 0;
+}
+
+/* --- changes of items --- */
+
+static struct overlay *overlay_of(const struct generation *generation, const char *catalog)
+{
+	const struct model_catalog *found = model_catalog_find(generation->model, catalog);
+	return found ? &generation->overlays[found - generation->model->catalogs] : NULL;
+}
+
+const struct overlay *generation_overlay(const struct generation *generation, const char *catalog)
+{
+	return overlay_of(generation, catalog);
+}
+
+int generations_item(struct generations *generations, const struct catalog *catalog,
+		     const Kindred__Internal__ItemSet *change, struct error *err)
+{
+	for (size_t i = 0; i < generations->count; i++) {
+		struct overlay *overlay = overlay_of(generations->loaded[i], catalog->name);
+		int code =
+			overlay ? overlay_set(overlay, catalog->attributes, catalog->attribute_count, change, err) : 0;
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+void generations_catalog_drop(struct generations *generations, const char *name)
+{
+	for (size_t i = 0; i < generations->count; i++) {
+		struct overlay *overlay = overlay_of(generations->loaded[i], name);
+		if (overlay)
+			overlay_clear(overlay);
+	}
+}

@@ -1,0 +1,81 @@
+/*
+ * Welcome to kindred-worker, the process that keeps histories and answers for them.
+ *
+ * A server starts several of these, gives each a contiguous run of shards and a socket on file descriptor 3, and sends it frames (common/frame.h). A worker
+ * listens on no network and reads no other file than its shards and the model generations it is told of.
+ *
+ *     uplink.c         the socket: whole frames in, replies gathered and written at once
+ *     dispatch.c       one switch over all kinds of frames
+ *     instructions.c   what the server tells us: setup, catalogs, definitions (rules.c), items (overlay.c), generations (generations.c)
+ *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
+ *     many.c           the same for thousands of users, in slices
+ *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit
+ *     history_call.c   events out
+ *     stats.c          what was counted
+ *     worker.c         beginning and end
+ *
+ * Two threads matter: the loop thread, which does all of the above and never waits for a disk, and the writer thread, which waits for little else.
+ */
+#include "common/error.h"
+#include "common/frame.h"
+#include "common/log.h"
+#include "version.h"
+#include "worker/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char help[] =
+	"kindred-worker is started by kindred-server, which gives it a socket on file descriptor %d.\n"
+	"There is nothing to do for it alone. To start everything:\n"
+	"\n"
+	"    kindred init DIRECTORY\n"
+	"    kindred serve DIRECTORY\n"
+	"\n"
+	"    --version   print the version\n"
+	"    --help      print this\n";
+
+static bool is_stream_socket(int fd)
+{
+	int type = 0;
+	socklen_t bytes = sizeof type;
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_STREAM;
+}
+
+/* The server says when to stop, by FRAME_DRAIN or by closing the link; a signal to the whole group must not come before it. */
+static void ignore_signals(void)
+{
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static enum log_level log_level_given(void)
+{
+	const char *name = getenv("KINDRED_LOG_LEVEL");
+	int level = name ? log_level_parse(name) : -1;
+	return level < 0 ? LOG_INFO : (enum log_level)level;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("kindred-worker %s (%s)\n", KINDRED_VERSION, KINDRED_REVISION);
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		printf(help, LINK_FD);
+		return 0;
+	}
+	if (argc > 1 || !is_stream_socket(LINK_FD)) {
+		fprintf(stderr, help, LINK_FD);
+		return error_exit_code(E_INVALID);
+	}
+	log_init("worker", log_level_given());
+	ignore_signals();
+	return worker_run(LINK_FD);
+}

@@ -1,0 +1,206 @@
+#include "worker/many.h"
+#include "common/clock.h"
+#include "worker/answer.h"
+#include "worker/recommend_call.h"
+#include "worker/request.h"
+#include "worker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_BYTES ((size_t)1 << 20) /* a buffer that grew beyond it is given back */
+
+struct many_call {
+	struct many_call *next;
+	uint64_t call, deadline_ns;
+	struct buffer payload;
+	struct request request; /* views into the payload */
+	struct wire_cursor users; /* those still to do */
+	struct recipe *recipe; /* held */
+	struct buffer reply;
+};
+
+int many_init(struct many *many, uv_loop_t *loop, struct worker *worker)
+{
+	memset(many, 0, sizeof *many);
+	many->worker = worker;
+	many->last = &many->first;
+	many->idle.data = many;
+	return uv_idle_init(loop, &many->idle);
+}
+
+static void call_free(struct many_call *call)
+{
+	if (!call)
+		return;
+	buffer_fini(&call->payload);
+	buffer_fini(&call->reply);
+	free(call);
+}
+
+static struct many_call *call_new(struct many *many)
+{
+	struct many_call *call = many->spare;
+	many->spare = NULL;
+	if (!call)
+		return calloc(1, sizeof *call);
+	*call = (struct many_call){ .payload = call->payload, .reply = call->reply };
+	call->payload.used = call->reply.used = 0;
+	return call;
+}
+
+static void call_done(struct many *many, struct many_call *call)
+{
+	if (call->recipe)
+		recipe_unref(call->recipe);
+	if (many->spare || call->payload.room > SPARE_BYTES || call->reply.room > SPARE_BYTES)
+		call_free(call);
+	else
+		many->spare = call;
+}
+
+static void take_out(struct many *many, struct many_call **at)
+{
+	struct many_call *call = *at;
+	*at = call->next;
+	if (!*at)
+		many->last = at;
+	many->calls--;
+	many->bytes -= call->payload.used;
+	call_done(many, call);
+	if (!many->first)
+		uv_idle_stop(&many->idle);
+}
+
+void many_fini(struct many *many)
+{
+	while (many->first)
+		take_out(many, &many->first);
+	call_free(many->spare);
+	uv_close((uv_handle_t *)&many->idle, NULL);
+}
+
+/* --- arriving --- */
+
+static int read_call(struct many *many, struct many_call *call, const struct frame_head *head, const uint8_t *payload,
+		     struct error *err)
+{
+	struct worker *worker = many->worker;
+	call->call = head->call;
+	call->deadline_ns = worker_deadline_ns(worker, head);
+	if (!buffer_reserve(&call->payload, head->bytes))
+		return error_set(err, E_EXHAUSTED, "no memory for a message of %u bytes", head->bytes);
+	if (head->bytes)
+		memcpy(call->payload.data, payload, head->bytes);
+	call->payload.used = head->bytes;
+	int code = request_read(call->payload.data, call->payload.used, true, clock_wall_ms(), &call->request, err);
+	struct recipe *recipe;
+	if (!code)
+		code = recipe_find(&recipe, &worker->rules, worker->generations.active, worker->shards.count,
+				   call->request.definition.data, call->request.definition.bytes, err);
+	if (code)
+		return code;
+	recipe_ref(recipe);
+	call->recipe = recipe;
+	call->users = decode_start(call->payload.data, call->payload.used);
+	return 0;
+}
+
+static void on_idle(uv_idle_t *idle);
+
+void many_take(struct many *many, const struct frame_head *head, const uint8_t *payload)
+{
+	struct error err = { 0 };
+	struct many_call *call = NULL;
+	if (many->calls >= MANY_CALLS || (many->first && many->bytes + head->bytes > MANY_BYTES))
+		error_set(&err, E_EXHAUSTED, "%u messages of users wait already; send more slowly", many->calls);
+	else if (!(call = call_new(many)))
+		error_set(&err, E_EXHAUSTED, "no memory for a message of users");
+	else
+		read_call(many, call, head, payload, &err);
+	if (err.code) {
+		uplink_send(&many->worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+		if (call)
+			call_done(many, call);
+		return;
+	}
+	call->next = NULL;
+	*many->last = call;
+	many->last = &call->next;
+	many->calls++;
+	many->bytes += call->payload.used;
+	many_resume(many);
+}
+
+void many_cancel(struct many *many, uint64_t number)
+{
+	struct many_call **at = &many->first;
+	while (*at && (*at)->call != number)
+		at = &(*at)->next;
+	if (*at)
+		take_out(many, at);
+}
+
+void many_resume(struct many *many)
+{
+	if (many->first && !uplink_full(&many->worker->link))
+		uv_idle_start(&many->idle, on_idle);
+}
+
+/* --- a slice --- */
+
+static bool answer_next(struct many *many, struct many_call *call, struct text_view user)
+{
+	struct recommendation found;
+	struct error err;
+	struct worker *worker = many->worker;
+	if (recommend_user(worker, call->recipe, &call->request, user, &found, &err))
+		return answer_user_error(&call->reply, user, &err);
+	worker->recommend_users++;
+	return answer_user(&call->reply, call->recipe, user, &found, call->request.with_names);
+}
+
+/* Up to MANY_SLICE users. 1: there are more; 0: that was all; or an error that ends the call. */
+static int work_on(struct many *many, struct many_call *call, struct error *err)
+{
+	struct text_view user;
+	if (call->deadline_ns < clock_monotonic_ns()) {
+		many->worker->expired_calls++;
+		return error_set(err, E_DEADLINE, "the deadline passed before all users were answered");
+	}
+	for (uint32_t i = 0; i < MANY_SLICE; i++) {
+		if (request_next_user(&call->users, &user) == 0)
+			return answer_many_end(&call->reply, call->recipe)
+				       ? 0
+				       : error_set(err, E_EXHAUSTED, "no memory for the answer");
+		if (!answer_next(many, call, user))
+			return error_set(err, E_EXHAUSTED, "no memory for the answer");
+		if (call->reply.used > FRAME_PAYLOAD_MAX - 64)
+			return error_set(
+				err, E_EXHAUSTED,
+				"the answer to one message is larger than %u MB; send fewer users a message, or "
+				"ask for fewer items",
+				FRAME_PAYLOAD_MAX >> 20);
+	}
+	return 1;
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	struct many *many = idle->data;
+	struct worker *worker = many->worker;
+	struct many_call *call = many->first;
+	struct error err = { 0 };
+	if (!call || uplink_full(&worker->link)) {
+		uv_idle_stop(&many->idle);
+		return;
+	}
+	int more = work_on(many, call, &err);
+	shards_release(&worker->shards);
+	if (more > 0)
+		return;
+	uplink_send(&worker->link, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
+	take_out(many, &many->first);
+	worker_settle(worker);
+	uplink_flush(&worker->link);
+}

@@ -1,0 +1,49 @@
+/*
+ * RecommendMany: calls of up to 10,000 users, worked on in slices of MANY_SLICE users between which the link is looked at, so that a call for one user waits
+ * for one slice (about a millisecond) at most. Calls for one user go first; when they never pause, a slice is still worked on after each batch of
+ * them that was read. Among themselves such calls are worked on in the order they came.
+ *
+ * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not touch it. What waits is bounded. Loop thread.
+ */
+#ifndef KINDRED_WORKER_MANY_H
+#define KINDRED_WORKER_MANY_H
+
+#include "common/error.h"
+#include "common/frame.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define MANY_SLICE 64u
+#define MANY_CALLS 1024u
+#define MANY_BYTES ((size_t)64 << 20)
+
+struct worker;
+struct many_call;
+
+struct many {
+	uv_idle_t idle; /* runs while there is something to do */
+	struct worker *worker;
+	struct many_call *first, **last;
+	struct many_call *spare; /* one, with its buffers */
+	uint32_t calls;
+	size_t bytes; /* of the requests */
+};
+
+int many_init(struct many *many, uv_loop_t *loop, struct worker *worker);
+/* What waits is dropped. The loop must run once more. */
+void many_fini(struct many *many);
+
+/* A FRAME_CALL_RECOMMEND_MANY; answered now (an error) or later. */
+void many_take(struct many *many, const struct frame_head *head, const uint8_t *payload);
+void many_cancel(struct many *many, uint64_t call);
+/* The link has room for replies again. */
+void many_resume(struct many *many);
+static inline bool many_empty(const struct many *many)
+{
+	return many->first == NULL;
+}
+
+#endif

@@ -1,0 +1,296 @@
+#include "worker/recommend.h"
+#include "kindred/v1/recommend.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A row's mark: the stamp of the call above these bits. A mark of another call means nothing. */
+#define MARK_EXCLUDED 1u /* the user has touched it */
+#define MARK_SEEN 2u /* judged already: counted, or shown */
+#define MARK_FILTERED 4u /* judged, and only the filter was against it */
+#define MARK_BITS 3
+#define STAMP_LAST (UINT16_MAX >> MARK_BITS)
+
+#define ARENA_BYTES ((size_t)256 << 10)
+
+/* One call. */
+struct run {
+	struct recommender *recommender;
+	struct recipe *recipe;
+	const struct recommend_ask *ask;
+	uint32_t shard;
+	struct shard_reader *reader;
+
+	const void *history; /* NULL: none */
+	struct profile_event *events; /* newest first, at most events_room */
+	uint32_t event_count, event_room;
+	bool has_last;
+	struct recipe_item last; /* the item of the newest event of the definition */
+	struct profile_item profile[PROFILE_MAX];
+	uint32_t profile_count;
+	bool unfiltered; /* the judge does not ask the filter */
+
+	struct recommendation *answer;
+};
+
+int recommender_init(struct recommender *recommender, struct error *err)
+{
+	memset(recommender, 0, sizeof *recommender);
+	if (arena_init(&recommender->arena, ARENA_BYTES, 0))
+		return error_set(err, E_EXHAUSTED, "no memory for recommendations");
+	int code = recommender_resize(recommender, 1, err);
+	if (code)
+		recommender_fini(recommender);
+	return code;
+}
+
+void recommender_fini(struct recommender *recommender)
+{
+	if (recommender->arena.first)
+		arena_fini(&recommender->arena);
+	scorer_free(recommender->scorer);
+	free(recommender->marks);
+	memset(recommender, 0, sizeof *recommender);
+}
+
+int recommender_resize(struct recommender *recommender, uint32_t rows, struct error *err)
+{
+	if (recommender->scorer && rows <= recommender->rows)
+		return 0;
+	uint16_t *marks = calloc((size_t)rows + 1, sizeof *marks);
+	if (marks && !recommender->scorer)
+		recommender->scorer = scorer_new(rows);
+	if (!marks || !recommender->scorer || scorer_resize(recommender->scorer, rows)) {
+		free(marks);
+		return error_set(err, E_EXHAUSTED, "no memory to score %u items", rows);
+	}
+	free(recommender->marks);
+	recommender->marks = marks;
+	recommender->stamp = 0;
+	recommender->rows = rows;
+	return 0;
+}
+
+/* --- marks --- */
+
+static void new_stamp(struct recommender *recommender)
+{
+	if (recommender->stamp == STAMP_LAST) {
+		memset(recommender->marks, 0, ((size_t)recommender->rows + 1) * sizeof *recommender->marks);
+		recommender->stamp = 0;
+	}
+	recommender->stamp++;
+}
+
+static unsigned mark_of(const struct recommender *recommender, uint32_t row)
+{
+	unsigned mark = recommender->marks[row];
+	return mark >> MARK_BITS == recommender->stamp ? mark & ((1u << MARK_BITS) - 1) : 0;
+}
+
+static void set_mark(struct recommender *recommender, uint32_t row, unsigned bits)
+{
+	recommender->marks[row] = (uint16_t)((unsigned)recommender->stamp << MARK_BITS | bits);
+}
+
+/* --- history --- */
+
+static int read_history(struct run *run, struct error *err)
+{
+	size_t bytes;
+	int code =
+		shard_read_history(run->reader, run->ask->user.data, run->ask->user.bytes, &run->history, &bytes, err);
+	if (code != E_NOT_FOUND)
+		return code;
+	run->history = NULL;
+	return 0;
+}
+
+/* Whether the item is one of the definition's catalog, as far as is known. */
+static bool find_item(const struct recipe *recipe, struct item_key key, struct recipe_item *item)
+{
+	item->recipe = recipe;
+	item->row = model_row(recipe->catalog, key);
+	item->change = item->row == MODEL_NO_ROW ? overlay_find(recipe->overlay, key)
+						 : overlay_row(recipe->overlay, item->row);
+	return item->row != MODEL_NO_ROW || item->change;
+}
+
+static void take_event(struct run *run, const struct history_entry *entry, const struct recipe_item *item,
+		       uint32_t weight)
+{
+	if (!run->has_last) {
+		run->has_last = true;
+		run->last = *item;
+	}
+	if (item->row != MODEL_NO_ROW && run->event_count < run->event_room)
+		run->events[run->event_count++] =
+			(struct profile_event){ .row = item->row, .weight = weight, .time_ms = entry->time_ms };
+}
+
+/* One way through the history, newest first: the events of the profile, the last item, and what is excluded. */
+static int walk_history(struct run *run, struct error *err)
+{
+	struct recipe *recipe = run->recipe;
+	if (!run->history)
+		return 0;
+	const uint16_t *rules = recipe_rules(recipe, run->shard, run->reader);
+	run->event_room = 4 * recipe->relation->serving.profile_items; /* profile_make looks at no more */
+	run->events = arena_alloc(&run->recommender->arena, run->event_room * sizeof *run->events);
+	if (!rules || !run->events)
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	int64_t since_ms = recipe->lookback_ms ? run->ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
+	for (uint32_t i = history_count(run->history); i > 0; i--) {
+		struct history_entry entry = history_entry_at(run->history, i - 1);
+		if (entry.time_ms > run->ask->until_ms)
+			continue;
+		bool recent = entry.time_ms >= since_ms;
+		bool full = run->event_count == run->event_room && !recipe->exclude_seen;
+		if ((!recent || full) && !recipe->exclude_any)
+			break;
+		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
+		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0;
+		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
+		struct recipe_item item;
+		if (!excluded && (!weight || full))
+			continue;
+		if (!find_item(recipe, entry.item, &item))
+			continue;
+		if (weight)
+			take_event(run, &entry, &item, weight);
+		if (excluded && item.row != MODEL_NO_ROW)
+			set_mark(run->recommender, item.row, MARK_EXCLUDED);
+	}
+	return 0;
+}
+
+/* --- scores --- */
+
+static enum score_verdict judge(void *context, uint32_t row)
+{
+	struct run *run = context;
+	const struct recipe *recipe = run->recipe;
+	unsigned mark = mark_of(run->recommender, row);
+	struct recipe_item item = { .recipe = recipe, .row = row, .change = overlay_row(recipe->overlay, row) };
+	enum score_verdict verdict = SCORE_SHOW;
+	if (!recipe_available(recipe, row, item.change))
+		verdict = SCORE_UNAVAILABLE;
+	else if (mark & MARK_EXCLUDED)
+		verdict = SCORE_EXCLUDED;
+	else if (!run->unfiltered &&
+		 !filter_match(recipe->filter, recipe_value, &item, run->has_last ? &run->last : NULL))
+		verdict = SCORE_FILTERED;
+	mark = (mark & MARK_EXCLUDED) | MARK_SEEN | (verdict == SCORE_FILTERED ? MARK_FILTERED : 0);
+	set_mark(run->recommender, row, mark);
+	return verdict;
+}
+
+static int score_neighbours(struct run *run, struct error *err)
+{
+	struct recommendation *answer = run->answer;
+	const struct model_relation *relation = run->recipe->relation;
+	if (!run->recipe->personal || run->event_count == 0)
+		return 0;
+	run->profile_count = profile_make(&relation->serving, run->events, run->event_count, run->profile);
+	struct scored *top = arena_alloc(&run->recommender->arena, run->ask->count * sizeof *top);
+	if (!top)
+		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
+	struct score_counts counts;
+	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
+				    run->ask->count, judge, run, top, &counts);
+	for (uint32_t i = 0; i < found; i++)
+		answer->items[i] = (struct recommended){ .row = top[i].row,
+							 .score = top[i].score,
+							 .source = KINDRED__V1__SOURCE__SOURCE_PERSONAL };
+	answer->count = found;
+	answer->candidates = counts.candidates;
+	answer->excluded = counts.excluded;
+	answer->filtered = counts.filtered;
+	answer->unavailable = counts.unavailable;
+	return 0;
+}
+
+/* --- popular items --- */
+
+static void count_verdict(struct recommendation *answer, enum score_verdict verdict)
+{
+	answer->candidates++;
+	answer->excluded += verdict == SCORE_EXCLUDED;
+	answer->filtered += verdict == SCORE_FILTERED;
+	answer->unavailable += verdict == SCORE_UNAVAILABLE;
+}
+
+/* Whether a popular row is shown. Each row counts once, whoever looked at it first. */
+static bool take_popular(struct run *run, uint32_t row)
+{
+	unsigned mark = mark_of(run->recommender, row);
+	if (!(mark & MARK_SEEN)) {
+		enum score_verdict verdict = judge(run, row);
+		count_verdict(run->answer, verdict);
+		return verdict == SCORE_SHOW;
+	}
+	if (!(mark & MARK_FILTERED) || !run->unfiltered)
+		return false;
+	/* only the filter was against it, and it is not asked now */
+	run->answer->filtered--;
+	set_mark(run->recommender, row, MARK_SEEN);
+	return true;
+}
+
+static void take_list(struct run *run, bool recent, bool unfiltered)
+{
+	const struct model_relation *relation = run->recipe->relation;
+	const uint32_t *rows = recent ? relation->recent_rows : relation->popular_rows;
+	const uint32_t *scores = recent ? relation->recent_scores : relation->popular_scores;
+	uint32_t count = recent ? relation->recent_count : relation->popular_count;
+	uint32_t source = recent ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR : KINDRED__V1__SOURCE__SOURCE_POPULAR;
+	struct recommendation *answer = run->answer;
+	run->unfiltered = unfiltered;
+	for (uint32_t i = 0; i < count && answer->count < run->ask->count; i++)
+		if (take_popular(run, rows[i]))
+			answer->items[answer->count++] =
+				(struct recommended){ .row = rows[i], .score = scores[i], .source = source };
+}
+
+/* STRATEGY_POPULAR: the popular items are the answer, under the definition's own filter. */
+static int take_popular_items(struct run *run, struct error *err)
+{
+	(void)err;
+	if (!run->recipe->personal)
+		take_list(run, run->recipe->fill_recent, false);
+	return 0;
+}
+
+static int fill_up(struct run *run, struct error *err)
+{
+	(void)err;
+	if (run->recipe->fill && run->answer->count < run->ask->count)
+		take_list(run, run->recipe->fill_recent, run->recipe->fill_unfiltered);
+	return 0;
+}
+
+int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
+	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err)
+{
+	static int (*const steps[])(struct run * run, struct error * err) = {
+		read_history, walk_history, score_neighbours, take_popular_items, fill_up,
+	};
+	struct run run = { .recommender = recommender,
+			   .recipe = recipe,
+			   .ask = ask,
+			   .shard = shard,
+			   .reader = reader,
+			   .answer = answer };
+	arena_reset(&recommender->arena);
+	new_stamp(recommender);
+	*answer = (struct recommendation){ .wanted = ask->count };
+	answer->items = arena_alloc(&recommender->arena, ask->count * sizeof *answer->items);
+	if (!answer->items)
+		return error_set(err, E_EXHAUSTED, "no memory for %u items", ask->count);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		int code = steps[i](&run, err);
+		if (code)
+			return code;
+	}
+	return 0;
+}

@@ -1,0 +1,60 @@
+/*
+ * One user's recommendations: history -> profile -> scores -> filter -> fallback. The answer is a function of the user's history up to as_of, the generation, the version of
+ * the definition and the catalog's changes, and of nothing else. Work is bounded by the history's cap, the generation's neighbours and its popular lists.
+ *
+ * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped, not cleared.
+ */
+#ifndef KINDRED_WORKER_RECOMMEND_H
+#define KINDRED_WORKER_RECOMMEND_H
+
+#include "common/arena.h"
+#include "common/error.h"
+#include "common/score.h"
+#include "worker/recipe.h"
+#include "worker/shards.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Memory and accumulators of one thread. */
+struct recommender {
+	struct arena arena;
+	struct scorer *scorer;
+	uint16_t *marks; /* a row's place in the current call: the call's stamp, and what was found out */
+	uint16_t stamp;
+	uint32_t rows; /* room of scorer and marks */
+};
+
+int recommender_init(struct recommender *recommender, struct error *err);
+void recommender_fini(struct recommender *recommender);
+/* Makes room for a generation of that many rows; before a recipe of it is used. 0 or E_EXHAUSTED. */
+int recommender_resize(struct recommender *recommender, uint32_t rows, struct error *err);
+
+struct recommended {
+	uint32_t row;
+	uint32_t score;
+	uint32_t source; /* Kindred__V1__Source */
+};
+
+struct recommendation {
+	struct recommended *items; /* best first; in the recommender's arena, until its next call */
+	uint32_t count;
+	/* kindred.v1.Shortfall, when count < wanted */
+	uint32_t wanted, candidates, excluded, filtered, unavailable;
+};
+
+struct recommend_ask {
+	struct text_view user; /* checked */
+	uint32_t count; /* 1..RECIPE_COUNT_MAX */
+	/*
+	 * Events after until_ms do not count; lookback is counted back from as_of_ms. A call that gives no as_of has INT64_MAX for until_ms: an event that was
+	 * acked is seen, even if the clock of whoever sent it is ahead of ours.
+	 */
+	int64_t as_of_ms, until_ms;
+};
+
+/* shard: index of the user's; reader: of that shard, in a transaction. Errors: those of shard_read_history, and E_EXHAUSTED. */
+int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
+	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err);
+
+#endif

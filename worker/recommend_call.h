@@ -1,0 +1,18 @@
+/* The call Recommend, and what it shares with RecommendMany. Loop thread. */
+#ifndef KINDRED_WORKER_RECOMMEND_CALL_H
+#define KINDRED_WORKER_RECOMMEND_CALL_H
+
+#include "common/frame.h"
+#include "worker/recommend.h"
+#include "worker/request.h"
+
+struct worker;
+
+/* A FRAME_CALL_RECOMMEND, answered at once. */
+void recommend_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);
+
+/* One user of a request, from that user's shard. E_INVALID: the id is not valid. E_INTERNAL: another worker's user. Else the errors of recommend(). */
+int recommend_user(struct worker *worker, struct recipe *recipe, const struct request *request, struct text_view user,
+		   struct recommendation *found, struct error *err);
+
+#endif

@@ -1,0 +1,116 @@
+#include "worker/request.h"
+#include "common/clock.h"
+#include "worker/recipe.h"
+
+enum request_field {
+	REQUEST_USER = 1,
+	REQUEST_DEFINITION = 2,
+	REQUEST_COUNT = 3,
+	REQUEST_AS_OF = 4,
+	REQUEST_FILTER = 5,
+	REQUEST_EXPLAIN = 6,
+	REQUEST_GENERATION = 7,
+	REQUEST_WITH_NAMES = 8,
+};
+
+/* The fields as they came. */
+struct raw_request {
+	struct text_view as_of, filter;
+	bool explain;
+	uint64_t generation;
+};
+
+static void take_text(const struct wire_field *field, struct request *request, struct raw_request *raw)
+{
+	if (field->number == REQUEST_USER) {
+		request->user = decode_text(field);
+		request->users++;
+	} else if (field->number == REQUEST_DEFINITION) {
+		request->definition = decode_text(field);
+	} else if (field->number == REQUEST_AS_OF) {
+		raw->as_of = decode_text(field);
+		request->timed = true;
+	} else if (field->number == REQUEST_FILTER) {
+		raw->filter = decode_text(field);
+	}
+}
+
+static void take_number(const struct wire_field *field, struct request *request, struct raw_request *raw)
+{
+	uint64_t value = decode_varint(field);
+	if (field->number == REQUEST_COUNT)
+		request->count = (uint32_t)value;
+	else if (field->number == REQUEST_EXPLAIN)
+		raw->explain = value != 0;
+	else if (field->number == REQUEST_GENERATION)
+		raw->generation = value;
+	else if (field->number == REQUEST_WITH_NAMES)
+		request->with_names = value != 0;
+}
+
+static int check_served(const struct raw_request *raw, struct error *err)
+{
+	static const char text[] = "is not served yet; leave it unset";
+	if (raw->filter.bytes)
+		return error_set(err, E_UNIMPLEMENTED, "filter: a filter for one call %s", text);
+	if (raw->explain)
+		return error_set(err, E_UNIMPLEMENTED, "explain: the parts of a score: this %s", text);
+	if (raw->generation)
+		return error_set(err, E_UNIMPLEMENTED, "generation: a pinned generation %s", text);
+	return 0;
+}
+
+static int check_users(const struct request *request, bool many, struct error *err)
+{
+	if (many && (request->users < 1 || request->users > REQUEST_USERS_MAX))
+		return error_set(err, E_INVALID, "user_ids: %u; 1 to %d a message are allowed", request->users,
+				 REQUEST_USERS_MAX);
+	return 0;
+}
+
+static int check_as_of(const struct raw_request *raw, struct request *request, struct error *err)
+{
+	if (request->timed && (decode_timestamp(raw->as_of, &request->as_of_ms) || request->as_of_ms < TIME_MIN_MS))
+		return error_set(err, E_INVALID, "as_of: not a time from 1970 to 9999");
+	return 0;
+}
+
+int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, struct request *request,
+		 struct error *err)
+{
+	static const struct text_view none = { "", 0 };
+	struct raw_request raw = { .as_of = none, .filter = none };
+	*request = (struct request){ .user = none, .definition = none, .as_of_ms = now_ms };
+	struct wire_cursor cursor = decode_start(payload, bytes);
+	struct wire_field field;
+	int got;
+	while ((got = wire_next(&cursor, &field)) > 0) {
+		if (field.type == WIRE_BYTES)
+			take_text(&field, request, &raw);
+		else if (field.type == WIRE_VARINT)
+			take_number(&field, request, &raw);
+	}
+	if (got < 0)
+		return error_set(err, E_INVALID, "request: not a kindred.v1.Recommend%sRequest", many ? "Many" : "");
+	int code = check_served(&raw, err);
+	if (!code)
+		code = check_users(request, many, err);
+	if (!code)
+		code = check_as_of(&raw, request, err);
+	if (!code && request->count > RECIPE_COUNT_MAX)
+		code = error_set(err, E_INVALID, "count: %u; 1 to %d are allowed, 0 for the definition's count",
+				 request->count, RECIPE_COUNT_MAX);
+	return code;
+}
+
+int request_next_user(struct wire_cursor *cursor, struct text_view *user)
+{
+	struct wire_field field;
+	while (wire_next(cursor, &field) > 0) {
+		if (field.number == REQUEST_USER && field.type == WIRE_BYTES) {
+			*user = decode_text(&field);
+			return 1;
+		}
+	}
+	return 0;
+}

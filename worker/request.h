@@ -1,0 +1,36 @@
+/*
+ * What a recommendation call asks for: kindred.v1.RecommendRequest and RecommendManyRequest, whose fields have the same numbers. Reading and
+ * checking only; pure.
+ */
+#ifndef KINDRED_WORKER_REQUEST_H
+#define KINDRED_WORKER_REQUEST_H
+
+#include "common/error.h"
+#include "worker/decode.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REQUEST_USERS_MAX 10000
+
+struct request {
+	struct text_view user; /* the last one, when there are many; not checked */
+	uint32_t users;
+	struct text_view definition;
+	uint32_t count; /* 0: the definition's */
+	bool timed; /* as_of was given */
+	int64_t as_of_ms; /* now_ms when it was not */
+	bool with_names;
+};
+
+/*
+ * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. E_UNIMPLEMENTED: a field that is not served yet is set; the text names it. Users are only
+ * counted (1 for a RecommendRequest, 1 to 10,000 when many).
+ */
+int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, struct request *request,
+		 struct error *err);
+
+/* The users of a RecommendManyRequest, one after the other. 1, or 0 at the end. */
+int request_next_user(struct wire_cursor *cursor, struct text_view *user);
+
+#endif

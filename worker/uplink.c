@@ -1,0 +1,277 @@
+#include "worker/uplink.h"
+
+#include <string.h>
+
+#define READ_BYTES ((size_t)64 << 10)
+#define FRAMES_A_WRITE 64 /* in one batch: the first callers do not wait for the last */
+#define KEEP_BYTES ((size_t)4 << 20) /* a buffer that grew beyond it is given back once it is empty */
+
+static void end(struct uplink *link, const struct error *err)
+{
+	if (link->ended)
+		return;
+	link->ended = true;
+	uv_read_stop((uv_stream_t *)&link->pipe);
+	link->handler->end(link->context, err);
+}
+
+static void end_no_memory(struct uplink *link)
+{
+	struct error err;
+	error_set(&err, E_EXHAUSTED, "link: no memory for %zu bytes of replies", link->out.used);
+	end(link, &err);
+}
+
+static void trim(struct buffer *buffer)
+{
+	buffer->used = 0;
+	if (buffer->room > KEEP_BYTES)
+		buffer_fini(buffer);
+}
+
+/* --- in --- */
+
+/* Moves what is left of an unfinished frame to the front of the buffer. */
+static void compact(struct uplink *link)
+{
+	size_t left = link->in.used - link->taken;
+	if (link->taken && left)
+		memmove(link->in.data, link->in.data + link->taken, left);
+	link->in.used = left;
+	link->taken = 0;
+	if (left == 0)
+		trim(&link->in);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+	(void)suggested;
+	struct uplink *link = handle->data;
+	struct frame_head head;
+	size_t want = READ_BYTES;
+	compact(link);
+	if (link->in.used >= sizeof head) {
+		memcpy(&head, link->in.data, sizeof head);
+		size_t whole = sizeof head + head.bytes;
+		if (whole > link->in.used && whole - link->in.used > want)
+			want = whole - link->in.used;
+	}
+	*buf = buffer_reserve(&link->in, want) ? uv_buf_init((char *)link->in.data + link->in.used, (unsigned)want)
+					       : uv_buf_init(NULL, 0);
+}
+
+/* Gives whole frames to the handler until none is left or there is no room to reply. */
+static void take_frames(struct uplink *link)
+{
+	struct frame_head head;
+	int64_t whole = 0;
+	uint32_t count = 0;
+	if (link->taking)
+		return;
+	link->taking = true;
+	while (!link->ended && link->taken < link->in.used && !uplink_full(link)) {
+		const uint8_t *at = link->in.data + link->taken;
+		whole = frame_next(at, link->in.used - link->taken, &head);
+		if (whole <= 0)
+			break;
+		link->taken += (size_t)whole;
+		link->handler->frame(link->context, &head, at + sizeof head);
+		if (++count % FRAMES_A_WRITE == 0)
+			uplink_flush(link);
+	}
+	link->taking = false;
+	if (whole < 0) {
+		struct error err;
+		error_set(&err, E_INTERNAL, "link: a broken frame from the server (kind %u, %u bytes)",
+			  (unsigned)head.kind, (unsigned)head.bytes);
+		end(link, &err);
+	}
+	link->handler->batch(link->context);
+	uplink_flush(link);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buf);
+
+static void read_or_pause(struct uplink *link)
+{
+	bool want = !link->ended && !uplink_full(link);
+	if (want && !link->reading)
+		uv_read_start((uv_stream_t *)&link->pipe, on_alloc, on_read);
+	else if (!want && link->reading)
+		uv_read_stop((uv_stream_t *)&link->pipe);
+	link->reading = want;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buf)
+{
+	(void)buf;
+	struct uplink *link = stream->data;
+	struct error err = { 0 };
+	if (bytes > 0) {
+		link->in.used += (size_t)bytes;
+		take_frames(link);
+		read_or_pause(link);
+	} else if (bytes == UV_EOF || bytes == UV_ECONNRESET) {
+		end(link, &err);
+	} else if (bytes < 0) {
+		error_set(&err, bytes == UV_ENOBUFS ? E_EXHAUSTED : E_UNAVAILABLE, "link: read: %s",
+			  uv_strerror((int)bytes));
+		end(link, &err);
+	}
+}
+
+/* --- out --- */
+
+bool uplink_full(const struct uplink *link)
+{
+	size_t waiting = link->out.used + link->sending.used;
+	return waiting > (link->reading || link->taking ? UPLINK_OUT_HIGH : UPLINK_OUT_LOW);
+}
+
+static void write_failed(struct uplink *link, int status)
+{
+	struct error err = { 0 };
+	if (status != UV_EPIPE && status != UV_ECONNRESET)
+		error_set(&err, E_UNAVAILABLE, "link: write: %s", uv_strerror(status));
+	end(link, &err);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+	struct uplink *link = write->data;
+	bool waited = !link->reading;
+	link->writing = false;
+	trim(&link->sending);
+	if (status < 0) {
+		write_failed(link, status);
+		return;
+	}
+	uplink_flush(link);
+	if (link->ended || uplink_full(link))
+		return;
+	if (waited)
+		take_frames(link);
+	read_or_pause(link);
+	if (waited && link->reading)
+		link->handler->room(link->context);
+}
+
+void uplink_flush(struct uplink *link)
+{
+	if (link->writing || link->ended)
+		return;
+	if (link->out.used) {
+		uv_buf_t buf = uv_buf_init((char *)link->out.data, (unsigned)link->out.used);
+		int sent = uv_try_write((uv_stream_t *)&link->pipe, &buf, 1);
+		if (sent < 0 && sent != UV_EAGAIN) {
+			write_failed(link, sent);
+			return;
+		}
+		size_t done = sent > 0 ? (size_t)sent : 0;
+		if (done < link->out.used) {
+			struct buffer empty = link->sending;
+			link->sending = link->out;
+			link->out = empty;
+			buf = uv_buf_init((char *)link->sending.data + done, (unsigned)(link->sending.used - done));
+			link->write.data = link;
+			link->writing = true;
+			int status = uv_write(&link->write, (uv_stream_t *)&link->pipe, &buf, 1, on_written);
+			if (status)
+				write_failed(link, status);
+			return;
+		}
+		trim(&link->out);
+	}
+	if (link->finishing) {
+		struct error none = { 0 };
+		end(link, &none);
+	}
+}
+
+void uplink_finish(struct uplink *link)
+{
+	link->finishing = true;
+	uplink_flush(link);
+}
+
+struct buffer *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call)
+{
+	struct frame_head head = { .kind = (uint16_t)kind, .call = call };
+	if (!buffer_reserve(&link->out, sizeof head)) {
+		end_no_memory(link);
+		return NULL;
+	}
+	link->frame_start = link->out.used;
+	memcpy(link->out.data + link->out.used, &head, sizeof head);
+	link->out.used += sizeof head;
+	return &link->out;
+}
+
+size_t uplink_frame_bytes(const struct uplink *link)
+{
+	return link->out.used - link->frame_start - sizeof(struct frame_head);
+}
+
+void uplink_end(struct uplink *link)
+{
+	uint32_t bytes = (uint32_t)uplink_frame_bytes(link);
+	memcpy(link->out.data + link->frame_start + offsetof(struct frame_head, bytes), &bytes, sizeof bytes);
+	if (link->ended)
+		link->out.used = 0;
+}
+
+void uplink_cancel(struct uplink *link)
+{
+	link->out.used = link->frame_start;
+}
+
+void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const struct error *err, const void *payload,
+		 size_t bytes)
+{
+	bool failed = err && err->code;
+	if (failed) {
+		payload = err->text;
+		bytes = strlen(err->text);
+	}
+	struct buffer *out = uplink_begin(link, kind, call);
+	if (!out)
+		return;
+	if (!buffer_reserve(out, bytes)) {
+		uplink_cancel(link);
+		end_no_memory(link);
+		return;
+	}
+	if (bytes)
+		memcpy(out->data + out->used, payload, bytes);
+	out->used += bytes;
+	if (failed) {
+		uint16_t status = (uint16_t)error_grpc_status(err->code);
+		memcpy(out->data + link->frame_start + offsetof(struct frame_head, status), &status, sizeof status);
+	}
+	uplink_end(link);
+}
+
+int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,
+		struct error *err)
+{
+	memset(link, 0, sizeof *link);
+	link->handler = handler;
+	link->context = context;
+	int status = uv_pipe_init(loop, &link->pipe, 0);
+	if (!status)
+		status = uv_pipe_open(&link->pipe, fd);
+	if (status)
+		return error_set(err, E_INVALID, "file descriptor %d: %s", fd, uv_strerror(status));
+	link->pipe.data = link;
+	read_or_pause(link);
+	return 0;
+}
+
+void uplink_close(struct uplink *link)
+{
+	link->ended = true;
+	uv_close((uv_handle_t *)&link->pipe, NULL);
+	buffer_fini(&link->in);
+	buffer_fini(&link->out);
+	buffer_fini(&link->sending);
+}

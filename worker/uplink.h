@@ -1,0 +1,77 @@
+/*
+ * The worker's end of the link to the server: whole frames in, in order; replies out, all of a loop iteration in one write. Loop thread only.
+ *
+ * Bounded both ways. In: the buffer grows to one frame (FRAME_PAYLOAD_MAX) at most. Out: while more than UPLINK_OUT_HIGH bytes wait for the server to
+ * read them, no frame is taken and nothing is read (uplink_full); it goes on below UPLINK_OUT_LOW. So a server that does not read is not served, and its
+ * own bounds tell its clients.
+ *
+ * Happy path: uplink_open -> handler->frame ... handler->batch -> ... -> uplink_finish -> handler->end(0).
+ * Failures: the server closes its end (handler->end with 0); a broken frame or a failed write (handler->end with a negative code). end is called once; what is replied after it
+ * is thrown away.
+ */
+#ifndef KINDRED_WORKER_UPLINK_H
+#define KINDRED_WORKER_UPLINK_H
+
+#include "common/error.h"
+#include "common/frame.h"
+#include "worker/encode.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define UPLINK_OUT_HIGH ((size_t)64 << 20)
+#define UPLINK_OUT_LOW ((size_t)16 << 20)
+
+struct uplink_handler {
+	/* One frame; payload lives during the call. */
+	void (*frame)(void *context, const struct frame_head *head, const uint8_t *payload);
+	/* All frames that had come were given: the place to let go of what is kept for a batch. */
+	void (*batch)(void *context);
+	/* What had waited for room to reply (uplink_full) may go on. */
+	void (*room)(void *context);
+	/* 0: the server has closed the link, or uplink_finish is done. Else an error, with a text. */
+	void (*end)(void *context, const struct error *err);
+};
+
+struct uplink {
+	uv_pipe_t pipe;
+	const struct uplink_handler *handler;
+	void *context;
+	struct buffer in; /* used: up to where bytes were read */
+	size_t taken; /* bytes of in that were frames already */
+	struct buffer out; /* replies being gathered */
+	struct buffer sending; /* what uv_write holds */
+	uv_write_t write;
+	size_t frame_start; /* of the frame between uplink_begin and uplink_end */
+	bool writing, reading, finishing, ended, taking;
+};
+
+/* fd: a connected stream socket. E_INVALID when it is none. */
+int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,
+		struct error *err);
+/* Frees; the loop must not run the pipe any more afterwards (it is closed: run the loop once more). */
+void uplink_close(struct uplink *link);
+
+/*
+ * Begins a frame; its payload is then appended to the buffer returned (through buffer_reserve), up to uplink_end or uplink_cancel.
+ * NULL: no memory; the link has ended.
+ */
+struct buffer *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call);
+void uplink_end(struct uplink *link);
+void uplink_cancel(struct uplink *link);
+/* Bytes of payload since uplink_begin. */
+size_t uplink_frame_bytes(const struct uplink *link);
+
+/* A whole frame. err NULL or with code 0: status 0 and the payload; else its gRPC status and its text. */
+void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const struct error *err, const void *payload,
+		 size_t bytes);
+
+/* Whether replies should wait: see above. */
+bool uplink_full(const struct uplink *link);
+/* Writes what was gathered. To be called at the end of every callback that replied, outside of handler->frame. */
+void uplink_flush(struct uplink *link);
+/* Ends the link once everything is written. */
+void uplink_finish(struct uplink *link);
+
+#endif

@@ -1,0 +1,81 @@
+#include "worker/write_call.h"
+#include "common/clock.h"
+#include "worker/decode.h"
+#include "worker/ingest.h"
+#include "worker/worker.h"
+
+/* Copies the bytes into a call of the writer's and hands it over. */
+static int submit(struct worker *worker, const struct frame_head *head, const struct write_call *what,
+		  const void *payload, size_t bytes, struct error *err)
+{
+	struct write_call *call = writer_call(worker->writer);
+	/* never without data, which the writer compares users by */
+	if (!call || !buffer_reserve(&call->payload, bytes + 1))
+		return error_set(err, E_EXHAUSTED, "no memory for a batch of %zu bytes; send it again later", bytes);
+	memcpy(call->payload.data, payload, bytes);
+	call->payload.used = bytes;
+	call->kind = what->kind;
+	call->seed = what->seed;
+	call->events = what->events;
+	call->call = head->call;
+	call->arrived_ms = clock_wall_ms();
+	call->deadline_ns = worker_deadline_ns(worker, head);
+	return writer_submit(worker->writer, call, err);
+}
+
+static int ingest(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
+{
+	struct write_call what = { .kind = WRITE_INGEST };
+	struct text_view name;
+	int code = ingest_head(payload, head->bytes, &name, &what.events, err);
+	if (code)
+		return code;
+	const struct catalog *catalog = rules_catalog(&worker->rules, name.data, name.bytes);
+	if (!catalog)
+		return error_set(err, E_NOT_FOUND,
+				 "catalog '%.*s': none of that name; `kindred catalog list` shows them",
+				 (int)name.bytes, name.data);
+	what.seed = catalog->seed;
+	return submit(worker, head, &what, payload, head->bytes, err);
+}
+
+static int delete_user(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
+{
+	struct write_call what = { .kind = WRITE_DELETE_USER, .events = 1 };
+	struct wire_cursor cursor = decode_start(payload, head->bytes);
+	struct wire_field field;
+	struct text_view user = { "", 0 };
+	int got;
+	while ((got = wire_next(&cursor, &field)) > 0)
+		if (field.number == 1 && field.type == WIRE_BYTES)
+			user = decode_text(&field);
+	if (got < 0)
+		return error_set(err, E_INVALID, "request: not a kindred.v1.DeleteUserRequest");
+	int code = id_check("user_id", user.data, user.bytes, USER_ID_MAX, err);
+	return code ? code : submit(worker, head, &what, user.data, user.bytes, err);
+}
+
+static void refuse(struct worker *worker, const struct frame_head *head, const struct error *err)
+{
+	uplink_send(&worker->link, FRAME_REPLY, head->call, err, NULL, 0);
+}
+
+void write_call_ingest(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
+{
+	struct error err;
+	if (ingest(worker, head, payload, &err))
+		refuse(worker, head, &err);
+}
+
+void write_call_delete_user(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
+{
+	struct error err;
+	if (delete_user(worker, head, payload, &err))
+		refuse(worker, head, &err);
+}
+
+void write_call_done(struct worker *worker, const struct write_call *call)
+{
+	worker->expired_calls += call->err.code == E_DEADLINE;
+	uplink_send(&worker->link, FRAME_REPLY, call->call, &call->err, call->reply.data, call->reply.used);
+}

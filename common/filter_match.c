@@ -34,7 +34,7 @@ static struct text_view element(const struct value *list, uint32_t index)
 	return list->list.at(list->list.context, list->list.first, index);
 }
 
-/* False: it is missing (or, should the caller's schema have changed under us, of another type than was compiled). */
+/* False: it is missing, a list without elements too (or, should the caller's schema have changed under us, of another type than was compiled). */
 static bool load(const struct filter_place *place, uint8_t kind, uint32_t attribute, enum value_type type,
 		 struct value *value)
 {
@@ -42,7 +42,7 @@ static bool load(const struct filter_place *place, uint8_t kind, uint32_t attrib
 	if (!of)
 		return false;
 	*value = place->get(of, attribute);
-	return value->type == type;
+	return value->type == type && (type != VALUE_STRING_LIST || value->list.count > 0);
 }
 
 #define ORDER(a, b)                                                                                                    \

@@ -1,0 +1,473 @@
+#include "common/shard.h"
+#include "common/shard_private.h"
+#include "lib/temp_dir.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct temp_dir dir;
+static struct shard *shard;
+static struct error err;
+static const struct history_rules plenty = { 1000, 0 };
+
+static void open_shard(uint64_t map_bytes)
+{
+	const struct shard_options options = { .map_bytes = map_bytes };
+	char path[128];
+	snprintf(path, sizeof path, "%s/000", dir.path);
+	if (shard_open(&shard, path, &options, &err))
+		fail_msg("%s", err.text);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	if (temp_dir_make(&dir))
+		return -1;
+	open_shard(64 << 20);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	shard_close(shard);
+	shard = NULL;
+	return temp_dir_remove(&dir);
+}
+
+static void reopen(void)
+{
+	shard_close(shard);
+	open_shard(64 << 20);
+}
+
+static void begin(void)
+{
+	if (shard_write_begin(shard, &err))
+		fail_msg("%s", err.text);
+}
+
+static void commit(void)
+{
+	if (shard_write_commit(shard, &err))
+		fail_msg("%s", err.text);
+}
+
+static struct shard_event make(const char *user, const char *type, uint64_t event, int64_t time_ms)
+{
+	return (struct shard_event){ .user = user,
+				     .user_bytes = strlen(user),
+				     .type = type,
+				     .type_bytes = strlen(type),
+				     .item = { event + 1000 },
+				     .time_ms = time_ms,
+				     .event = { event },
+				     .weight = 1 };
+}
+
+static int write_one(const char *user, const char *type, uint64_t event, int64_t time_ms)
+{
+	struct shard_event it = make(user, type, event, time_ms);
+	return shard_write_event(shard, &plenty, &it, &err);
+}
+
+static struct shard_reader *read_begin(void)
+{
+	struct shard_reader *reader;
+	if (shard_reader_open(shard, &reader, &err) || shard_read_begin(reader, &err))
+		fail_msg("%s", err.text);
+	return reader;
+}
+
+static void read_end(struct shard_reader *reader)
+{
+	shard_read_end(reader);
+	shard_reader_close(reader);
+}
+
+static uint32_t events_of(struct shard_reader *reader, const char *user)
+{
+	const void *row;
+	size_t bytes;
+	int code = shard_read_history(reader, user, strlen(user), &row, &bytes, &err);
+	if (code == E_NOT_FOUND)
+		return 0;
+	assert_int_equal(code, 0);
+	return history_count(row);
+}
+
+static struct history_entry entry_of(struct shard_reader *reader, const char *user, uint32_t index)
+{
+	const void *row;
+	size_t bytes;
+	assert_int_equal(shard_read_history(reader, user, strlen(user), &row, &bytes, &err), 0);
+	assert_true(index < history_count(row));
+	return history_entry_at(row, index);
+}
+
+static struct shard_counters counters(void)
+{
+	struct shard_counters now;
+	struct shard_reader *reader = read_begin();
+	assert_int_equal(shard_read_counters(reader, &now, &err), 0);
+	read_end(reader);
+	return now;
+}
+
+static void what_was_committed_is_read_and_survives(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
+	assert_int_equal(write_one("jane", "Watched", 2, 50), HISTORY_ACCEPTED);
+	assert_int_equal(write_one("john", "Purchased", 3, 90), HISTORY_ACCEPTED);
+	commit();
+	for (int round = 0; round < 2; round++) {
+		struct shard_reader *reader = read_begin();
+		assert_int_equal(events_of(reader, "john"), 2);
+		assert_int_equal(events_of(reader, "jane"), 1);
+		assert_int_equal(events_of(reader, "joh"), 0);
+		struct history_entry first = entry_of(reader, "john", 0);
+		assert_int_equal(first.event.value, 3);
+		assert_int_equal(first.item.value, 1003);
+		assert_string_equal(shard_read_type_name(reader, first.type), "Purchased");
+		assert_int_equal(shard_read_type(reader, "Purchased", 9), first.type);
+		assert_int_equal(shard_read_type(reader, "purchased", 9), EVENT_TYPE_NONE);
+		read_end(reader);
+		struct shard_counters now = counters();
+		assert_int_equal(now.users, 2);
+		assert_int_equal(now.accepted, 3);
+		assert_int_equal(now.kept, 3);
+		assert_int_equal(now.newest_event_ms, 100);
+		reopen();
+	}
+}
+
+static void a_reader_keeps_its_snapshot(void **state)
+{
+	(void)state;
+	begin();
+	write_one("john", "Viewed", 1, 100);
+	commit();
+	struct shard_reader *reader = read_begin();
+	begin();
+	write_one("john", "Purchased", 2, 200);
+	assert_int_equal(events_of(reader, "john"), 1);
+	commit();
+	assert_int_equal(events_of(reader, "john"), 1);
+	assert_null(shard_read_type_name(reader, 1));
+	shard_read_end(reader);
+	assert_int_equal(shard_read_begin(reader, &err), 0);
+	assert_int_equal(events_of(reader, "john"), 2);
+	/* a type that came after the reader had filled its table */
+	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "john", 1).type), "Purchased");
+	read_end(reader);
+}
+
+static void an_event_sent_again_counts_once(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_DUPLICATE);
+	commit();
+	reopen();
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_DUPLICATE);
+	/* the same id of another user is another event */
+	assert_int_equal(write_one("jane", "Viewed", 1, 100), HISTORY_ACCEPTED);
+	shard_write_refused(shard, 5);
+	commit();
+	struct shard_counters now = counters();
+	assert_int_equal(now.accepted, 2);
+	assert_int_equal(now.duplicates, 2);
+	assert_int_equal(now.refused, 5);
+}
+
+static void an_abort_leaves_nothing(void **state)
+{
+	(void)state;
+	begin();
+	write_one("john", "Viewed", 1, 100);
+	commit();
+	struct shard_counters before = counters();
+	begin();
+	write_one("john", "Purchased", 2, 200);
+	write_one("jane", "Watched", 3, 300);
+	shard_write_refused(shard, 1);
+	shard_write_abort(shard);
+	struct shard_counters after = counters();
+	assert_memory_equal(&before, &after, sizeof before);
+	/* the types of the aborted transaction are not remembered: the next new one takes their number, on disk too */
+	begin();
+	assert_int_equal(write_one("jane", "Liked", 4, 400), HISTORY_ACCEPTED);
+	assert_int_equal(write_one("jane", "Viewed", 5, 500), HISTORY_ACCEPTED);
+	commit();
+	for (int round = 0; round < 2; round++) {
+		struct shard_reader *reader = read_begin();
+		assert_int_equal(events_of(reader, "john"), 1);
+		assert_string_equal(shard_read_type_name(reader, entry_of(reader, "jane", 0).type), "Liked");
+		assert_string_equal(shard_read_type_name(reader, entry_of(reader, "jane", 1).type), "Viewed");
+		assert_null(shard_read_type_name(reader, 2));
+		assert_int_equal(shard_read_type(reader, "Purchased", 9), EVENT_TYPE_NONE);
+		read_end(reader);
+		reopen();
+	}
+}
+
+/* A child commits one transaction, begins another, and is killed in the middle of it. */
+static void kill_9_keeps_what_was_committed_and_no_more(void **state)
+{
+	(void)state;
+	shard_close(shard);
+	shard = NULL;
+	int ready[2];
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		open_shard(64 << 20);
+		begin();
+		write_one("john", "Viewed", 1, 100);
+		commit();
+		begin();
+		write_one("john", "Viewed", 2, 200);
+		write_one("jane", "Viewed", 3, 300);
+		(void)!write(ready[1], "x", 1);
+		pause();
+		_exit(0);
+	}
+	char byte;
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	kill(child, SIGKILL);
+	/* opened while the child may still be dying: the lock is waited for */
+	open_shard(64 << 20);
+	waitpid(child, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+	struct shard_reader *reader = read_begin();
+	assert_int_equal(events_of(reader, "john"), 1);
+	assert_int_equal(events_of(reader, "jane"), 0);
+	read_end(reader);
+	assert_int_equal(counters().accepted, 1);
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_DUPLICATE);
+	assert_int_equal(write_one("john", "Viewed", 2, 200), HISTORY_ACCEPTED);
+	commit();
+}
+
+static void the_last_free_type_leaves_neighbours_alone(void **state)
+{
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < SHARD_TYPES_MAX; i++) {
+		char type[16];
+		snprintf(type, sizeof type, "type-%u", i);
+		assert_int_equal(write_one("john", type, i + 1, i), HISTORY_ACCEPTED);
+	}
+	assert_int_equal(write_one("jane", "one more", 1, 5000), E_EXHAUSTED);
+	assert_non_null(strstr(err.text, "one more"));
+	assert_non_null(strstr(err.text, "1000"));
+	assert_false(shard_write_lost(shard));
+	assert_int_equal(write_one("jane", "type-999", 2, 5000), HISTORY_ACCEPTED);
+	commit();
+	reopen();
+	struct shard_reader *reader = read_begin();
+	assert_int_equal(events_of(reader, "jane"), 1);
+	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "jane", 0).type), "type-999");
+	for (uint32_t i = 0; i < SHARD_TYPES_MAX; i += 37) {
+		char type[16];
+		snprintf(type, sizeof type, "type-%u", i);
+		assert_string_equal(shard_read_type_name(reader, entry_of(reader, "john", i).type), type);
+	}
+	read_end(reader);
+	assert_int_equal(counters().refused, 1);
+	begin();
+	assert_int_equal(write_one("jane", "one more", 3, 6000), E_EXHAUSTED);
+	commit();
+}
+
+static void a_full_map_fails_the_whole_transaction_cleanly(void **state)
+{
+	(void)state;
+	shard_close(shard);
+	open_shard(256 << 10);
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
+	commit();
+	struct shard_counters before = counters();
+	begin();
+	int code = HISTORY_ACCEPTED;
+	for (unsigned user = 0; user < 1000 && code > 0; user++) {
+		char name[200];
+		snprintf(name, sizeof name, "%0180u", user);
+		for (uint64_t event = 1; event <= 20 && code > 0; event++)
+			code = write_one(name, user % 2 ? "Viewed" : "Liked", event, (int64_t)event);
+	}
+	assert_int_equal(code, E_EXHAUSTED);
+	assert_non_null(strstr(err.text, "shard_map_gb"));
+	assert_true(shard_write_lost(shard));
+	/* the same answer to whoever comes next, and from the commit */
+	struct error first = err;
+	assert_int_equal(write_one("jane", "Viewed", 2, 200), E_EXHAUSTED);
+	assert_string_equal(err.text, first.text);
+	assert_int_equal(shard_write_commit(shard, &err), E_EXHAUSTED);
+	assert_string_equal(err.text, first.text);
+	struct shard_counters after = counters();
+	assert_memory_equal(&before, &after, sizeof before);
+	/* what fits is still taken */
+	begin();
+	assert_int_equal(write_one("john", "Liked", 2, 200), HISTORY_ACCEPTED);
+	commit();
+	struct shard_reader *reader = read_begin();
+	assert_int_equal(events_of(reader, "john"), 2);
+	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "john", 1).type), "Liked");
+	read_end(reader);
+}
+
+static void a_damaged_row_fails_its_user_only(void **state)
+{
+	(void)state;
+	MDB_txn *txn;
+	assert_int_equal(store_write_begin(shard->store, &txn, &err), 0);
+	assert_int_equal(
+		mdb_put(txn, shard->databases[SHARD_HISTORY], &(MDB_val){ 4, "john" }, &(MDB_val){ 7, "garbage" }, 0),
+		0);
+	assert_int_equal(store_write_commit(shard->store, txn, &err), 0);
+	begin();
+	assert_int_equal(write_one("john", "Viewed", 1, 100), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "john"));
+	assert_int_equal(write_one("jane", "Viewed", 2, 100), HISTORY_ACCEPTED);
+	commit();
+	struct shard_reader *reader = read_begin();
+	const void *row;
+	size_t bytes;
+	assert_int_equal(shard_read_history(reader, "john", 4, &row, &bytes, &err), E_DATA_LOSS);
+	assert_int_equal(events_of(reader, "jane"), 1);
+	read_end(reader);
+	bool existed;
+	uint32_t deleted;
+	int64_t oldest_ms;
+	begin();
+	assert_int_equal(shard_write_forget(shard, "john", 4, 50, &existed, &deleted, &oldest_ms, &err), 0);
+	assert_true(existed);
+	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
+	commit();
+}
+
+struct walked {
+	char names[20][8];
+	uint32_t count;
+	int stop_with;
+};
+
+static int on_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+{
+	struct walked *walked = context;
+	assert_true(history_valid(row, bytes));
+	snprintf(walked->names[walked->count++], 8, "%.*s", (int)user_bytes, user);
+	return walked->stop_with;
+}
+
+static void users_are_walked_in_portions(void **state)
+{
+	(void)state;
+	begin();
+	for (uint64_t i = 0; i < 10; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "u%u", (unsigned)((i * 7) % 10));
+		write_one(name, "Viewed", i + 1, 100);
+	}
+	commit();
+	struct walked walked = { 0 };
+	struct shard_cursor cursor = { .bytes = 0 };
+	bool done = false;
+	struct shard_reader *reader = read_begin();
+	for (unsigned portion = 0; !done; portion++) {
+		assert_true(portion < 5);
+		assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), 0);
+		/* between portions the snapshot is let go, and users come and go */
+		shard_read_end(reader);
+		begin();
+		if (portion == 0) {
+			bool existed;
+			uint32_t deleted;
+			int64_t oldest_ms;
+			assert_int_equal(shard_write_forget(shard, "u2", 2, 100, &existed, &deleted, &oldest_ms, &err),
+					 0);
+			write_one("u22", "Viewed", 50, 100);
+			write_one("a", "Viewed", 51, 100);
+		}
+		commit();
+		assert_int_equal(shard_read_begin(reader, &err), 0);
+	}
+	static const char *const expected[] = { "u0", "u1", "u2", "u22", "u3", "u4", "u5", "u6", "u7", "u8", "u9" };
+	assert_int_equal(walked.count, 11);
+	for (uint32_t i = 0; i < 11; i++)
+		assert_string_equal(walked.names[i], expected[i]);
+	walked = (struct walked){ .stop_with = -77 };
+	cursor.bytes = 0;
+	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), -77);
+	assert_int_equal(walked.count, 1);
+	assert_false(done);
+	read_end(reader);
+}
+
+static void an_empty_shard_has_nothing(void **state)
+{
+	(void)state;
+	struct shard_reader *reader = read_begin();
+	struct walked walked = { 0 };
+	struct shard_cursor cursor = { .bytes = 0 };
+	bool done = false;
+	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), 0);
+	assert_true(done);
+	assert_int_equal(walked.count, 0);
+	assert_int_equal(events_of(reader, "john"), 0);
+	assert_int_equal(events_of(reader, ""), 0);
+	assert_null(shard_read_type_name(reader, 0));
+	read_end(reader);
+	assert_int_equal(counters().newest_event_ms, INT64_MIN);
+	assert_true(shard_file_bytes(shard) > 0);
+}
+
+static void a_long_transaction_says_how_much_it_holds(void **state)
+{
+	(void)state;
+	begin();
+	uint64_t before = shard_write_bytes(shard);
+	for (uint64_t event = 1; event <= 1000; event++)
+		write_one("john", "Viewed", event, (int64_t)event);
+	assert_true(shard_write_bytes(shard) >= before + history_bytes(1000));
+	commit();
+	begin();
+	assert_int_equal(shard_write_bytes(shard), 0);
+	shard_write_abort(shard);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_was_committed_is_read_and_survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_keeps_its_snapshot, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_event_sent_again_counts_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_abort_leaves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(kill_9_keeps_what_was_committed_and_no_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_last_free_type_leaves_neighbours_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_map_fails_the_whole_transaction_cleanly, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_long_transaction_says_how_much_it_holds, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

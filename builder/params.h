@@ -31,6 +31,8 @@
 	P(back, 1, 0, 1, "Weight of the item that came before")                                                        \
 	P(pair_days, 0, 0, 100000, "Days between two events after which their pair counts e times less; 0: not")       \
 	P(age_days, 0, 0, 100000, "Age in days after which a pair counts e times less; 0: not")                        \
+	P(age_floor, 0, 0, 1,                                                                                          \
+	  "The age factor never falls below it, so that items that rested are still comparable with each other")       \
 	P(norm_from, 0.5, 0, 2, "Exponent of the users of the item that neighbours are for")                           \
 	P(norm_to, 0.5, 0, 2, "Exponent of the users of the neighbour")                                                \
 	P(shrink, 2, 0, 1000000, "Holds back pairs of rare items")                                                     \

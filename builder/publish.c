@@ -6,7 +6,7 @@
  *   "generation": 7,
  *   "newest_event_ms": 1700000000000,      null: no events
  *   "events": 1000209, "users": 6040,      read from the shards, of all catalogs
- *   "build": {..},                         what the build was given: see builder/main.c
+ *   "build": {..},                         what it noticed: see builder/build.c
  *   "time": {"build_seconds": 12.5, "scan": 3.1, ..},  the only object that differs between two builds of the same input
  *   "catalogs": [{
  *     "name": "shop", "version": 12, "items": 300,
@@ -18,7 +18,7 @@
  *       "events": .., "users": .., "items": .., "neighbours": ..,   in its window; items: those with events; neighbours: stored pairs
  *       "serving": {"profile_items": 20, "rank_decay": 0.9, "half_life_days": 0},
  *       "evaluation": {"queries": .., "cold_share": .., "hit_rate": .., "ndcg": .., "mrr": .., "coverage": .., "popular_hit_rate": .., "popular_ndcg": ..},
- *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/report.c
+ *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/build.c
  *     }]
  *   }]
  * }
@@ -326,11 +326,20 @@ static int rename_new(const char *from, const char *to, struct error *err)
 	return error_errno(err, errno, "rename %s to %s", from, to);
 }
 
+/* As a worker will: what cannot be served is not published. */
+static int check_file(const char *path, struct error *err)
+{
+	struct model *model = NULL;
+	int code = model_open(&model, path, true, err);
+	model_close(model);
+	return code;
+}
+
 static int write_file(const struct publication *p, struct layout *layout, const char *models_directory,
 		      const char *path, struct error *err)
 {
 	char temporary[PATH_MAX];
-	int length = snprintf(temporary, sizeof temporary, "%s/.%08llu.%d", models_directory,
+	int length = snprintf(temporary, sizeof temporary, "%s/.build-%08llu.%d", models_directory,
 			      (unsigned long long)p->generation, (int)getpid());
 	if (length < 0 || (size_t)length >= sizeof temporary)
 		return error_set(err, E_INVALID, "the path %s is too long", models_directory);
@@ -340,6 +349,8 @@ static int write_file(const struct publication *p, struct layout *layout, const 
 	int code = write_sections(fd, p, layout, temporary, err);
 	if (close(fd) < 0 && !code)
 		code = error_errno(err, errno, "write %s", temporary);
+	if (!code)
+		code = check_file(temporary, err);
 	if (!code)
 		code = rename_new(temporary, path, err);
 	if (code) {

@@ -29,7 +29,7 @@ struct publication {
 
 /*
  * Writes models_directory/NNNNNNNN.kindred; path (PATH_MAX bytes) gets its name. E_EXISTS: the generation is there already (it
- * stays as it was). E_EXHAUSTED: the disk is full. On any error nothing is left behind.
+ * stays as it was). E_EXHAUSTED: the disk is full. E_DATA_LOSS: what was written could not be read back as a worker reads it. On any error nothing is left behind.
  */
 int publish_write(const struct publication *publication, const char *models_directory, char *path, struct error *err);
 

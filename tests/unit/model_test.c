@@ -191,7 +191,7 @@ static void test_published_whole_and_once(void **state)
 	assert_int_equal(numbers[count - 1], 22);
 	free(numbers);
 	char command[128];
-	snprintf(command, sizeof command, "test -z \"$(find %s -name '.[0-9]*')\"", folder);
+	snprintf(command, sizeof command, "test -z \"$(find %s -name '.?*')\"", folder);
 	assert_int_equal(system(command), 0); /* no temporary file is left */
 }
 

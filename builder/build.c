@@ -1,0 +1,430 @@
+/*
+ * Notes in the metadata (builder/publish.c), beside the figures that a reader needs:
+ *
+ * "build":    {"events_of_unknown_items": .., "events_in_the_future": ..}          counted, not learnt from
+ * "time":     {"scan": s, "learn": s, "evaluate": s, "publish": s, "threads": .., "memory_mb": .., "peak_memory_mb": .., "peak_files_mb": ..,
+ *              "query_us": [..]}                                                  one a relation: scoring time of a query in the evaluation
+ * catalogs:   {"events": .., "users": ..}
+ * relations:  {"learnt": bool, "params": {builder/params.h}, "list_entries": .., "users_capped": ..,          more than list_items
+ *              "window": places or null, "pairs": .., "pairs_skipped": ..,                                    by list_window and pairs_per_item
+ *              "season": bool, "trend": bool,                                                               whether the data covered enough time
+ *              "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}}     note: why there is none
+ */
+#include "builder/build.h"
+
+#include "builder/evaluate.h"
+#include "builder/items.h"
+#include "builder/learn.h"
+#include "builder/plan.h"
+#include "builder/publish.h"
+#include "builder/report.h"
+#include "builder/scan.h"
+#include "builder/space.h"
+#include "common/clock.h"
+#include "common/datadir.h"
+#include "common/log.h"
+#include "version.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SCAN_SHARE 0.2 /* of a build, for its progress */
+#define LEARN_SHARE 0.7
+#define EVALUATE_FROM 0.5 /* of a relation's share */
+
+/* Of the flag, what regions may take; the rest is for accumulators, the item index, LMDB and the C library. */
+#define REGION_SHARE 0.85
+
+struct build {
+	const struct build_options *options;
+	struct datadir dir;
+	int lock_fd;
+	struct plan plan;
+	struct space space;
+	struct report report;
+	struct items *items; /* [catalogs] */
+	struct scan scan;
+	struct model model;
+	struct learned *learned; /* [relations], catalogs in order */
+	struct evaluation *evaluations; /* [relations] */
+	size_t relation_count;
+	json_t **catalog_notes, **relation_notes;
+};
+
+/* --- what came before --- */
+
+/* One builder at a time a directory; whoever holds the lock may take away what others left half done. */
+static int take_lock(struct build *build, struct error *err)
+{
+	char path[DATADIR_PATH_MAX];
+	datadir_models(&build->dir, path);
+	build->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (build->lock_fd < 0)
+		return error_errno(err, errno, "open %s", path);
+	if (flock(build->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return error_set(err, E_UNAVAILABLE, "another builder works on %s; wait for it to end",
+				 build->dir.path);
+	return error_errno(err, errno, "lock %s", path);
+}
+
+static void remove_leftovers(const char *folder, const char *prefix)
+{
+	DIR *directory = opendir(folder);
+	const struct dirent *entry;
+	while (directory && (entry = readdir(directory))) {
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(directory), entry->d_name, 0) == 0)
+			log_info("build: removed %s/%s, which a builder that died had left", folder, entry->d_name);
+	}
+	if (directory)
+		closedir(directory);
+}
+
+static int choose_generation(const struct build *build, uint64_t *generation, struct error *err)
+{
+	char path[DATADIR_PATH_MAX];
+	uint64_t *numbers = NULL;
+	size_t count = 0;
+	*generation = build->options->generation;
+	if (*generation)
+		return 0;
+	int code = model_list(datadir_models(&build->dir, path), &numbers, &count, err);
+	if (code)
+		return code;
+	*generation = count ? numbers[count - 1] + 1 : 1;
+	free(numbers);
+	return 0;
+}
+
+static int prepare(struct build *build, struct error *err)
+{
+	char path[DATADIR_PATH_MAX];
+	int code = datadir_open(&build->dir, build->options->data, false, err);
+	if (!code)
+		code = take_lock(build, err);
+	if (code)
+		return code;
+	remove_leftovers(datadir_models(&build->dir, path), ".build-");
+	remove_leftovers(datadir_tmp(&build->dir, path), "build-");
+	uint64_t bytes = build->options->memory_mb << 20;
+	space_init(&build->space, datadir_tmp(&build->dir, path), (uint64_t)((double)bytes * REGION_SHARE));
+	return 0;
+}
+
+/* --- reading --- */
+
+static int read_catalogs(struct build *build, struct error *err)
+{
+	char path[DATADIR_PATH_MAX];
+	struct control *control = NULL;
+	int code = control_open(&control, datadir_control(&build->dir, path), 0, true, err);
+	if (code == E_NOT_FOUND)
+		return error_set(err, E_PRECONDITION,
+				 "%s has no catalogs and no definitions yet; start with: kindred catalog import",
+				 build->dir.path);
+	if (!code)
+		code = plan_make(&build->plan, control, err);
+	size_t catalogs = build->plan.catalog_count;
+	if (!code) {
+		build->items = calloc(catalogs, sizeof *build->items);
+		if (!build->items)
+			code = error_set(err, E_EXHAUSTED, "no memory for %zu catalogs", catalogs);
+	}
+	for (size_t c = 0; c < catalogs && !code; c++) {
+		const char *name = build->plan.catalogs[c].name;
+		report_begin(&build->report, REPORT_SCAN, 0, 0, "Reading the catalog %s", name);
+		code = items_load(&build->items[c], &build->space, control, name, err);
+	}
+	control_close(control);
+	return code;
+}
+
+static int make_room(struct build *build, struct error *err)
+{
+	size_t catalogs = build->plan.catalog_count;
+	for (size_t c = 0; c < catalogs; c++)
+		build->relation_count += build->plan.catalogs[c].relation_count;
+	build->learned = calloc(build->relation_count + 1, sizeof *build->learned);
+	build->evaluations = calloc(build->relation_count + 1, sizeof *build->evaluations);
+	build->relation_notes = calloc(build->relation_count + 1, sizeof *build->relation_notes);
+	build->catalog_notes = calloc(catalogs + 1, sizeof *build->catalog_notes);
+	build->model.catalogs = calloc(catalogs + 1, sizeof *build->model.catalogs);
+	if (!build->learned || !build->evaluations || !build->relation_notes || !build->catalog_notes ||
+	    !build->model.catalogs)
+		return error_set(err, E_EXHAUSTED, "no memory for %zu relations", build->relation_count);
+	build->model.catalog_count = catalogs;
+	for (size_t c = 0; c < catalogs; c++) {
+		struct model_catalog *catalog = &build->model.catalogs[c];
+		catalog->relation_count = build->plan.catalogs[c].relation_count;
+		catalog->relations = calloc(catalog->relation_count + 1, sizeof *catalog->relations);
+		if (!catalog->relations)
+			return error_set(err, E_EXHAUSTED, "no memory for %zu relations", build->relation_count);
+	}
+	return 0;
+}
+
+static int read_events(struct build *build, struct error *err)
+{
+	report_begin(&build->report, REPORT_SCAN, 0, SCAN_SHARE, "Reading histories");
+	int code = scan_run(&build->scan, &build->space, &build->dir, &build->plan, build->items,
+			    build->options->threads, build->options->now_ms, &build->report, err);
+	if (code)
+		return code;
+	log_info("scan: %llu events of %llu users", (unsigned long long)build->scan.events,
+		 (unsigned long long)build->scan.users);
+	if (build->scan.unknown)
+		log_warning("scan: %llu events are of items that no catalog with a definition has; they are not learnt "
+			    "from",
+			    (unsigned long long)build->scan.unknown);
+	if (build->scan.future)
+		log_warning("scan: %llu events are more than a day in the future; they are not learnt from",
+			    (unsigned long long)build->scan.future);
+	build->model.events = build->scan.events;
+	build->model.users = build->scan.users;
+	build->model.newest_event_ms = build->scan.newest_ms;
+	return 0;
+}
+
+static int order_catalog(struct build *build, size_t number, struct events *events, struct error *err)
+{
+	struct items *items = &build->items[number];
+	uint32_t *row_of = NULL;
+	uint64_t *counts = calloc((size_t)items->count + 1, sizeof *counts);
+	if (!counts)
+		return error_set(err, E_EXHAUSTED, "no memory for %u items", items->count);
+	scan_counts(&build->scan, number, counts);
+	int code = items_order(items, counts, &row_of, err);
+	free(counts);
+	if (!code)
+		code = scan_join(&build->scan, number, row_of, events, err);
+	if (!code)
+		code = items_bind(items, &build->model.catalogs[number], err);
+	free(row_of);
+	return code;
+}
+
+/* --- learning --- */
+
+static void log_relation(const char *catalog, const struct learned *learned, const struct evaluation *evaluation)
+{
+	const struct model_relation *r = &learned->relation;
+	log_info("learn: %s %s: %llu events, %llu users, %llu items, %llu neighbours", catalog, r->key,
+		 (unsigned long long)r->events, (unsigned long long)r->users, (unsigned long long)r->items,
+		 (unsigned long long)r->neighbours);
+	if (learned->neighbours.pairs_skipped)
+		log_info("learn: pairs more than %u places apart in a list are left out (%.1f%% of the pairs), see "
+			 "pairs_per_item",
+			 learned->neighbours.window,
+			 100 * (double)learned->neighbours.pairs_skipped /
+				 (double)(learned->neighbours.pairs_skipped + learned->neighbours.pairs));
+	const struct model_evaluation *e = &evaluation->figures;
+	if (e->queries == 0)
+		log_info("evaluate: %s", evaluation->note);
+	else
+		log_info("evaluate: %u queries: HR@20 %.4f (+-%.4f) NDCG@20 %.4f MRR@20 %.4f coverage %.3f cold %.3f; "
+			 "recent popularity: HR@20 %.4f NDCG@20 %.4f; %.1f us a query",
+			 e->queries, e->hit_rate, evaluation->hit_rate_error, e->ndcg, e->mrr, e->coverage,
+			 e->cold_share, e->popular_hit_rate, e->popular_ndcg, evaluation->microseconds);
+}
+
+static json_t *relation_notes(const struct build *build, const struct plan_relation *plan,
+			      const struct learned *learned, const struct evaluation *evaluation)
+{
+	const struct neighbours *n = &learned->neighbours;
+	json_t *window = n->window == UINT32_MAX || !plan->learn ? json_null() : json_integer(n->window);
+	json_t *evaluated = evaluation->note[0]
+				    ? json_pack("{ss}", "note", evaluation->note)
+				    : json_pack("{sI sI sf}", "split_s", (json_int_t)evaluation->split_s,
+						"possible_queries", (json_int_t)evaluation->possible_queries,
+						"hit_rate_error", evaluation->hit_rate_error);
+	return json_pack("{sb so sI sI so sI sI sb sb so}", "learnt", plan->learn, "params",
+			 params_json(&build->options->params), "list_entries", (json_int_t)learned->entries,
+			 "users_capped", (json_int_t)learned->capped_users, "window", window, "pairs",
+			 (json_int_t)n->pairs, "pairs_skipped", (json_int_t)n->pairs_skipped, "season",
+			 learned->lift.season, "trend", learned->lift.trend, "evaluation", evaluated);
+}
+
+static int learn_relation(struct build *build, size_t catalog, size_t relation, size_t number,
+			  const struct events *events, struct error *err)
+{
+	const struct plan_relation *plan = &build->plan.catalogs[catalog].relations[relation];
+	struct learned *learned = &build->learned[number];
+	struct evaluation *evaluation = &build->evaluations[number];
+	struct learn_input input = { .space = &build->space,
+				     .events = events,
+				     .items = build->items[catalog].count,
+				     .relation = plan,
+				     .params = &build->options->params,
+				     .threads = build->options->threads,
+				     .report = &build->report };
+	double share = LEARN_SHARE / (double)build->relation_count;
+	double from = SCAN_SHARE + (double)number * share, middle = from + EVALUATE_FROM * share;
+	report_begin(&build->report, REPORT_LEARN, from, middle, "Learning %s of %s", plan->key,
+		     build->plan.catalogs[catalog].name);
+	int code = learn(learned, &input, (uint64_t)UINT32_MAX + 1, events->newest_s, err);
+	if (code)
+		return code;
+	report_begin(&build->report, REPORT_EVALUATE, middle, from + share, "Evaluating %s of %s", plan->key,
+		     build->plan.catalogs[catalog].name);
+	code = evaluate(evaluation, &input, events->newest_s, err);
+	if (code)
+		return code;
+	log_relation(build->plan.catalogs[catalog].name, learned, evaluation);
+	struct model_relation *in_model = &build->model.catalogs[catalog].relations[relation];
+	*in_model = learned->relation;
+	in_model->evaluation = evaluation->figures;
+	build->relation_notes[number] = relation_notes(build, plan, learned, evaluation);
+	return 0;
+}
+
+static int learn_catalogs(struct build *build, struct error *err)
+{
+	int code = 0;
+	size_t number = 0;
+	for (size_t c = 0; c < build->plan.catalog_count && !code; c++) {
+		struct events events = { 0 };
+		report_begin(&build->report, REPORT_SCAN, SCAN_SHARE, SCAN_SHARE, "Putting the items of %s in order",
+			     build->plan.catalogs[c].name);
+		code = order_catalog(build, c, &events, err);
+		for (size_t r = 0; r < build->plan.catalogs[c].relation_count && !code; r++)
+			code = learn_relation(build, c, r, number++, &events, err);
+		build->catalog_notes[c] =
+			json_pack("{sI sI}", "events", (json_int_t)events.count, "users", (json_int_t)events.users);
+		events_free(&build->space, &events);
+	}
+	return code;
+}
+
+/* --- publishing --- */
+
+static json_t *time_notes(const struct build *build)
+{
+	json_t *time = report_times(&build->report);
+	json_object_set_new(time, "threads", json_integer(build->options->threads));
+	json_object_set_new(time, "memory_mb", json_integer((json_int_t)build->options->memory_mb));
+	json_object_set_new(time, "peak_memory_mb", json_integer((json_int_t)(build->space.peak_memory >> 20)));
+	json_object_set_new(time, "peak_files_mb", json_integer((json_int_t)(build->space.peak_files >> 20)));
+	json_t *queries = json_array();
+	for (size_t r = 0; r < build->relation_count; r++)
+		json_array_append_new(queries, json_real(build->evaluations[r].microseconds));
+	json_object_set_new(time, "query_us", queries);
+	return time;
+}
+
+static int publish(struct build *build, uint64_t generation, char *path, struct error *err)
+{
+	char folder[DATADIR_PATH_MAX];
+	report_begin(&build->report, REPORT_PUBLISH, SCAN_SHARE + LEARN_SHARE, 1, "Publishing generation %llu",
+		     (unsigned long long)generation);
+	build->model.build_seconds = report_seconds(&build->report);
+	struct publication publication = {
+		.model = &build->model,
+		.generation = generation,
+		.create_ms = build->options->now_ms,
+		.builder = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")",
+		.time = time_notes(build),
+		.build = json_pack("{sI sI}", "events_of_unknown_items", (json_int_t)build->scan.unknown,
+				   "events_in_the_future", (json_int_t)build->scan.future),
+		.catalog_notes = build->catalog_notes,
+		.relation_notes = build->relation_notes,
+	};
+	int code = publish_write(&publication, datadir_models(&build->dir, folder), path, err);
+	json_decref(publication.time);
+	json_decref(publication.build);
+	return code;
+}
+
+static void say_done(struct build *build, uint64_t generation, const char *path)
+{
+	uint64_t items = 0;
+	for (size_t c = 0; c < build->plan.catalog_count; c++)
+		items += build->items[c].count;
+	report_end(&build->report);
+	const double *s = build->report.seconds;
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	log_info("publish: %s in %.1f s (scan %.1f, learn %.1f, evaluate %.1f, publish %.1f); %llu MB of memory at "
+		 "most, %llu MB of files, %ld MB resident",
+		 path, report_seconds(&build->report), s[REPORT_SCAN], s[REPORT_LEARN], s[REPORT_EVALUATE],
+		 s[REPORT_PUBLISH], (unsigned long long)(build->space.peak_memory >> 20),
+		 (unsigned long long)(build->space.peak_files >> 20), usage.ru_maxrss >> 10);
+	report_done(&build->report,
+		    json_pack("{ss sI sI sI sI sI}", "path", path, "generation", (json_int_t)generation, "events",
+			      (json_int_t)build->model.events, "users", (json_int_t)build->model.users, "items",
+			      (json_int_t)items, "relations", (json_int_t)build->relation_count));
+}
+
+static void release(struct build *build)
+{
+	for (size_t r = 0; r < build->relation_count; r++) {
+		if (build->learned)
+			learned_free(&build->space, &build->learned[r]);
+		if (build->relation_notes)
+			json_decref(build->relation_notes[r]);
+	}
+	for (size_t c = 0; c < build->plan.catalog_count; c++) {
+		if (build->items)
+			items_free(&build->items[c]);
+		if (build->catalog_notes)
+			json_decref(build->catalog_notes[c]);
+		if (build->model.catalogs) {
+			free(build->model.catalogs[c].attributes);
+			free(build->model.catalogs[c].relations);
+		}
+	}
+	free(build->model.catalogs);
+	free(build->items);
+	free(build->learned);
+	free(build->evaluations);
+	free(build->relation_notes);
+	free(build->catalog_notes);
+	scan_free(&build->scan);
+	plan_fini(&build->plan);
+	if (build->lock_fd >= 0)
+		close(build->lock_fd);
+	datadir_close(&build->dir);
+}
+
+int build_run(const struct build_options *options, char *path, struct error *err)
+{
+	char own_path[PATH_MAX];
+	uint64_t generation = 0;
+	struct build *build = calloc(1, sizeof *build);
+	if (!build)
+		return error_set(err, E_EXHAUSTED, "no memory for a build");
+	build->options = options;
+	build->lock_fd = -1;
+	build->dir.lock_fd = -1;
+	report_init(&build->report, options->progress_fd);
+	path = path ? path : own_path;
+
+	int code = prepare(build, err);
+	if (!code)
+		code = choose_generation(build, &generation, err);
+	if (!code)
+		code = read_catalogs(build, err);
+	if (!code)
+		code = make_room(build, err);
+	if (!code)
+		code = read_events(build, err);
+	if (!code)
+		code = learn_catalogs(build, err);
+	if (!code)
+		code = publish(build, generation, path, err);
+	if (!code)
+		say_done(build, generation, path);
+	release(build);
+	free(build);
+	return code;
+}

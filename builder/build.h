@@ -1,0 +1,29 @@
+/*
+ * One build: from a data directory to a published generation. Nothing in it is changed but models/ and tmp/.
+ */
+#ifndef KINDRED_BUILDER_BUILD_H
+#define KINDRED_BUILDER_BUILD_H
+
+#include "builder/params.h"
+#include "common/error.h"
+
+#include <limits.h>
+#include <stdint.h>
+
+struct build_options {
+	const char *data; /* the data directory */
+	uint64_t generation; /* 0: one more than the highest there is */
+	uint64_t memory_mb;
+	uint32_t threads;
+	int64_t now_ms; /* events more than a day ahead of it are left out */
+	int progress_fd; /* see builder/report.h; -1: none */
+	struct params params;
+};
+
+/*
+ * E_PRECONDITION: no definitions. E_EXISTS: the generation is there. E_UNAVAILABLE: another builder works on this directory. E_EXHAUSTED:
+ * memory or disk. On any error the models directory is as it was. path: room for PATH_MAX bytes, or NULL.
+ */
+int build_run(const struct build_options *options, char *path, struct error *err);
+
+#endif

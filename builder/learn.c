@@ -1,0 +1,85 @@
+#include "builder/learn.h"
+
+#include "builder/quantise.h"
+#include "common/score.h"
+
+struct lists_window learn_window(const struct plan_relation *relation, uint64_t to_s, uint32_t now_s)
+{
+	struct lists_window window = { .to_s = to_s };
+	if (relation->window_s > 0 && relation->window_s < now_s)
+		window.from_s = now_s - relation->window_s;
+	return window;
+}
+
+static struct model_serving serving_of(const struct params *params)
+{
+	struct model_serving serving = { .profile_items = (uint32_t)params->profile_items,
+					 .rank_decay = params->rank_decay,
+					 .half_life_days = params->half_life_days };
+	serving_prepare(&serving);
+	return serving;
+}
+
+static void bind(struct learned *learned, const struct learn_input *input, const struct lists *lists)
+{
+	learned->entries = lists->count;
+	learned->capped_users = lists->capped;
+	learned->relation = (struct model_relation){
+		.key = input->relation->key,
+		.definitions = input->relation->definitions,
+		.definition_count = input->relation->definition_count,
+		.serving = serving_of(input->params),
+		.events = lists->events,
+		.users = lists->users,
+		.items = lists->known,
+		.neighbours = learned->neighbours.count,
+		.offsets = learned->neighbours.offsets.data,
+		.rows = learned->neighbours.rows.data,
+		.weights = learned->weights.data,
+		.multipliers = learned->lift.multipliers,
+		.popular_rows = learned->popular.rows,
+		.popular_scores = learned->popular.scores,
+		.popular_count = learned->popular.count,
+		.recent_rows = learned->recent.rows,
+		.recent_scores = learned->recent.scores,
+		.recent_count = learned->recent.count,
+	};
+}
+
+int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err)
+{
+	*learned = (struct learned){ .now_s = now_s };
+	const struct params *params = input->params;
+	struct lists_window window = learn_window(input->relation, to_s, now_s);
+	struct lists lists;
+	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
+			      (uint32_t)params->list_items, err);
+	if (!code)
+		code = popular_make(&learned->popular, &lists, now_s, 0, err);
+	if (!code)
+		code = popular_make(&learned->recent, &lists, now_s, params->recent_days, err);
+	if (!code)
+		code = lift_make(&learned->lift, input->events, input->items, input->relation, window, params, now_s,
+				 err);
+	if (!code && input->relation->learn)
+		code = cooccur_make(&learned->neighbours, &lists, params, now_s, input->threads, input->report, err);
+	else if (!code)
+		code = cooccur_none(&learned->neighbours, input->space, input->items, err);
+	if (!code)
+		code = quantise(&learned->neighbours, QUANTISE_ABOVE, &learned->weights, err);
+	if (!code)
+		bind(learned, input, &lists);
+	lists_free(&lists);
+	region_free(input->space, &learned->neighbours.scores);
+	return code;
+}
+
+void learned_free(struct space *space, struct learned *learned)
+{
+	neighbours_free(&learned->neighbours);
+	region_free(space, &learned->weights);
+	popular_free(&learned->popular);
+	popular_free(&learned->recent);
+	lift_free(&learned->lift);
+	*learned = (struct learned){ 0 };
+}

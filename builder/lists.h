@@ -1,0 +1,66 @@
+/*
+ * The lists of a relation: for each user the distinct items in the window, each at its newest occurrence, oldest first; and the other way
+ * round, for each item the users who have it and where in their lists.
+ */
+#ifndef KINDRED_BUILDER_LISTS_H
+#define KINDRED_BUILDER_LISTS_H
+
+#include "builder/plan.h"
+#include "builder/scan.h"
+#include "builder/space.h"
+
+struct list_entry {
+	uint32_t item;
+	uint32_t time_s; /* of the newest occurrence */
+	float weight; /* of the strongest event with the item, the relation's largest being 1 */
+	float aged; /* weight x age decay; filled by cooccur.c */
+};
+
+/* Where an item is: lists_of(user)[place]. */
+struct list_place {
+	uint32_t user; /* number within the lists */
+	uint32_t place;
+};
+
+struct lists {
+	struct space *space;
+	struct buffer entries; /* struct list_entry[count] */
+	struct buffer offsets; /* uint64_t[users + 1] */
+	struct region places; /* struct list_place[count], item by item, in order of users */
+	struct region item_offsets; /* uint64_t[items + 1] into places */
+	uint64_t count;
+	uint32_t users; /* with at least one entry */
+	uint32_t items; /* of the catalog */
+	uint32_t known; /* items that are in a list */
+	uint32_t capped; /* users who had more than list_items */
+	uint64_t events; /* of the relation, in the window */
+};
+
+/* Which events: from_s <= time < to_s, of the types that the relation weighs. */
+struct lists_window {
+	uint32_t from_s;
+	uint64_t to_s;
+};
+
+/* items: of the catalog. lists is to be freed after an error too. */
+int lists_make(struct lists *lists, struct space *space, const struct events *events, uint32_t items,
+	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items,
+	       struct error *err);
+void lists_free(struct lists *lists);
+
+static inline const struct list_entry *lists_entries(const struct lists *lists)
+{
+	return lists->entries.region.data;
+}
+static inline const uint64_t *lists_offsets(const struct lists *lists)
+{
+	return lists->offsets.region.data;
+}
+/* Users with the item. */
+static inline uint64_t lists_users(const struct lists *lists, uint32_t item)
+{
+	const uint64_t *offsets = lists->item_offsets.data;
+	return offsets[item + 1] - offsets[item];
+}
+
+#endif

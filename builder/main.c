@@ -1,0 +1,128 @@
+/*
+ * kindred-builder: one build, then it exits. The server starts it on a schedule and on request; by hand it does the same.
+ *
+ * The way of the data: definitions say what is to be learnt (plan.c); catalogs become columns (items.c); histories of all shards become the events
+ * of each catalog (scan.c). For each relation: lists of users (lists.c), co-occurrence (cooccur.c), 16-bit weights (quantise.c), popularity
+ * (popular.c), season and trend (lift.c), all called by learn.c; then the same again without the newest tenth, to see how good
+ * it is (evaluate.c). The file is written, checked and renamed into place by publish.c. build.c is the order of all that.
+ *
+ * Progress goes to stdout (report.h), the log to stderr; the exit code is that of common/error.h.
+ */
+#include "builder/build.h"
+#include "builder/parallel.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "version.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MEMORY_MB_DEFAULT 1024
+#define MEMORY_MB_MIN 64
+#define PRIORITY 10 /* serving goes first */
+
+const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
+
+enum { OPTION_SET = 256 };
+
+static const struct argp_option options[] = {
+	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
+	{ "generation", 'g', "N", 0,
+	  "The number of the generation to build; at first: one more than the highest there is", 0 },
+	{ "memory-mb", 'm', "M", 0,
+	  "Memory for the large arrays; beyond it they move to files in the data directory (1024)", 0 },
+	{ "threads", 't', "T", 0, "Threads (one a core)", 0 },
+	{ "set", OPTION_SET, "NAME=VALUE", 0, "Learn with another value of a parameter, for experiments; see below",
+	  0 },
+	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
+	{ 0 }
+};
+
+static uint64_t parse_number(struct argp_state *state, const char *name, const char *text, uint64_t least,
+			     uint64_t most)
+{
+	char *end;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	if (errno || end == text || *end || text[0] == '-' || value < least || value > most)
+		argp_error(state, "--%s=%s: a number from %llu to %llu is wanted", name, text,
+			   (unsigned long long)least, (unsigned long long)most);
+	return value;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+	struct build_options *build = state->input;
+	struct error error = { 0 };
+	switch (key) {
+	case 'd':
+		build->data = argument;
+		return 0;
+	case 'g':
+		build->generation = parse_number(state, "generation", argument, 1, INT64_MAX);
+		return 0;
+	case 'm':
+		build->memory_mb = parse_number(state, "memory-mb", argument, MEMORY_MB_MIN, UINT64_C(1) << 24);
+		return 0;
+	case 't':
+		build->threads = (uint32_t)parse_number(state, "threads", argument, 1, PARALLEL_MAX);
+		return 0;
+	case 'l':
+		if (log_level_parse(argument) < 0)
+			argp_error(state, "--log-level=%s: error, warning, info or debug is wanted", argument);
+		log_init("builder", (enum log_level)log_level_parse(argument));
+		return 0;
+	case OPTION_SET:
+		if (params_set(&build->params, argument, &error))
+			argp_error(state, "%s", error.text);
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "\"%s\" is one argument too many", argument);
+		return 0;
+	case ARGP_KEY_END:
+		if (!build->data)
+			argp_error(state, "--data is required: the data directory to build from");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static char *help_filter(int key, const char *text, void *input)
+{
+	(void)input;
+	return key == ARGP_KEY_HELP_POST_DOC ? params_help() : (char *)text;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse_option,
+		.doc = "Learns a model from the histories and catalogs of a data directory and publishes it as a new "
+		       "generation there.\vParameters:",
+		.help_filter = help_filter,
+	};
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
+				       .threads = cores > PARALLEL_MAX ? PARALLEL_MAX
+						  : cores > 0          ? (uint32_t)cores
+								       : 1,
+				       .progress_fd = STDOUT_FILENO,
+				       .params = params_default() };
+	log_init("builder", LOG_INFO);
+	argp_err_exit_status = error_exit_code(E_INVALID);
+	argp_parse(&argp, argc, argv, 0, NULL, &build);
+	setpriority(PRIO_PROCESS, 0, PRIORITY);
+	build.now_ms = clock_wall_ms();
+	struct error error = { 0 };
+	int code = build_run(&build, NULL, &error);
+	if (code)
+		log_error("build: %s", error.text);
+	return error_exit_code(code);
+}

@@ -1,0 +1,22 @@
+/*
+ * Popularity: the rows most users came to, in the window and of late. A user counts once an item, by the strongest event, so that nobody
+ * makes an item popular alone.
+ */
+#ifndef KINDRED_BUILDER_POPULAR_H
+#define KINDRED_BUILDER_POPULAR_H
+
+#include "builder/lists.h"
+
+#define POPULAR_TOP 1000000000u /* the best row's score */
+
+struct popular {
+	uint32_t *rows, *scores; /* best first, equal ones by row; malloced */
+	uint32_t count; /* at most MODEL_POPULAR_MAX */
+};
+
+/* half_life_days: of the time since the newest event of user and item; 0: all count the same. */
+int popular_make(struct popular *popular, const struct lists *lists, uint32_t now_s, double half_life_days,
+		 struct error *err);
+void popular_free(struct popular *popular);
+
+#endif

@@ -1,0 +1,481 @@
+#include "server/door_private.h"
+
+#include "common/log.h"
+#include "server/epoll_tap.h"
+
+#include <assert.h>
+#include <grpc/support/log.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_MAX 512 /* events in one turn of the loop, so that the links get theirs */
+#define CATCH_ALL_STANDING 8
+#define STREAMS_MAX 1024 /* open calls of one connection */
+#define METADATA_MAX_BYTES (16 << 10)
+#define TICK_BUSY_MS 5
+#define TICK_IDLE_MS 100
+#define SWEEP_MS 100
+#define STREAM_IDLE_MS 1000
+
+/* --- calls: taken, standing, given back --- */
+
+static struct door_call *call_new(struct door *door)
+{
+	struct door_call *call = calloc(1, sizeof *call);
+
+	if (!call)
+		return NULL;
+	call->door = door;
+	call->call.server = door->options.server;
+	grpc_metadata_array_init(&call->metadata);
+	for (int event = 0; event < EVENT_COUNT; event++)
+		call->tags[event] = (struct door_tag){ (enum door_event)event, call };
+	return call;
+}
+
+static void call_free(struct door_call *call)
+{
+	grpc_metadata_array_destroy(&call->metadata);
+	free(call);
+}
+
+/* As call_new left it, but for what gRPC may keep. */
+void door_call_give(struct door_call *call)
+{
+	struct door *door = call->door;
+
+	if (door->stopping) {
+		call_free(call);
+		return;
+	}
+	call->next = door->free_calls;
+	door->free_calls = call;
+}
+
+static struct door_call *call_take(struct door_method *method)
+{
+	struct door *door = method->door;
+	struct door_call *call = door->free_calls;
+
+	if (call)
+		door->free_calls = call->next;
+	else
+		call = call_new(door);
+	if (!call)
+		return NULL;
+	call->call.method = method->method;
+	call->call.state = NULL;
+	call->call.ask = (struct ask){ 0 };
+	call->method = method;
+	call->next = call->previous = NULL;
+	call->metadata.count = 0;
+	call->client_gone = 0;
+	call->bytes = 0;
+	call->counted = call->reading = call->writing = call->head_written = call->half_closed = call->paused = false;
+	call->first = call->last = NULL;
+	call->unsent = 0;
+	call->code = 0;
+	call->text[0] = 0;
+	assert(call->state == CALL_FREE && !call->posted && !call->in_work && !call->on_streams);
+	return call;
+}
+
+void door_call_counted(struct door *door)
+{
+	door->calls++;
+	if (!door->threaded && uv_timer_get_repeat(&door->tick) != TICK_BUSY_MS) {
+		uv_timer_set_repeat(&door->tick, TICK_BUSY_MS);
+		uv_timer_again(&door->tick);
+	}
+}
+
+void door_post(struct door_method *method)
+{
+	struct door *door = method->door;
+	struct door_call *call;
+	grpc_call_error rc;
+
+	if (door->stopping)
+		return;
+	call = call_take(method);
+	if (!call) {
+		log_error("door: no memory for another standing request of %s",
+			  method->method ? method->method->name : "unknown methods");
+		return;
+	}
+	call->state = CALL_STANDING;
+	if (!method->method) {
+		grpc_call_details_init(&call->details);
+		rc = grpc_server_request_call(door->grpc, &call->grpc, &call->details, &call->metadata, door->queue,
+					      door->queue, &call->tags[EVENT_NEW]);
+	} else {
+		rc = grpc_server_request_registered_call(door->grpc, method->handle, &call->grpc, &call->deadline,
+							 &call->metadata,
+							 method->method->kind == METHOD_UNARY ? &call->in : NULL,
+							 door->queue, door->queue, &call->tags[EVENT_NEW]);
+	}
+	if (rc != GRPC_CALL_OK) {
+		log_error("door: a standing request was not taken: %s", grpc_call_error_to_string(rc));
+		door_call_drop_standing(call);
+	}
+}
+
+/* --- polling --- */
+
+static void dispatch(struct door *door, struct door_tag *tag, bool ok)
+{
+	if (tag == &door->stopped_tag) {
+		door->stopped = true;
+		door->options.on_stopped(door->options.server);
+		return;
+	}
+	door_call_event(tag->call, tag->event, ok);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle; /* its being active keeps the loop from waiting; door_flush does the work */
+}
+
+/*
+ * Takes what has completed. A look at the queue with no waiting also makes C core read its sockets, but only one ready socket at
+ * a time: it is empty only when its epoll_wait has just answered that there is nothing.
+ */
+static void drain(struct door *door)
+{
+	grpc_event event;
+
+	door->dirty = false;
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		epoll_tap_reset();
+		event = grpc_completion_queue_next(door->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
+		if (event.type == GRPC_OP_COMPLETE) {
+			dispatch(door, event.tag, event.success != 0);
+		} else if (event.type == GRPC_QUEUE_SHUTDOWN ||
+			   (epoll_tap.fd != EPOLL_TAP_NONE && epoll_tap.events <= 0)) {
+			uv_idle_stop(&door->more);
+			return;
+		}
+	}
+	door->dirty = true;
+	uv_idle_start(&door->more, on_idle);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct door *door = poll->data;
+
+	(void)status;
+	(void)events;
+	door->dirty = true; /* drained in door_flush, after everything else of this turn */
+}
+
+/* Completions that come from gRPC's timer threads (deadlines) do not make the epoll descriptor readable. */
+static void on_tick(uv_timer_t *tick)
+{
+	struct door *door = tick->data;
+
+	door->dirty = true;
+	if (!door->calls && uv_timer_get_repeat(tick) != TICK_IDLE_MS) {
+		uv_timer_set_repeat(tick, TICK_IDLE_MS);
+		uv_timer_again(tick);
+	}
+}
+
+static void wait_in_thread(void *context)
+{
+	struct door *door = context;
+
+	for (;;) {
+		grpc_event event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+
+		if (event.type == GRPC_QUEUE_SHUTDOWN)
+			return;
+		if (event.type != GRPC_OP_COMPLETE)
+			continue;
+		uv_mutex_lock(&door->mutex);
+		if (door->done_count == door->done_room) {
+			size_t room = door->done_room ? door->done_room * 2 : 1024;
+			struct door_done *done = realloc(door->done, room * sizeof *done);
+
+			if (!done) {
+				log_error("door: out of memory for completions");
+				abort(); /* a lost completion would leave a call, and the drain, hanging for good */
+			}
+			door->done = done;
+			door->done_room = room;
+		}
+		door->done[door->done_count++] = (struct door_done){ event.tag, event.success != 0 };
+		uv_mutex_unlock(&door->mutex);
+		uv_async_send(&door->wake);
+	}
+}
+
+static void take_done(struct door *door)
+{
+	struct door_done *swap = door->taken;
+	size_t count, room = door->taken_room;
+
+	uv_mutex_lock(&door->mutex);
+	count = door->done_count;
+	door->taken = door->done;
+	door->taken_room = door->done_room;
+	door->done = swap;
+	door->done_room = room;
+	door->done_count = 0;
+	uv_mutex_unlock(&door->mutex);
+	for (size_t i = 0; i < count; i++)
+		dispatch(door, door->taken[i].tag, door->taken[i].ok);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	take_done(wake->data);
+}
+
+/* False: the epoll descriptor cannot be found or watched. */
+static bool poll_shared(struct door *door)
+{
+	uv_loop_t *loop = door->options.loop;
+
+	epoll_tap_reset();
+	/* Nothing has completed yet: the standing requests are posted after this. */
+	(void)grpc_completion_queue_next(door->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
+	door->epoll_fd = epoll_tap.fd;
+	if (door->epoll_fd == EPOLL_TAP_NONE || uv_poll_init(loop, &door->poll, door->epoll_fd))
+		return false;
+	door->poll.data = door;
+	if (uv_poll_start(&door->poll, UV_READABLE, on_readable)) {
+		uv_close((uv_handle_t *)&door->poll, NULL);
+		return false;
+	}
+	uv_timer_init(loop, &door->tick);
+	uv_idle_init(loop, &door->more);
+	door->tick.data = door->more.data = door;
+	uv_timer_start(&door->tick, on_tick, TICK_IDLE_MS, TICK_IDLE_MS);
+	return true;
+}
+
+static int poll_thread(struct door *door, struct error *err)
+{
+	door->threaded = true;
+	if (uv_mutex_init(&door->mutex) || uv_async_init(door->options.loop, &door->wake, on_wake))
+		return error_set(err, E_INTERNAL, "door: cannot make the hand-over to the loop");
+	door->wake.data = door;
+	if (uv_thread_create(&door->thread, wait_in_thread, door))
+		return error_set(err, E_EXHAUSTED, "door: cannot start the thread that waits for gRPC");
+	return 0;
+}
+
+void door_flush(struct door *door)
+{
+	if (door->started && !door->threaded && door->dirty)
+		drain(door);
+}
+
+/* --- open, start --- */
+
+static void on_grpc_log(gpr_log_func_args *args)
+{
+	if (args->severity == GPR_LOG_SEVERITY_ERROR)
+		log_warning("grpc: %s", args->message);
+	else
+		log_debug("grpc: %s", args->message);
+}
+
+static grpc_server *make_server(const struct door_options *options)
+{
+	struct {
+		const char *name;
+		int value;
+	} limits[] = {
+		{ GRPC_ARG_ALLOW_REUSEPORT,
+		  0 }, /* a second server on the port fails instead of taking half the calls */
+		{ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->message_max_bytes },
+		{ GRPC_ARG_MAX_CONCURRENT_STREAMS, STREAMS_MAX },
+		{ GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX_BYTES },
+		{ GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000 },
+		{ GRPC_ARG_MAX_CONNECTION_IDLE_MS, 30 * 60 * 1000 },
+		{ GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000 },
+		{ GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000 },
+		{ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1 },
+		{ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * 1000 },
+		/* Inflating happens before any limit is looked at: a megabyte of gzip can cost a gigabyte. */
+		{ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0 },
+		{ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE },
+		{ GRPC_ARG_ENABLE_CHANNELZ, 0 },
+	};
+	grpc_arg args[sizeof limits / sizeof limits[0]];
+	grpc_channel_args list = { sizeof limits / sizeof limits[0], args };
+
+	for (size_t i = 0; i < list.num_args; i++) {
+		args[i].type = GRPC_ARG_INTEGER;
+		args[i].key = (char *)limits[i].name;
+		args[i].value.integer = limits[i].value;
+	}
+	return grpc_server_create(&list, NULL);
+}
+
+static int bind_port(struct door *door, struct error *err)
+{
+	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
+	int port = grpc_server_add_http2_port(door->grpc, door->options.listen, plain);
+
+	grpc_server_credentials_release(plain);
+	if (port <= 0)
+		return error_set(err, E_UNAVAILABLE,
+				 "listen: cannot open %s: another program has it, or it is no address of this machine",
+				 door->options.listen);
+	door->port = (uint16_t)port;
+	return 0;
+}
+
+int door_open(struct door **opened, const struct door_options *options, struct error *err)
+{
+	struct door *door = calloc(1, sizeof *door);
+	int rc;
+
+	if (!door)
+		return error_set(err, E_EXHAUSTED, "out of memory");
+	door->options = *options;
+	door->method_count = options->method_count + 1;
+	door->methods = calloc(door->method_count, sizeof *door->methods);
+	if (!door->methods) {
+		free(door);
+		return error_set(err, E_EXHAUSTED, "out of memory");
+	}
+	gpr_set_log_function(on_grpc_log);
+	grpc_init();
+	door->grpc = make_server(options);
+	door->queue = grpc_completion_queue_create_for_next(NULL);
+	grpc_server_register_completion_queue(door->grpc, door->queue, NULL);
+	for (size_t i = 0; i < options->method_count; i++) {
+		const struct method *method = &options->methods[i];
+
+		door->methods[i].method = method;
+		door->methods[i].handle = grpc_server_register_method(
+			door->grpc, method->name, NULL,
+			method->kind == METHOD_UNARY ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+						     : GRPC_SRM_PAYLOAD_NONE,
+			0);
+		assert(door->methods[i].handle); /* NULL: a name twice in the table */
+	}
+	for (size_t i = 0; i < door->method_count; i++)
+		door->methods[i].door = door;
+	rc = bind_port(door, err);
+	if (rc) {
+		door_close(door);
+		return rc;
+	}
+	*opened = door;
+	return 0;
+}
+
+int door_start(struct door *door, struct error *err)
+{
+	bool thread = door->options.polling_thread;
+	int rc;
+
+	grpc_server_start(door->grpc);
+	if (!thread && !poll_shared(door)) {
+		log_warning("door: cannot find gRPC's epoll descriptor; a thread polls instead (grpc_polling=thread)");
+		thread = true;
+	}
+	if (thread) {
+		rc = poll_thread(door, err);
+		if (rc)
+			return rc;
+	}
+	door->started = true;
+	for (size_t i = 0; i < door->method_count; i++) {
+		const struct method *method = door->methods[i].method;
+
+		for (unsigned n = method ? method->standing : CATCH_ALL_STANDING; n > 0; n--)
+			door_post(&door->methods[i]);
+	}
+	door->dirty = true;
+	return 0;
+}
+
+uint16_t door_port(const struct door *door)
+{
+	return door->port;
+}
+
+uint32_t door_calls(const struct door *door)
+{
+	return door->calls;
+}
+
+/* --- stop, close --- */
+
+static void on_sweep(uv_timer_t *sweep)
+{
+	struct door *door = sweep->data;
+	uint64_t now = uv_now(door->options.loop);
+	struct door_call *call, *next;
+
+	if (now >= door->stop_ms)
+		door->stop_all = true;
+	for (call = door->streams; call; call = next) {
+		next = call->next;
+		if (door->stop_all || now - call->last_message_ms >= STREAM_IDLE_MS)
+			door_call_turn_away(call);
+	}
+}
+
+void door_stop(struct door *door, uint64_t grace_ms)
+{
+	if (door->stopping)
+		return;
+	door->stopping = true;
+	door->stop_ms = uv_now(door->options.loop) + grace_ms;
+	uv_timer_init(door->options.loop, &door->sweep);
+	door->sweep.data = door;
+	uv_timer_start(&door->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
+	door->dirty = true;
+}
+
+void door_cancel(struct door *door)
+{
+	grpc_server_cancel_all_calls(door->grpc);
+	door->dirty = true;
+}
+
+void door_close(struct door *door)
+{
+	grpc_event event;
+
+	if (!door->stopped) {
+		/* Never started, or given up on: the calls are gone with the process. */
+		grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
+		grpc_server_cancel_all_calls(door->grpc);
+	}
+	if (!door->threaded && !door->stopped)
+		do
+			event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		while (event.tag != &door->stopped_tag);
+	grpc_server_destroy(door->grpc);
+	grpc_completion_queue_shutdown(door->queue);
+	if (door->threaded) {
+		uv_thread_join(&door->thread);
+		uv_mutex_destroy(&door->mutex);
+	} else {
+		do
+			event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		while (event.type != GRPC_QUEUE_SHUTDOWN);
+	}
+	grpc_completion_queue_destroy(door->queue);
+	grpc_shutdown();
+	while (door->free_calls) {
+		struct door_call *call = door->free_calls;
+
+		door->free_calls = call->next;
+		call_free(call);
+	}
+	free(door->done);
+	free(door->taken);
+	free(door->methods);
+	free(door);
+}

@@ -1,0 +1,60 @@
+/*
+ * The door: the port that clients come in by, on gRPC's C core. The only place (door.c, door_call.c) that knows gRPC; the rest of the
+ * server sees server/call.h.
+ *
+ * Everything runs on the loop thread. With polling "shared" the loop itself drives gRPC: libuv watches the epoll descriptor on which C core waits
+ * (server/epoll_tap.h finds it), and the completion queue is drained without waiting. With "thread" a thread waits on the completion
+ * queue and hands its events to the loop.
+ *
+ * Call order: door_open (binds; a port that is taken fails here) -> door_start -> door_flush once per turn of the loop, before it waits -> door_stop
+ * -> [door_cancel] -> on_stopped -> door_close.
+ */
+#ifndef KINDRED_SERVER_DOOR_H
+#define KINDRED_SERVER_DOOR_H
+
+#include "common/error.h"
+#include "server/call.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct door;
+
+struct door_options {
+	struct server *server;
+	uv_loop_t *loop;
+	const char *listen; /* host:port; port 0 takes a free one */
+	const struct method *methods;
+	size_t method_count;
+	bool polling_thread;
+	uint32_t calls_limit;
+	uint32_t stream_window;
+	uint32_t message_max_bytes;
+	size_t work_max_bytes; /* of requests in work and replies unsent, in all; beyond it calls are refused and streams not read */
+	void (*on_call)(struct server *server, const struct method *method); /* a call was taken */
+	void (*on_end)(struct server *server, const struct method *method, int code); /* 0 or why it failed */
+	void (*on_stopped)(struct server *server); /* after door_stop: the last call is over */
+};
+
+int door_open(struct door **door, const struct door_options *options, struct error *err);
+/* Takes calls from now on. E_UNAVAILABLE never: a loop that cannot drive gRPC falls back to the thread, with a warning. */
+int door_start(struct door *door, struct error *err);
+uint16_t door_port(const struct door *door);
+/* Sends what this turn of the loop gave rise to. */
+void door_flush(struct door *door);
+/*
+ * No new calls. Unary calls end by themselves. Streams that have been idle for a second are ended with UNAVAILABLE, busy ones so at the next message
+ * after grace_ms; then on_stopped comes.
+ */
+void door_stop(struct door *door, uint64_t grace_ms);
+/* Cancels all calls; they end soon. */
+void door_cancel(struct door *door);
+/* After on_stopped, when the loop runs no more. */
+void door_close(struct door *door);
+
+/* Calls in work now. */
+uint32_t door_calls(const struct door *door);
+
+#endif

@@ -1,0 +1,582 @@
+#include "server/door_private.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Allowed moves of a call's life, as bits by target. */
+static const unsigned moves[] = {
+	[CALL_FREE] = 1u << CALL_STANDING,
+	[CALL_STANDING] = 1u << CALL_OPEN | 1u << CALL_ENDED | 1u << CALL_FREE,
+	[CALL_OPEN] = 1u << CALL_ENDING | 1u << CALL_ENDED,
+	[CALL_ENDING] = 1u << CALL_ENDED,
+	[CALL_ENDED] = 1u << CALL_FREE,
+};
+static const char *const state_names[] = { "free", "standing", "open", "ending", "ended" };
+
+static void move(struct door_call *call, enum door_state to)
+{
+	assert(moves[call->state] & 1u << to);
+	log_debug("door: call %p %s -> %s", (void *)call, state_names[call->state], state_names[to]);
+	call->state = to;
+}
+
+static struct door_call *door_call(struct call *call)
+{
+	return (struct door_call *)call; /* the first member */
+}
+
+static bool is_stream(const struct door_call *call)
+{
+	return call->method->method && call->method->method->kind == METHOD_STREAM;
+}
+
+static void batch(struct door_call *call, const grpc_op *ops, size_t count, enum door_event event)
+{
+	grpc_call_error rc = grpc_call_start_batch(call->grpc, ops, count, &call->tags[event], NULL);
+
+	assert(rc == GRPC_CALL_OK); /* anything else is our own misuse */
+	(void)rc;
+	call->posted++;
+	call->door->dirty = true;
+}
+
+static void count_bytes(struct door_call *call, size_t bytes)
+{
+	call->bytes += bytes;
+	call->door->work_bytes += bytes;
+}
+
+static void uncount_bytes(struct door_call *call, size_t bytes)
+{
+	assert(bytes <= call->bytes);
+	call->bytes -= bytes;
+	call->door->work_bytes -= bytes;
+	if (call->door->paused_first && call->door->work_bytes <= call->door->options.work_max_bytes)
+		door_resume(call->door);
+}
+
+/* --- the end --- */
+
+static void drop_replies(struct door_call *call, bool keep_first)
+{
+	struct door_reply *reply = call->first, *kept = NULL;
+
+	if (keep_first && reply) {
+		kept = reply;
+		reply = reply->next;
+		kept->next = NULL;
+	}
+	while (reply) {
+		struct door_reply *next = reply->next;
+
+		uncount_bytes(call, reply->size);
+		grpc_byte_buffer_destroy(reply->bytes);
+		free(reply);
+		call->unsent--;
+		reply = next;
+	}
+	call->first = call->last = kept;
+}
+
+static void off_streams(struct door_call *call)
+{
+	if (!call->on_streams)
+		return;
+	call->on_streams = false;
+	if (call->previous)
+		call->previous->next = call->next;
+	else
+		call->door->streams = call->next;
+	if (call->next)
+		call->next->previous = call->previous;
+	call->next = call->previous = NULL;
+}
+
+static void release_when_over(struct door_call *call)
+{
+	struct door *door = call->door;
+	const struct method *method = call->method->method;
+
+	if (call->state != CALL_ENDED || call->posted || call->in_work || call->paused)
+		return;
+	drop_replies(call, false);
+	off_streams(call);
+	if (method) {
+		if (method->release)
+			method->release(&call->call);
+		if (call->counted)
+			door->calls--;
+		door->options.on_end(door->options.server, method, call->code);
+	}
+	if (call->in)
+		grpc_byte_buffer_destroy(call->in);
+	if (call->out)
+		grpc_byte_buffer_destroy(call->out);
+	call->in = call->out = NULL;
+	grpc_call_unref(call->grpc);
+	call->grpc = NULL;
+	move(call, CALL_FREE);
+	door_call_give(call);
+}
+
+void door_call_drop_standing(struct door_call *call)
+{
+	if (!call->method->method)
+		grpc_call_details_destroy(&call->details);
+	move(call, CALL_FREE);
+	door_call_give(call);
+}
+
+/* What the status carries; the slice is the caller's to unref. */
+static grpc_slice status_op(grpc_op *op, int code, const char *text)
+{
+	grpc_slice details = grpc_slice_from_copied_string(text);
+
+	memset(op, 0, sizeof *op);
+	op->op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+	op->data.send_status_from_server.status = (grpc_status_code)error_grpc_status(code);
+	return details;
+}
+
+/* A call that is not to be served at all. */
+static void refuse(struct door_call *call, int code, const char *text)
+{
+	grpc_op ops[3] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_RECV_CLOSE_ON_SERVER } };
+	grpc_slice details = status_op(&ops[2], code, text);
+
+	ops[1].data.recv_close_on_server.cancelled = &call->client_gone;
+	if (code)
+		ops[2].data.send_status_from_server.status_details = &details;
+	call->code = code;
+	move(call, CALL_ENDED);
+	batch(call, ops, 3, EVENT_STATUS);
+	grpc_slice_unref(details);
+}
+
+/* Unary: everything that goes back, at once. */
+static void answer(struct door_call *call, const void *data, size_t bytes, int code, const char *text)
+{
+	grpc_op ops[3] = { { .op = GRPC_OP_SEND_INITIAL_METADATA } };
+	grpc_slice details = status_op(&ops[1], code, text);
+	size_t count = 2;
+
+	call->code = code;
+	if (code) {
+		ops[1].data.send_status_from_server.status_details = &details;
+	} else {
+		grpc_slice slice = grpc_slice_from_copied_buffer(data, bytes);
+
+		call->out = grpc_raw_byte_buffer_create(&slice, 1); /* goes with the call */
+		grpc_slice_unref(slice);
+		ops[2].op = GRPC_OP_SEND_MESSAGE;
+		ops[2].data.send_message.send_message = call->out;
+		count = 3;
+	}
+	move(call, CALL_ENDED);
+	batch(call, ops, count, EVENT_STATUS);
+	grpc_slice_unref(details);
+}
+
+/* Stream: the status, once it is decided and every reply before it is written. */
+static void end_when_written(struct door_call *call)
+{
+	grpc_op op;
+	grpc_slice details;
+
+	if (call->state == CALL_OPEN && call->half_closed && call->in_work == 0)
+		move(call, CALL_ENDING);
+	if (call->state != CALL_ENDING || call->writing || call->first)
+		return;
+	details = status_op(&op, call->code, call->text);
+	if (call->code)
+		op.data.send_status_from_server.status_details = &details;
+	move(call, CALL_ENDED);
+	batch(call, &op, 1, EVENT_STATUS);
+	grpc_slice_unref(details);
+}
+
+/* --- messages in --- */
+
+/* Points at a message's bytes; *copy is to be unreffed when it was needed. */
+static int message_view(grpc_byte_buffer *buffer, const uint8_t **data, size_t *bytes, grpc_slice *copy)
+{
+	grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
+	grpc_byte_buffer_reader reader;
+
+	*copy = grpc_empty_slice();
+	if (buffer->data.raw.compression != GRPC_COMPRESS_NONE)
+		return E_UNIMPLEMENTED;
+	if (slices->count == 1) {
+		*data = GRPC_SLICE_START_PTR(slices->slices[0]);
+		*bytes = GRPC_SLICE_LENGTH(slices->slices[0]);
+		return 0;
+	}
+	if (!grpc_byte_buffer_reader_init(&reader, buffer))
+		return E_INVALID;
+	*copy = grpc_byte_buffer_reader_readall(&reader);
+	grpc_byte_buffer_reader_destroy(&reader);
+	*data = GRPC_SLICE_START_PTR(*copy);
+	*bytes = GRPC_SLICE_LENGTH(*copy);
+	return 0;
+}
+
+static void take_message(struct door_call *call)
+{
+	grpc_byte_buffer *in = call->in;
+	const uint8_t *data;
+	size_t bytes;
+	grpc_slice copy;
+	int rc = message_view(in, &data, &bytes, &copy);
+
+	call->in = NULL;
+	call->in_work++;
+	call->last_message_ms = uv_now(call->door->options.loop);
+	if (rc) {
+		call_fail(&call->call, rc,
+			  "compressed messages are not taken; send them with the encoding \"identity\"");
+		if (is_stream(call))
+			call_message_done(&call->call, 0);
+	} else {
+		count_bytes(call, bytes);
+		call->call.method->message(&call->call, data, bytes);
+	}
+	grpc_slice_unref(copy);
+	grpc_byte_buffer_destroy(in);
+}
+
+static bool window_open(const struct door_call *call)
+{
+	uint32_t window = call->door->options.stream_window;
+
+	return call->state == CALL_OPEN && !call->reading && !call->half_closed && !call->paused &&
+	       call->in_work < window && call->unsent < window;
+}
+
+/* Asks for the next message, if the stream may have one more in work. Not asking is the flow control. */
+static void read_more(struct door_call *call)
+{
+	struct door *door = call->door;
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+
+	if (!window_open(call))
+		return;
+	if (door->stop_all) {
+		door_call_turn_away(call);
+		return;
+	}
+	if (door->work_bytes > door->options.work_max_bytes) {
+		call->paused = true;
+		call->paused_next = NULL;
+		if (door->paused_last)
+			door->paused_last->paused_next = call;
+		else
+			door->paused_first = call;
+		door->paused_last = call;
+		return;
+	}
+	call->reading = true;
+	op.data.recv_message.recv_message = &call->in;
+	batch(call, &op, 1, EVENT_READ);
+}
+
+void door_resume(struct door *door)
+{
+	struct door_call *call;
+
+	while ((call = door->paused_first) && door->work_bytes <= door->options.work_max_bytes) {
+		door->paused_first = call->paused_next;
+		if (!door->paused_first)
+			door->paused_last = NULL;
+		call->paused = false;
+		read_more(call);
+		release_when_over(call);
+	}
+}
+
+/* --- replies out --- */
+
+static void write_more(struct door_call *call)
+{
+	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
+
+	if (call->writing || !call->first || (call->state != CALL_OPEN && call->state != CALL_ENDING))
+		return;
+	call->writing = true;
+	op.data.send_message.send_message = call->first->bytes;
+	batch(call, &op, 1, EVENT_WRITE);
+}
+
+void call_send(struct call *handle, const void *data, size_t bytes)
+{
+	struct door_call *call = door_call(handle);
+	struct door_reply *reply;
+	grpc_slice slice;
+
+	if (call->state != CALL_OPEN)
+		return;
+	reply = calloc(1, sizeof *reply);
+	if (!reply) {
+		call_fail(handle, E_EXHAUSTED, "out of memory for the answer");
+		return;
+	}
+	slice = grpc_slice_from_copied_buffer(data, bytes);
+	reply->bytes = grpc_raw_byte_buffer_create(&slice, 1);
+	reply->size = bytes;
+	grpc_slice_unref(slice);
+	if (call->last)
+		call->last->next = reply;
+	else
+		call->first = reply;
+	call->last = reply;
+	call->unsent++;
+	count_bytes(call, bytes);
+	write_more(call);
+}
+
+void call_message_done(struct call *handle, size_t bytes)
+{
+	struct door_call *call = door_call(handle);
+
+	assert(call->in_work > 0);
+	uncount_bytes(call, bytes);
+	call->in_work--;
+	read_more(call);
+	end_when_written(call);
+	release_when_over(call);
+}
+
+/* A unary call's message is over, answered or not. */
+static void unary_done(struct door_call *call)
+{
+	assert(call->in_work == 1);
+	uncount_bytes(call, call->bytes);
+	call->in_work = 0;
+	release_when_over(call);
+}
+
+void call_reply(struct call *handle, const void *data, size_t bytes)
+{
+	struct door_call *call = door_call(handle);
+
+	if (call->state == CALL_OPEN)
+		answer(call, data, bytes, 0, "");
+	unary_done(call);
+}
+
+void call_fail(struct call *handle, int code, const char *format, ...)
+{
+	struct door_call *call = door_call(handle);
+	va_list args;
+
+	if (call->state == CALL_OPEN) {
+		va_start(args, format);
+		vsnprintf(call->text, sizeof call->text, format, args);
+		va_end(args);
+		if (is_stream(call)) {
+			call->code = code;
+			move(call, CALL_ENDING);
+			end_when_written(call);
+		} else {
+			answer(call, NULL, 0, code, call->text);
+		}
+	}
+	if (!is_stream(call))
+		unary_done(call);
+}
+
+void call_fail_error(struct call *handle, const struct error *err)
+{
+	call_fail(handle, err->code, "%s", err->text);
+}
+
+bool call_is_over(const struct call *handle)
+{
+	return ((const struct door_call *)handle)->state != CALL_OPEN;
+}
+
+void door_call_turn_away(struct door_call *call)
+{
+	if (call->state == CALL_OPEN && call->in_work == 0)
+		call_fail(&call->call, E_UNAVAILABLE, "the server is stopping; send the rest again on a new stream");
+}
+
+/* --- what gRPC says --- */
+
+static uint64_t deadline_ns(gpr_timespec deadline)
+{
+	if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0)
+		return UINT64_MAX;
+	deadline = gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC);
+	if (deadline.tv_sec < 0)
+		return 0;
+	return (uint64_t)deadline.tv_sec * 1000000000u + (uint64_t)deadline.tv_nsec;
+}
+
+static void refuse_unknown(struct door_call *call)
+{
+	char text[480], *name = grpc_slice_to_c_string(call->details.method);
+
+	snprintf(text, sizeof text, "there is no method %.300s here", name);
+	gpr_free(name);
+	grpc_call_details_destroy(&call->details);
+	refuse(call, E_UNIMPLEMENTED, text);
+}
+
+/* Whether there is room for one more call; else it is refused. */
+static bool admit(struct door_call *call)
+{
+	struct door *door = call->door;
+	char text[160];
+
+	if (door->stopping) {
+		refuse(call, E_UNAVAILABLE, "the server is stopping");
+		return false;
+	}
+	if (!call->method->method->always && door->calls >= door->options.calls_limit) {
+		snprintf(text, sizeof text, "%u calls are in work, which is calls_limit; send more slowly",
+			 (unsigned)door->options.calls_limit);
+		refuse(call, E_EXHAUSTED, text);
+		return false;
+	}
+	if (!call->method->method->always && door->work_bytes > door->options.work_max_bytes) {
+		refuse(call, E_EXHAUSTED, "the requests in work fill the memory set aside for them; send more slowly");
+		return false;
+	}
+	call->counted = true;
+	door_call_counted(door);
+	return true;
+}
+
+static void open_stream(struct door_call *call)
+{
+	struct door *door = call->door;
+	grpc_op op = { .op = GRPC_OP_SEND_INITIAL_METADATA };
+
+	call->on_streams = true;
+	call->previous = NULL;
+	call->next = door->streams;
+	if (door->streams)
+		door->streams->previous = call;
+	door->streams = call;
+	call->last_message_ms = uv_now(door->options.loop);
+	call->writing = true; /* of the head; write_more waits for it */
+	batch(call, &op, 1, EVENT_WRITE);
+	read_more(call);
+}
+
+static void on_new(struct door_call *call)
+{
+	struct door *door = call->door;
+	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+
+	door_post(call->method);
+	move(call, CALL_OPEN);
+	if (!call->method->method) {
+		refuse_unknown(call);
+		return;
+	}
+	call->call.deadline_ns = deadline_ns(call->deadline);
+	door->options.on_call(door->options.server, call->method->method);
+	if (!admit(call))
+		return;
+	/* By itself and early: only so are a cancellation and a deadline seen while the call is being worked on. */
+	op.data.recv_close_on_server.cancelled = &call->client_gone;
+	batch(call, &op, 1, EVENT_CLOSE);
+	if (is_stream(call)) {
+		open_stream(call);
+	} else if (!call->in) {
+		call->in_work = 1;
+		call_fail(&call->call, E_INVALID, "the call has no request message");
+	} else {
+		take_message(call);
+	}
+}
+
+static void on_close(struct door_call *call)
+{
+	if (!call->client_gone || (call->state != CALL_OPEN && call->state != CALL_ENDING))
+		return;
+	if (!call->code)
+		call->code = call->call.deadline_ns <= clock_monotonic_ns() ? E_DEADLINE : E_CANCELLED;
+	move(call, CALL_ENDED);
+	drop_replies(call, call->writing);
+	if (call->in_work && call->method->method->stop)
+		call->method->method->stop(&call->call);
+}
+
+static void on_read(struct door_call *call, bool ok)
+{
+	call->reading = false;
+	if (call->in && ok) {
+		if (call->state == CALL_OPEN) {
+			take_message(call);
+			read_more(call);
+		} else {
+			grpc_byte_buffer_destroy(call->in);
+			call->in = NULL;
+		}
+		return;
+	}
+	/* No message: the client has half-closed; or it is gone, and the close event says so. */
+	if (ok && !grpc_call_failed_before_recv_message(call->grpc)) {
+		call->half_closed = true;
+		end_when_written(call);
+	}
+}
+
+static void on_write(struct door_call *call, bool ok)
+{
+	struct door_reply *reply = call->head_written ? call->first : NULL;
+
+	call->head_written = true;
+	call->writing = false;
+	if (reply) {
+		call->first = reply->next;
+		if (!call->first)
+			call->last = NULL;
+		call->unsent--;
+		uncount_bytes(call, reply->size);
+		grpc_byte_buffer_destroy(reply->bytes);
+		free(reply);
+	}
+	if (!ok)
+		return; /* the close event follows */
+	write_more(call);
+	read_more(call);
+	end_when_written(call);
+}
+
+void door_call_event(struct door_call *call, enum door_event event, bool ok)
+{
+	if (event == EVENT_NEW) {
+		if (ok)
+			on_new(call);
+		else
+			door_call_drop_standing(call);
+		return;
+	}
+	/* Its batch counts as posted until here is done, so that nothing below releases the call. */
+	switch (event) {
+	case EVENT_CLOSE:
+		on_close(call);
+		break;
+	case EVENT_READ:
+		on_read(call, ok);
+		break;
+	case EVENT_WRITE:
+		on_write(call, ok);
+		break;
+	case EVENT_NEW:
+	case EVENT_STATUS:
+	case EVENT_COUNT:
+		break;
+	}
+	call->posted--;
+	release_when_over(call);
+}

@@ -1,0 +1,121 @@
+/*
+ * What door.c (the server, polling, standing requests) and door_call.c (the life of one call) share. Nobody else includes this.
+ *
+ * A call's states:
+ *
+ *     STANDING   posted to gRPC, waiting for a client
+ *     OPEN       a client's call; messages come in, replies go out
+ *     ENDING     its status is decided (stream); queued replies are being written, then the status
+ *     ENDED      the status is on its way or the client is gone; waits for gRPC's completions and the handler's work
+ *     FREE       on the free list
+ */
+#ifndef KINDRED_SERVER_DOOR_PRIVATE_H
+#define KINDRED_SERVER_DOOR_PRIVATE_H
+
+#include "server/door.h"
+
+#include <grpc/byte_buffer.h>
+#include <grpc/byte_buffer_reader.h>
+#include <grpc/compression.h>
+#include <grpc/grpc.h>
+#include <grpc/grpc_security.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+#include <grpc/support/time.h>
+
+enum door_state { CALL_FREE, CALL_STANDING, CALL_OPEN, CALL_ENDING, CALL_ENDED };
+
+/* What a completion of gRPC is about; the tag is a pointer to one of these within the call. */
+enum door_event { EVENT_NEW, EVENT_CLOSE, EVENT_READ, EVENT_WRITE, EVENT_STATUS, EVENT_COUNT };
+
+struct door_call;
+struct door_tag {
+	enum door_event event;
+	struct door_call *call;
+};
+
+struct door_reply {
+	struct door_reply *next;
+	grpc_byte_buffer *bytes;
+	size_t size;
+};
+
+struct door_method {
+	const struct method *method; /* NULL: the catch-all for methods we do not have */
+	struct door *door;
+	void *handle; /* gRPC's registration */
+};
+
+struct door_call {
+	struct call call; /* first: handlers hold pointers to it */
+	struct door *door;
+	struct door_method *method;
+	struct door_call *next, *previous; /* free list; or all open streams, both ways */
+	enum door_state state;
+	struct door_tag tags[EVENT_COUNT];
+
+	grpc_call *grpc;
+	gpr_timespec deadline;
+	grpc_metadata_array metadata;
+	grpc_call_details details; /* catch-all only */
+	grpc_byte_buffer *in, *out;
+	int client_gone; /* filled by gRPC when the close event comes */
+
+	uint32_t posted; /* batches at gRPC, not completed */
+	uint32_t in_work; /* messages the handler has not ended */
+	size_t bytes; /* of those, and of unsent replies: counted in door->work_bytes */
+	bool counted, reading, writing, head_written, half_closed, paused, on_streams;
+	uint64_t last_message_ms; /* loop time */
+	struct door_reply *first, *last; /* replies to write; first is being written when `writing` */
+	uint32_t unsent;
+	int code; /* how it ends */
+	char text[480];
+	struct door_call *paused_next;
+};
+
+struct door {
+	struct door_options options;
+	grpc_server *grpc;
+	grpc_completion_queue *queue;
+	uint16_t port;
+	struct door_method *methods; /* the last one is the catch-all */
+	size_t method_count;
+	struct door_call *free_calls;
+	struct door_call *streams;
+	struct door_call *paused_first, *paused_last; /* streams not read because work_bytes was reached */
+	uint32_t calls; /* in work */
+	size_t work_bytes;
+	bool started, stopping, stop_all, stopped, dirty;
+	uint64_t stop_ms;
+	struct door_tag stopped_tag;
+	/* shared polling */
+	uv_poll_t poll;
+	uv_timer_t tick, sweep;
+	uv_idle_t more;
+	int epoll_fd;
+	/* polling by a thread */
+	bool threaded;
+	uv_thread_t thread;
+	uv_mutex_t mutex;
+	uv_async_t wake;
+	struct door_done {
+		struct door_tag *tag;
+		bool ok;
+	} * done, *taken;
+	size_t done_count, done_room, taken_room;
+};
+
+/* door.c */
+void door_post(struct door_method *method); /* one more standing request */
+void door_call_give(struct door_call *call);
+void door_call_counted(struct door *door); /* one more call in work */
+
+/* door_call.c */
+void door_call_event(struct door_call *call, enum door_event event, bool ok);
+/* While stopping: ends the stream if it has nothing in work. */
+void door_call_turn_away(struct door_call *call);
+/* Streams that waited for work_bytes to fall go on. */
+void door_resume(struct door *door);
+void door_call_drop_standing(struct door_call *call);
+
+#endif

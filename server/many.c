@@ -1,0 +1,315 @@
+#include "server/many.h"
+
+#include "common/wire.h"
+#include "server/server.h"
+#include "server/wire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define USERS_MAX 10000
+#define USERS_FIELD 1 /* of the request */
+#define RESULTS_FIELD 1 /* of the answer */
+#define REST_MAX_BYTES (8u << 10) /* they are copied to every part */
+#define PART_USERS 256 /* a few milliseconds of a worker's time */
+#define ANSWER_BYTES (1u << 20) /* clients take 4 MiB unless told otherwise */
+
+struct many_message;
+
+/* Some of a message's users, with one worker. */
+struct many_part {
+	struct ask ask;
+	struct many_message *message;
+	const struct wire_part *users;
+};
+
+struct many_message {
+	struct many_message *next, *previous;
+	struct call *call;
+	size_t bytes;
+	struct wire_split split;
+	uint32_t waiting; /* parts not answered */
+	uint32_t part_count;
+	struct many_part parts[];
+};
+
+struct many {
+	struct many_message *messages; /* in work */
+};
+
+/* --- answers --- */
+
+int many_failed(struct buffer *answer, const uint8_t *request, size_t bytes, int code, const char *text,
+		size_t text_bytes)
+{
+	struct wire_cursor cursor = { request, request + bytes };
+	struct wire_field field;
+	struct buffer result = { 0 };
+	int rc;
+
+	while ((rc = wire_next(&cursor, &field)) == 1) {
+		if (field.number != USERS_FIELD || field.type != WIRE_BYTES)
+			continue;
+		result.bytes = 0;
+		if (buffer_field(&result, 1, field.data, field.data_bytes) ||
+		    buffer_number(&result, 4, (uint64_t)error_grpc_status(code)) ||
+		    buffer_field(&result, 5, text, text_bytes) ||
+		    buffer_field(answer, RESULTS_FIELD, result.data, result.bytes)) {
+			rc = E_EXHAUSTED;
+			break;
+		}
+	}
+	buffer_fini(&result);
+	return rc;
+}
+
+int many_cut(const uint8_t *answer, size_t bytes, size_t most,
+	     void (*each)(void *context, const uint8_t *piece, size_t bytes), void *context)
+{
+	struct wire_cursor cursor = { answer, answer + bytes };
+	struct buffer piece = { 0 }, rest = { 0 };
+	struct wire_field field;
+	int rc, failed = 0;
+
+	if (bytes <= most) {
+		each(context, answer, bytes);
+		return 0;
+	}
+	while ((rc = wire_next(&cursor, &field)) == 1 && !failed)
+		if (field.number != RESULTS_FIELD)
+			failed = buffer_add(&rest, field.whole, field.whole_bytes);
+	cursor = (struct wire_cursor){ answer, answer + bytes };
+	while (!rc && !failed && (rc = wire_next(&cursor, &field)) == 1) {
+		rc = 0;
+		if (field.number != RESULTS_FIELD)
+			continue;
+		if (piece.bytes && piece.bytes + field.whole_bytes + rest.bytes > most) {
+			failed = buffer_add(&piece, rest.data, rest.bytes);
+			if (!failed)
+				each(context, piece.data, piece.bytes);
+			piece.bytes = 0;
+		}
+		failed = failed ? failed : buffer_add(&piece, field.whole, field.whole_bytes);
+	}
+	if (!rc && !failed)
+		failed = buffer_add(&piece, rest.data, rest.bytes);
+	if (!rc && !failed)
+		each(context, piece.data, piece.bytes);
+	buffer_fini(&piece);
+	buffer_fini(&rest);
+	return failed ? failed : rc;
+}
+
+static void send_piece(void *context, const uint8_t *piece, size_t bytes)
+{
+	call_send(context, piece, bytes);
+}
+
+/* --- messages in work --- */
+
+static void message_free(struct many_message *message)
+{
+	wire_split_free(&message->split);
+	free(message);
+}
+
+static void message_unlink(struct many_message *message)
+{
+	struct many *many = message->call->state;
+
+	if (message->previous)
+		message->previous->next = message->next;
+	else
+		many->messages = message->next;
+	if (message->next)
+		message->next->previous = message->previous;
+}
+
+static void one_part_less(struct many_message *message)
+{
+	struct call *call = message->call;
+	size_t bytes = message->bytes;
+
+	if (--message->waiting)
+		return;
+	message_unlink(message);
+	message_free(message);
+	call_message_done(call, bytes);
+}
+
+void many_stop(struct call *call)
+{
+	struct many *many = call->state;
+	struct many_message *message, *next;
+
+	if (!many)
+		return;
+	message = many->messages;
+	many->messages = NULL; /* the call may be gone after its last message is done */
+	for (; message; message = next) {
+		size_t bytes = message->bytes;
+
+		next = message->next;
+		for (uint32_t i = 0; i < message->part_count; i++)
+			ask_forget(&message->parts[i].ask);
+		message_free(message);
+		call_message_done(call, bytes);
+	}
+}
+
+void many_release(struct call *call)
+{
+	free(call->state);
+	call->state = NULL;
+}
+
+/* Whether other users' answers may still come: else the whole stream is in error. */
+static bool of_these_users_only(int code)
+{
+	return code == E_UNAVAILABLE || code == E_EXHAUSTED || code == E_DEADLINE;
+}
+
+/* False: the stream was ended, and the message with it. */
+static bool part_failed(struct many_part *part, int code, const char *text, size_t text_bytes)
+{
+	struct call *call = part->message->call;
+	struct buffer answer = { 0 };
+	int rc = 0;
+
+	if (of_these_users_only(code)) {
+		rc = many_failed(&answer, part->users->message, part->users->bytes, code, text, text_bytes);
+		if (!rc)
+			call_send(call, answer.data, answer.bytes);
+		buffer_fini(&answer);
+		if (!rc)
+			return true;
+	}
+	call_fail(call, code, "%.*s", (int)text_bytes, text);
+	many_stop(call);
+	return false;
+}
+
+static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes)
+{
+	struct many_part *part = (struct many_part *)ask;
+	struct call *call = part->message->call;
+
+	if (code) {
+		if (!part_failed(part, code, (const char *)data, bytes))
+			return;
+	} else if (many_cut(data, bytes, ANSWER_BYTES, send_piece, call)) {
+		call_fail(call, E_INTERNAL, "a worker's answer cannot be read");
+		many_stop(call);
+		return;
+	}
+	one_part_less(part->message);
+}
+
+/* --- a message comes in --- */
+
+struct splitting {
+	struct server *server;
+	uint32_t parts_each; /* for one worker */
+	uint32_t users[256]; /* so far, by worker */
+};
+
+static int part_of(void *context, const uint8_t *user, size_t bytes, struct error *err)
+{
+	struct splitting *splitting = context;
+	uint32_t worker = supervisor_worker(&splitting->server->supervisor, user, bytes)->number;
+
+	(void)err; /* a bad user id is its worker's to complain about */
+	return (int)(worker * splitting->parts_each + splitting->users[worker]++ / PART_USERS);
+}
+
+static struct many_message *message_new(struct call *call, struct wire_split *split, uint32_t split_parts, size_t bytes)
+{
+	struct many_message *message;
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < split_parts; i++)
+		used += split->parts[i].count > 0;
+	message = calloc(1, sizeof *message + used * sizeof message->parts[0]);
+	if (!message)
+		return NULL;
+	message->call = call;
+	message->bytes = bytes;
+	message->split = *split;
+	for (uint32_t i = 0; i < split_parts; i++)
+		if (split->parts[i].count)
+			message->parts[message->part_count++] =
+				(struct many_part){ .message = message, .users = &split->parts[i] };
+	return message;
+}
+
+static void ask_all(struct many_message *message)
+{
+	struct call *call = message->call;
+	struct error err;
+
+	message->waiting = message->part_count + 1; /* one more until all are asked */
+	for (uint32_t i = 0; i < message->part_count; i++) {
+		struct many_part *part = &message->parts[i];
+		const uint8_t *user = NULL;
+		size_t user_bytes = 0;
+		int rc;
+
+		wire_find(part->users->message, part->users->bytes, USERS_FIELD, &user, &user_bytes);
+		part->ask.answered = on_answered;
+		rc = worker_ask(supervisor_worker(&call->server->supervisor, user, user_bytes), &part->ask,
+				FRAME_CALL_RECOMMEND_MANY, call->deadline_ns, false, part->users->message,
+				part->users->bytes, &err);
+		if (!rc)
+			continue;
+		if (!part_failed(part, rc, err.text, strlen(err.text)))
+			return;
+		message->waiting--;
+	}
+	one_part_less(message);
+}
+
+void many_message(struct call *call, const uint8_t *data, size_t bytes)
+{
+	struct server *server = call->server;
+	/* A user takes two bytes at the least. */
+	size_t users_most = bytes / 2 < USERS_MAX ? bytes / 2 : USERS_MAX;
+	struct splitting splitting = { .server = server, .parts_each = (uint32_t)users_most / PART_USERS + 1 };
+	struct wire_split_rule rule = {
+		.field = USERS_FIELD,
+		.name = "user_ids",
+		.elements_max = USERS_MAX,
+		.rest_max = REST_MAX_BYTES,
+		.parts = server->supervisor.count * splitting.parts_each,
+		.part_of = part_of,
+	};
+	struct many_message *message = NULL;
+	struct many *many = call->state;
+	struct wire_split split;
+	struct error err;
+
+	if (!many) {
+		server->stats.recommend_calls++;
+		call->state = many = calloc(1, sizeof *many);
+	}
+	if (wire_split(&rule, &splitting, data, bytes, &split, &err)) {
+		call_fail_error(call, &err);
+	} else if (!split.elements) {
+		call_fail(call, E_INVALID, "user_ids: none; 1 to 10,000 users a message are allowed");
+		wire_split_free(&split);
+	} else if (!many || !(message = message_new(call, &split, rule.parts, bytes))) {
+		call_fail(call, E_EXHAUSTED, "out of memory");
+		wire_split_free(&split);
+	}
+	if (!message) {
+		if (many)
+			many_stop(call);
+		call_message_done(call, bytes);
+		return;
+	}
+	server->stats.recommend_users += split.elements;
+	message->next = many->messages;
+	if (message->next)
+		message->next->previous = message;
+	many->messages = message;
+	ask_all(message);
+}

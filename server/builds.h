@@ -1,0 +1,73 @@
+/*
+ * Builds: starts the builder, one at a time and at low priority, follows what it says, and has the swap serve what it made.
+ *
+ *     IDLE -> STARTING (exact counts are asked for) -> RUNNING -> ACTIVATING -> IDLE, or FAILED
+ *
+ * On its own it builds when build_every_minutes have passed since the last build and build_min_events new events came, and a few seconds after a
+ * definition came that the active generation has no relation for. After a failure it waits longer each time. A builder may be killed at any moment:
+ * nothing it has written is read before it says that it is done. Loop thread.
+ */
+#ifndef KINDRED_SERVER_BUILDS_H
+#define KINDRED_SERVER_BUILDS_H
+
+#include "common/error.h"
+#include "kindred/v1/models.pb-c.h"
+#include "server/buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct server;
+
+enum builds_state { BUILDS_IDLE, BUILDS_STARTING, BUILDS_RUNNING, BUILDS_ACTIVATING, BUILDS_FAILED };
+
+struct builds {
+	struct server *server;
+	enum builds_state state;
+	uint64_t number; /* being built, or built last; 0: none since the start */
+	uint64_t accepted; /* events that had ever been accepted when it began */
+	bool keep_inactive;
+	char phase[64];
+	double progress;
+	struct error err; /* of the last build */
+	int64_t last_ms; /* wall time of the last build's start; 0: never */
+	int64_t retry_ms; /* wall time before which the schedule does not try again */
+	unsigned failures; /* in a row */
+	bool definitions_changed;
+	uint64_t definitions_changed_ms; /* loop time */
+	uint64_t ingested; /* server->stats.ingest_events at the last tick */
+	unsigned quiet_ticks; /* in a row without events */
+	uv_timer_t timer;
+	/* the process */
+	uv_process_t process;
+	uv_pipe_t output;
+	struct buffer line;
+	bool process_gone, output_gone, said_done, stopping;
+	int64_t exit_status;
+	int exit_signal;
+	/* who asked for it, while STARTING */
+	void (*started)(void *context, uint64_t number, const struct error *err);
+	void *context;
+};
+
+int builds_init(struct builds *builds, struct server *server, struct error *err);
+void builds_fini(struct builds *builds);
+/* The schedule begins. */
+void builds_open(struct builds *builds);
+/* No more builds; one that runs is killed. */
+void builds_stop(struct builds *builds);
+/* A definition was made or changed. */
+void builds_definitions_changed(struct builds *builds);
+/*
+ * Builds now. started: once, later: with the number, or with why not. E_EXISTS: one runs already.
+ */
+int builds_start(struct builds *builds, bool keep_inactive,
+		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
+		 struct error *err);
+bool builds_running(const struct builds *builds);
+/* 0: the schedule is off. */
+int64_t builds_next_ms(const struct builds *builds);
+Kindred__V1__BuildState builds_api_state(const struct builds *builds);
+
+#endif

@@ -1,0 +1,67 @@
+#include "server/methods.h"
+
+#include "server/catalogs.h"
+#include "server/definitions.h"
+#include "server/health.h"
+#include "server/ingest.h"
+#include "server/items.h"
+#include "server/many.h"
+#include "server/models.h"
+#include "server/route.h"
+#include "server/status.h"
+
+/*
+ * Standing requests: C core looks through them all at each call, so few; but a burst that finds none waits for the next turn of
+ * the loop, so enough for the methods that come in bursts.
+ */
+#define BUSY 32
+#define SOME 8
+#define FEW 2
+
+#define UNARY(name, handler, stop, standing)                                                                           \
+	{                                                                                                              \
+		name, METHOD_UNARY, handler, stop, NULL, standing, false                                               \
+	}
+#define STREAM(name, handler, stop, release, standing)                                                                 \
+	{                                                                                                              \
+		name, METHOD_STREAM, handler, stop, release, standing, false                                           \
+	}
+
+const struct method methods[] = {
+	UNARY("/kindred.v1.RecommendationService/Recommend", route_recommend, route_stop, BUSY),
+	STREAM("/kindred.v1.RecommendationService/RecommendMany", many_message, many_stop, many_release, SOME),
+
+	{ "/kindred.v1.EventService/IngestEvents", METHOD_UNARY, ingest_message, ingest_stop, ingest_release, BUSY,
+	  false },
+	STREAM("/kindred.v1.EventService/IngestEventStream", ingest_message, ingest_stop, ingest_release, SOME),
+	UNARY("/kindred.v1.EventService/ListUserEvents", route_list_events, route_stop, SOME),
+	UNARY("/kindred.v1.EventService/DeleteUser", route_delete_user, route_stop, SOME),
+
+	UNARY("/kindred.v1.CatalogService/CreateCatalog", catalogs_create, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/GetCatalog", catalogs_get, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/ListCatalogs", catalogs_list, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/UpdateCatalog", catalogs_update, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/DeleteCatalog", catalogs_delete, NULL, FEW),
+	STREAM("/kindred.v1.CatalogService/ImportItems", items_import, NULL, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/GetItem", items_get, NULL, SOME),
+	UNARY("/kindred.v1.CatalogService/ListItems", items_list, NULL, FEW),
+	UNARY("/kindred.v1.CatalogService/UpdateItem", items_update, NULL, SOME),
+	UNARY("/kindred.v1.CatalogService/DeleteItem", items_delete, NULL, FEW),
+
+	UNARY("/kindred.v1.DefinitionService/CreateDefinition", definitions_create, NULL, FEW),
+	UNARY("/kindred.v1.DefinitionService/GetDefinition", definitions_get, NULL, FEW),
+	UNARY("/kindred.v1.DefinitionService/ListDefinitions", definitions_list, NULL, FEW),
+	UNARY("/kindred.v1.DefinitionService/UpdateDefinition", definitions_update, NULL, FEW),
+	UNARY("/kindred.v1.DefinitionService/DeleteDefinition", definitions_delete, NULL, FEW),
+
+	UNARY("/kindred.v1.ModelService/BuildModel", models_build, NULL, FEW),
+	UNARY("/kindred.v1.ModelService/ListGenerations", models_list, NULL, FEW),
+	UNARY("/kindred.v1.ModelService/ActivateGeneration", models_activate, NULL, FEW),
+	UNARY("/kindred.v1.ModelService/RollbackGeneration", models_rollback, NULL, FEW),
+	UNARY("/kindred.v1.ModelService/GetModelStatus", models_status, NULL, FEW),
+
+	{ "/kindred.v1.StatusService/GetStatus", METHOD_UNARY, status_get, NULL, NULL, FEW, true },
+	{ "/grpc.health.v1.Health/Check", METHOD_UNARY, health_check, NULL, NULL, FEW, true },
+	{ "/grpc.health.v1.Health/Watch", METHOD_STREAM, health_watch, health_watch_stop, NULL, FEW, true },
+};
+const size_t method_count = sizeof methods / sizeof methods[0];

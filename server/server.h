@@ -1,0 +1,96 @@
+/*
+ * The front-end process: one loop thread that owns everything here, and a few threads of libuv's pool for disk work.
+ *
+ * Who knows what:  door (gRPC) -> methods -> route, many, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
+ *                  supervisor (workers) and builds (the builder) own processes; swap changes the generation; registry is what workers must know
+ */
+#ifndef KINDRED_SERVER_H
+#define KINDRED_SERVER_H
+
+#include "common/config.h"
+#include "common/control.h"
+#include "common/datadir.h"
+#include "server/builds.h"
+#include "server/door.h"
+#include "server/generation.h"
+#include "server/health.h"
+#include "server/lane.h"
+#include "server/registry.h"
+#include "server/stats.h"
+#include "server/status.h"
+#include "server/supervisor.h"
+#include "server/swap.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#define WORKERS_MAX 256
+
+enum server_state { SERVER_STARTING, SERVER_SERVING, SERVER_DRAINING, SERVER_STOPPED };
+
+struct admin;
+
+struct server {
+	uv_loop_t loop;
+	enum server_state state;
+	struct config config;
+	struct datadir dir;
+	char models_directory[DATADIR_PATH_MAX];
+	char program_directory[DATADIR_PATH_MAX]; /* where kindred-worker and kindred-builder are */
+	int64_t start_ms;
+	uint64_t start_ns;
+	int exit_code;
+	bool signalled;
+
+	struct control *control; /* used on control_lane only */
+	struct lane control_lane, model_lane;
+	struct registry registry;
+
+	struct door *door;
+	struct admin *admin; /* NULL: not wanted */
+	struct health health;
+	struct supervisor supervisor;
+	struct builds builds;
+	struct swap swap;
+
+	struct generation *active; /* what is served; NULL: nothing yet */
+	uint64_t *kept; /* numbers of the generations on disk, ascending */
+	size_t kept_count;
+
+	uv_prepare_t prepare; /* what a turn of the loop gave rise to is sent before it waits */
+	uv_signal_t terminate, interrupt;
+	uv_timer_t second; /* once a second: rates */
+	uv_timer_t drain; /* while stopping: the end of patience, then until the lanes are idle */
+
+	struct stats stats;
+	struct stats_rates rates;
+	struct shard_status *shards; /* dir.shards of them, as the workers said last */
+};
+
+static inline uint64_t server_active(const struct server *server)
+{
+	return server->active ? server->active->number : 0;
+}
+
+/*
+ * Call order: config and data are set -> server_open -> server_run -> server_close. server_open binds the ports and starts the workers; what fails is said in err, and
+ * server_close is due all the same.
+ */
+int server_open(struct server *server, struct error *err);
+/* Until a signal ends it. Returns the process's exit code. */
+int server_run(struct server *server);
+void server_close(struct server *server);
+
+/* supervisor: every worker is up. */
+void server_workers_up(struct server *server);
+/* supervisor: every worker has left, after supervisor_drain. */
+void server_workers_left(struct server *server);
+/* supervisor: a worker found the active generation's file damaged. True: an older one is active now. */
+bool server_active_damaged(struct server *server, uint64_t number);
+/* Something without which there is no point in running. Logs it and stops the process, unless it is stopping already. */
+void server_fatal(struct server *server, const struct error *err);
+/* Takes over the numbers of the generations on disk, ascending. */
+void server_kept(struct server *server, uint64_t *numbers, size_t count);
+
+#endif

@@ -1,0 +1,65 @@
+#include "server/stats.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+static const struct {
+	const char *name, *unit, *prose;
+	bool counter;
+	size_t offset;
+} table[] = {
+#define STATS_COUNTER(name, unit, prose) { #name, unit, prose, true, offsetof(struct stats, name) },
+#define STATS_GAUGE(name, unit, prose) { #name, unit, prose, false, offsetof(struct stats, name) },
+	STATS_TABLE(STATS_COUNTER, STATS_GAUGE)
+#undef STATS_COUNTER
+#undef STATS_GAUGE
+};
+#define TABLE_SIZE (sizeof table / sizeof table[0])
+
+void stats_sample(struct stats_rates *rates, const struct stats *stats)
+{
+	unsigned at = rates->samples++ % (STATS_SECONDS + 1);
+
+	rates->recommend[at] = stats->recommend_users;
+	rates->ingest[at] = stats->ingest_events;
+}
+
+static double rate(const uint64_t *ring, unsigned samples)
+{
+	unsigned newest = samples - 1, span = samples > STATS_SECONDS ? STATS_SECONDS : newest;
+
+	if (samples < 2)
+		return 0;
+	return (double)(ring[newest % (STATS_SECONDS + 1)] - ring[(newest - span) % (STATS_SECONDS + 1)]) / span;
+}
+
+double stats_recommend_rate(const struct stats_rates *rates)
+{
+	return rate(rates->recommend, rates->samples);
+}
+
+double stats_ingest_rate(const struct stats_rates *rates)
+{
+	return rate(rates->ingest, rates->samples);
+}
+
+void stats_metrics(const struct stats *stats, FILE *out)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++) {
+		const char *suffix = table[i].counter ? "_total" : "";
+		uint64_t value = *(const uint64_t *)((const char *)stats + table[i].offset);
+
+		fprintf(out, "# HELP kindred_%s%s %s (%s)\n# TYPE kindred_%s%s %s\nkindred_%s%s %" PRIu64 "\n",
+			table[i].name, suffix, table[i].prose, table[i].unit, table[i].name, suffix,
+			table[i].counter ? "counter" : "gauge", table[i].name, suffix, value);
+	}
+}
+
+void stats_reference(FILE *out)
+{
+	fputs("| metric | type | unit | meaning |\n| --- | --- | --- | --- |\n", out);
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+		fprintf(out, "| `kindred_%s%s` | %s | %s | %s |\n", table[i].name, table[i].counter ? "_total" : "",
+			table[i].counter ? "counter" : "gauge", table[i].unit, table[i].prose);
+}

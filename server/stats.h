@@ -1,0 +1,64 @@
+/*
+ * What the server counts about itself: one table, from which the fields, /metrics and the reference come. To add a counter, add a line.
+ * Counters rise from the start of the process; gauges are filled by status_gauges() before they are read. Loop thread.
+ */
+#ifndef KINDRED_SERVER_STATS_H
+#define KINDRED_SERVER_STATS_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* COUNTER(name, unit, prose)   GAUGE(name, unit, prose) */
+#define STATS_TABLE(COUNTER, GAUGE)                                                                                    \
+	COUNTER(calls, "calls", "gRPC calls taken, of any method")                                                     \
+	COUNTER(failed_calls, "calls", "Calls that ended with another status than OK")                                 \
+	COUNTER(refused_calls, "calls", "Of those, refused with RESOURCE_EXHAUSTED")                                   \
+	COUNTER(cancelled_calls, "calls", "Of those, cancelled by the client or past their deadline")                  \
+	COUNTER(recommend_calls, "calls", "Recommend calls and RecommendMany streams taken")                           \
+	COUNTER(recommend_users, "users", "Users asked about, one by one or in streams")                               \
+	COUNTER(ingest_batches, "batches", "Batches of events taken")                                                  \
+	COUNTER(ingest_events, "events", "Events in them")                                                             \
+	COUNTER(import_items, "items", "Catalog items taken by ImportItems")                                           \
+	COUNTER(worker_restarts, "processes", "Workers started again after a death")                                   \
+	COUNTER(builds, "builds", "Builds begun")                                                                      \
+	COUNTER(failed_builds, "builds", "Builds that failed")                                                         \
+	COUNTER(swaps, "swaps", "Generations activated, rollbacks among them")                                         \
+	GAUGE(calls_in_flight, "calls", "Calls in work now")                                                           \
+	GAUGE(calls_limit, "calls", "Calls in work beyond which RESOURCE_EXHAUSTED is answered")                       \
+	GAUGE(workers, "processes", "Worker processes there should be")                                                \
+	GAUGE(workers_up, "processes", "Worker processes that serve")                                                  \
+	GAUGE(active_generation, "number", "The model generation being served; 0: none")                               \
+	GAUGE(build_running, "boolean", "1 while a build runs")                                                        \
+	GAUGE(events_since_build, "events", "Events accepted since the active generation's build began")               \
+	GAUGE(users, "users", "Users with a history")                                                                  \
+	GAUGE(events_accepted, "events", "Events ever accepted, each once")                                            \
+	GAUGE(events_kept, "events", "Events in histories")                                                            \
+	GAUGE(events_duplicate, "events", "Events sent again and recognised")                                          \
+	GAUGE(events_dropped, "events", "Events older than what is kept")                                              \
+	GAUGE(events_refused, "events", "Events that were not valid")                                                  \
+	GAUGE(shard_bytes, "bytes", "Size of the shards' files")                                                       \
+	GAUGE(worker_resident_bytes, "bytes", "Resident memory of all workers")
+
+struct stats {
+#define STATS_FIELD(name, unit, prose) uint64_t name;
+	STATS_TABLE(STATS_FIELD, STATS_FIELD)
+#undef STATS_FIELD
+};
+
+/* Rates over the last ten seconds: give it the counters once a second. */
+#define STATS_SECONDS 10
+struct stats_rates {
+	uint64_t recommend[STATS_SECONDS + 1], ingest[STATS_SECONDS + 1];
+	unsigned samples; /* taken so far */
+};
+
+void stats_sample(struct stats_rates *rates, const struct stats *stats);
+double stats_recommend_rate(const struct stats_rates *rates);
+double stats_ingest_rate(const struct stats_rates *rates);
+
+/* Prometheus' text format: "kindred_<name>_total" for counters, "kindred_<name>" for gauges. */
+void stats_metrics(const struct stats *stats, FILE *out);
+/* The table in Markdown. */
+void stats_reference(FILE *out);
+
+#endif

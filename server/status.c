@@ -1,0 +1,265 @@
+#include "server/status.h"
+
+#include "common/log.h"
+#include "kindred/internal/link.pb-c.h"
+#include "server/server.h"
+#include "version.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- what workers say --- */
+
+void status_update(struct worker *worker, const uint8_t *data, size_t bytes)
+{
+	struct server *server = worker->server;
+	Kindred__Internal__WorkerStats *stats = kindred__internal__worker_stats__unpack(NULL, bytes, data);
+
+	if (!stats) {
+		log_warning("status: worker %u sent statistics that cannot be read", worker->number);
+		return;
+	}
+	worker->resident_bytes = stats->resident_bytes;
+	for (size_t i = 0; i < stats->n_shards; i++) {
+		const Kindred__Internal__ShardStats *from = stats->shards[i];
+
+		if (from->number < worker->first_shard || from->number >= worker->first_shard + worker->shard_count)
+			continue;
+		server->shards[from->number] = (struct shard_status){
+			.users = from->users,
+			.accepted = from->accepted,
+			.kept = from->kept,
+			.duplicates = from->duplicates,
+			.dropped = from->dropped,
+			.refused = from->refused,
+			.bytes = from->bytes,
+			.newest_event_ms = from->newest_event_ms,
+		};
+	}
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+}
+
+struct round {
+	void (*done)(void *context);
+	void *context;
+	uint32_t waiting;
+	struct round_ask {
+		struct ask ask;
+		struct round *round;
+		struct worker *worker;
+	} asks[];
+};
+
+static void round_one_less(struct round *round)
+{
+	if (--round->waiting)
+		return;
+	round->done(round->context);
+	free(round);
+}
+
+static void on_stats(struct ask *answered, int code, const uint8_t *data, size_t bytes)
+{
+	struct round_ask *ask = (struct round_ask *)answered;
+
+	if (!code)
+		status_update(ask->worker, data, bytes);
+	round_one_less(ask->round);
+}
+
+void status_ask_all(struct server *server, void (*done)(void *context), void *context)
+{
+	uint32_t workers = server->supervisor.count;
+	struct round *round = calloc(1, sizeof *round + workers * sizeof round->asks[0]);
+
+	if (!round) {
+		done(context); /* with what is known: at most a second old */
+		return;
+	}
+	round->done = done;
+	round->context = context;
+	round->waiting = 1; /* held until all are asked */
+	for (uint32_t i = 0; i < workers; i++) {
+		struct round_ask *ask = &round->asks[i];
+
+		ask->round = round;
+		ask->worker = &server->supervisor.workers[i];
+		ask->ask.answered = on_stats;
+		if (!worker_ask(ask->worker, &ask->ask, FRAME_STATS_WANTED, UINT64_MAX, false, NULL, 0, NULL))
+			round->waiting++;
+	}
+	round_one_less(round);
+}
+
+/* --- sums --- */
+
+uint64_t status_accepted(const struct server *server)
+{
+	uint64_t accepted = 0;
+
+	for (uint32_t i = 0; i < server->dir.shards; i++)
+		accepted += server->shards[i].accepted;
+	return accepted;
+}
+
+uint64_t status_events_since(const struct server *server)
+{
+	uint64_t accepted = status_accepted(server), before = 0;
+
+	if (server->active)
+		before = server->active->accepted;
+	return accepted > before ? accepted - before : 0;
+}
+
+void status_gauges(struct server *server)
+{
+	struct stats *stats = &server->stats;
+
+	stats->calls_in_flight = server->door ? door_calls(server->door) : 0;
+	stats->calls_limit = (uint64_t)server->config.calls_limit;
+	stats->workers = server->supervisor.count;
+	stats->workers_up = supervisor_up(&server->supervisor);
+	stats->active_generation = server_active(server);
+	stats->build_running = builds_running(&server->builds);
+	stats->events_since_build = status_events_since(server);
+	stats->users = stats->events_accepted = stats->events_kept = stats->events_duplicate = 0;
+	stats->events_dropped = stats->events_refused = stats->shard_bytes = stats->worker_resident_bytes = 0;
+	for (uint32_t i = 0; i < server->dir.shards; i++) {
+		const struct shard_status *shard = &server->shards[i];
+
+		stats->users += shard->users;
+		stats->events_accepted += shard->accepted;
+		stats->events_kept += shard->kept;
+		stats->events_duplicate += shard->duplicates;
+		stats->events_dropped += shard->dropped;
+		stats->events_refused += shard->refused;
+		stats->shard_bytes += shard->bytes;
+	}
+	for (uint32_t i = 0; i < server->supervisor.count; i++)
+		stats->worker_resident_bytes += server->supervisor.workers[i].resident_bytes;
+}
+
+/* --- the message --- */
+
+static Google__Protobuf__Timestamp *timestamp(int64_t time_ms)
+{
+	Google__Protobuf__Timestamp *stamp = malloc(sizeof *stamp);
+
+	if (!stamp)
+		return NULL;
+	google__protobuf__timestamp__init(stamp);
+	stamp->seconds = time_ms / 1000;
+	stamp->nanos = (int32_t)(time_ms % 1000) * 1000000;
+	return stamp;
+}
+
+static Kindred__V1__WorkerStatus *worker_message(const struct worker *worker)
+{
+	Kindred__V1__WorkerStatus *message = malloc(sizeof *message);
+
+	if (!message)
+		return NULL;
+	kindred__v1__worker_status__init(message);
+	message->number = worker->number;
+	message->pid = worker->pid;
+	message->up = worker->state == WORKER_UP;
+	message->restarts = worker->restarts;
+	message->first_shard = worker->first_shard;
+	message->shard_count = worker->shard_count;
+	message->generation = worker->generation;
+	message->calls_in_flight = link_asked(&worker->link);
+	message->resident_bytes = worker->pid ? worker->resident_bytes : 0;
+	return message;
+}
+
+static Kindred__V1__ShardStatus *shard_message(const struct shard_status *shard, uint32_t number)
+{
+	Kindred__V1__ShardStatus *message = malloc(sizeof *message);
+
+	if (!message)
+		return NULL;
+	kindred__v1__shard_status__init(message);
+	message->number = number;
+	message->users = shard->users;
+	message->accepted = shard->accepted;
+	message->kept = shard->kept;
+	message->duplicates = shard->duplicates;
+	message->dropped = shard->dropped;
+	message->refused = shard->refused;
+	message->bytes = shard->bytes;
+	if (shard->newest_event_ms != INT64_MIN)
+		message->newest_event_time = timestamp(shard->newest_event_ms);
+	return message;
+}
+
+static bool fill_parts(const struct server *server, Kindred__V1__GetStatusResponse *message)
+{
+	message->workers = calloc(server->supervisor.count, sizeof *message->workers);
+	message->shards = calloc(server->dir.shards, sizeof *message->shards);
+	if (!message->workers || !message->shards)
+		return false;
+	for (uint32_t i = 0; i < server->supervisor.count; i++) {
+		message->workers[i] = worker_message(&server->supervisor.workers[i]);
+		if (!message->workers[i])
+			return false;
+		message->n_workers++;
+	}
+	for (uint32_t i = 0; i < server->dir.shards; i++) {
+		message->shards[i] = shard_message(&server->shards[i], i);
+		if (!message->shards[i])
+			return false;
+		message->n_shards++;
+	}
+	return true;
+}
+
+Kindred__V1__GetStatusResponse *status_message(struct server *server)
+{
+	Kindred__V1__GetStatusResponse *message = malloc(sizeof *message);
+
+	if (!message)
+		return NULL;
+	kindred__v1__get_status_response__init(message);
+	message->version = strdup(KINDRED_VERSION " (" KINDRED_REVISION ")");
+	message->start_time = timestamp(server->start_ms);
+	message->data_directory = strdup(server->dir.path);
+	if (!message->version || !message->data_directory || !fill_parts(server, message)) {
+		kindred__v1__get_status_response__free_unpacked(message, NULL);
+		return NULL;
+	}
+	message->active_generation = server_active(server);
+	message->draining = server->state >= SERVER_DRAINING;
+	message->calls_in_flight = server->door ? door_calls(server->door) : 0;
+	message->calls_limit = (uint32_t)server->config.calls_limit;
+	message->recommend_calls = server->stats.recommend_calls;
+	message->recommend_users = server->stats.recommend_users;
+	message->ingest_events = server->stats.ingest_events;
+	message->failed_calls = server->stats.failed_calls;
+	message->recommend_rate = (float)stats_recommend_rate(&server->rates);
+	message->ingest_rate = (float)stats_ingest_rate(&server->rates);
+	message->events_since_build = status_events_since(server);
+	return message;
+}
+
+static void answer(void *context)
+{
+	struct call *call = context;
+	Kindred__V1__GetStatusResponse *message = status_message(call->server);
+	struct buffer packed = { 0 };
+
+	if (message && !buffer_pack(&packed, &message->base))
+		call_reply(call, packed.data, packed.bytes);
+	else
+		call_fail(call, E_EXHAUSTED, "out of memory");
+	buffer_fini(&packed);
+	if (message)
+		kindred__v1__get_status_response__free_unpacked(message, NULL);
+}
+
+void status_get(struct call *call, const uint8_t *data, size_t bytes)
+{
+	(void)data; /* an empty message */
+	(void)bytes;
+	status_ask_all(call->server, answer, call);
+}

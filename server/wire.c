@@ -109,28 +109,42 @@ static int make_parts(const struct measure *measure, struct wire_split *split, s
 	return 0;
 }
 
-static void append(struct wire_part *part, const struct wire_field *field)
+static void append(struct wire_part *part, const uint8_t *data, size_t bytes)
 {
-	memcpy(part->message + part->bytes, field->whole, field->whole_bytes);
-	part->bytes += field->whole_bytes;
+	memcpy(part->message + part->bytes, data, bytes);
+	part->bytes += bytes;
+}
+
+/* All fields but the repeated one: gathered in the first used part, and copied from there, as there may be thousands of them and of parts. */
+static void fill_rest(const struct measure *measure, struct wire_split *split, const uint8_t *message, size_t bytes)
+{
+	struct wire_cursor cursor = { message, message + bytes };
+	struct wire_field field;
+	struct wire_part *first = split->parts, *end = split->parts + measure->rule->parts;
+	while (first < end && !first->message)
+		first++;
+	if (first == end)
+		return;
+	while (wire_next(&cursor, &field) > 0)
+		if (field.number != measure->rule->field)
+			append(first, field.whole, field.whole_bytes);
+	for (struct wire_part *part = first + 1; part < end; part++)
+		if (part->message)
+			append(part, first->message, first->bytes);
 }
 
 /* The order of different fields means nothing; that of one field's occurrences is kept. */
-static void fill_parts(const struct measure *measure, struct wire_split *split, const uint8_t *message, size_t bytes)
+static void fill_elements(const struct measure *measure, struct wire_split *split, const uint8_t *message, size_t bytes)
 {
 	struct wire_cursor cursor = { message, message + bytes };
 	struct wire_field field;
 	uint32_t element = 0;
 	while (wire_next(&cursor, &field) > 0) {
-		if (field.number == measure->rule->field) {
-			struct wire_part *part = &split->parts[measure->part[element]];
-			((uint32_t *)(uintptr_t)part->indexes)[part->count++] = element++;
-			append(part, &field);
+		if (field.number != measure->rule->field)
 			continue;
-		}
-		for (uint32_t i = 0; i < measure->rule->parts; i++)
-			if (split->parts[i].message)
-				append(&split->parts[i], &field);
+		struct wire_part *part = &split->parts[measure->part[element]];
+		((uint32_t *)(uintptr_t)part->indexes)[part->count++] = element++;
+		append(part, field.whole, field.whole_bytes);
 	}
 }
 
@@ -148,8 +162,10 @@ int wire_split(const struct wire_split_rule *rule, void *context, const uint8_t 
 		code = measure_all(&measure, context, message, bytes, err);
 	if (!code)
 		code = make_parts(&measure, split, err);
-	if (!code)
-		fill_parts(&measure, split, message, bytes);
+	if (!code) {
+		fill_rest(&measure, split, message, bytes);
+		fill_elements(&measure, split, message, bytes);
+	}
 	free(measure.part);
 	free(measure.part_bytes);
 	free(measure.part_counts);

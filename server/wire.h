@@ -23,7 +23,7 @@ struct wire_split_rule {
 	const char *name; /* its name, for errors */
 	uint32_t elements_max;
 	size_t rest_max; /* bytes of all other fields: they are copied to every part */
-	uint32_t parts; /* workers; at most 65,536 */
+	uint32_t parts; /* at most 65,536 */
 	size_t headroom; /* bytes left free in front of each part's message */
 	/* Which part an element goes to, 0..parts-1, or an error with err set, which ends the split. */
 	int (*part_of)(void *context, const uint8_t *element, size_t bytes, struct error *err);

@@ -10,35 +10,27 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/datadir.h"
+#include "lib/temp_dir.h"
 
-static char root[64]; /* a fresh folder for each test */
+static struct temp_dir home; /* fresh for each test */
+static const char *const root = home.path;
 
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(root, "/tmp/kindred-datadir-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
+	return temp_dir_make(&home);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return temp_dir_remove(&home);
 }
 
 static const char *at(const char *name)

@@ -1,0 +1,533 @@
+/*
+ * `kindred catalog import`: a file of items into a catalog. Two passes over the file: the first detects types and counts what
+ * is wrong, the second sends items in batches, several in flight. With --on-error abort a pass without sending stands between them when
+ * the first found anything suspicious, so that nothing is sent from a file that has an error.
+ */
+#include "cli/catalog_plan.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/import_options.h"
+#include "cli/input.h"
+#include "cli/problems.h"
+#include "cli/sender.h"
+#include "cli/text.h"
+#include "common/arena.h"
+#include "common/clock.h"
+#include "common/message_json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH_ITEMS 2000
+#define BATCH_BYTES ((size_t)1 << 20)
+#define WINDOW 4
+#define PATIENCE_MS 30000
+#define FLAGS_MAX 256
+
+struct arguments {
+	struct import_options import;
+	struct plan_options plan;
+	struct plan_type types[FLAGS_MAX];
+	const char *ignore[FLAGS_MAX];
+};
+
+enum { OPT_ID = 0x2000, OPT_NAME, OPT_IMAGE, OPT_TYPE, OPT_IGNORE, OPT_SEPARATOR };
+
+static const struct argp_option options[] = {
+	{ "id", OPT_ID, "COL", 0, "Column of the item's id (guessed: Identity, id, item_id, product_id, sku ...)", 1 },
+	{ "name", OPT_NAME, "COL", 0, "Column of its name (guessed: Name, title ...)", 1 },
+	{ "image", OPT_IMAGE, "COL", 0, "Column of its image's URL (guessed: ImageURL, image ...)", 1 },
+	{ "type", OPT_TYPE, "COL=TYPE", 0,
+	  "The type of a column: string, number, boolean, timestamp, list; may be repeated (default: detected)", 1 },
+	{ "ignore", OPT_IGNORE, "COL", 0, "A column that is left out; may be repeated", 1 },
+	{ "list-separator", OPT_SEPARATOR, "C", 0, "What separates the elements of a list (default: |)", 1 },
+	IMPORT_OPTIONS,
+	{ 0 },
+};
+
+static void type_option(struct arguments *arguments, char *value, struct argp_state *state)
+{
+	char *equals = strrchr(value, '=');
+	attribute_type type = equals != NULL ? type_parse(equals + 1) : TYPE_NONE;
+	if (type == TYPE_NONE)
+		argp_error(state,
+			   "--type '%s': give COLUMN=TYPE, the type one of string, number, boolean, timestamp, list",
+			   value);
+	if (arguments->plan.type_count == FLAGS_MAX)
+		argp_error(state, "more than %d --type", FLAGS_MAX);
+	*equals = '\0';
+	arguments->types[arguments->plan.type_count++] = (struct plan_type){ value, type };
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	switch (key) {
+	case OPT_ID:
+		arguments->plan.id = value;
+		return 0;
+	case OPT_NAME:
+		arguments->plan.name = value;
+		return 0;
+	case OPT_IMAGE:
+		arguments->plan.image = value;
+		return 0;
+	case OPT_TYPE:
+		type_option(arguments, value, state);
+		return 0;
+	case OPT_IGNORE:
+		if (arguments->plan.ignore_count == FLAGS_MAX)
+			argp_error(state, "more than %d --ignore", FLAGS_MAX);
+		arguments->ignore[arguments->plan.ignore_count++] = value;
+		return 0;
+	case OPT_SEPARATOR:
+		if (*value == '\0')
+			argp_error(state, "--list-separator: give one or more characters");
+		arguments->plan.separator = value;
+		return 0;
+	default:
+		return import_option(&arguments->import, key, value, state);
+	}
+}
+
+static const struct cli_spec spec = {
+	.arguments = "NAME FILE",
+	.prose = "Imports the items of FILE (CSV or NDJSON, UTF-8, also packed by zstd or gzip; - is stdin) into the "
+		 "catalog NAME, "
+		 "which is made when it is not there. Columns other than id, name and image become attributes. "
+		 "An item that is there already is replaced, so importing again is safe."
+		 "\v"
+		 "Types are detected from all rows: true/false/yes/no are booleans, decimal numbers numbers (a column "
+		 "with \"007\" in it "
+		 "stays text), ISO 8601 dates timestamps, texts with the list separator in them lists, all else "
+		 "strings. An existing catalog's types "
+		 "are kept. A few values that do not fit (one in a hundred) are errors of their rows, reported by line "
+		 "and column.\n"
+		 "\n"
+		 "Examples:\n"
+		 "  kindred catalog import shop products.csv\n"
+		 "  kindred catalog import shop products.csv --id SKU --name Title --type in_stock=boolean\n"
+		 "  kindred catalog import movies movies.dat --layout movielens\n"
+		 "  kindred catalog import shop items.tsv --ignore last_price --on-error abort\n"
+		 "  zcat products.csv.gz | kindred catalog import shop -\n",
+	.options = options,
+	.parse = parse,
+	.least = 2,
+	.most = 2,
+};
+
+struct import {
+	struct cli *cli;
+	const char *catalog;
+	const struct arguments *arguments;
+	struct input input;
+	struct source *source;
+	struct plan plan;
+	struct progress progress;
+	struct problems problems;
+	struct sender *sender;
+	struct arena arena;
+	Kindred__V1__Item *items[BATCH_ITEMS];
+	uint64_t *lines; /* of the items; handed to the sender with the batch */
+	size_t count, bytes;
+	uint64_t batch;
+	uint64_t rows, created, updated, unchanged, refused;
+};
+
+static int source_start(struct import *import, struct error *err)
+{
+	struct source_options options_now = import->arguments->import.source;
+	const struct layout *layout = import->arguments->import.layout;
+	if (options_now.columns == NULL && layout != NULL) {
+		options_now.columns = layout->catalog.columns;
+		options_now.columns_unless_header = true;
+	}
+	int code = source_open(&import->source, input_read, &import->input, &options_now, err);
+	return code == 0 ? 0 : error_prefix(err, "%s", import->input.name);
+}
+
+/* Every pass starts here; columns and plan stay as they were. */
+static int source_restart(struct import *import, const char *what, struct error *err)
+{
+	int code = input_rewind(&import->input, err);
+	if (code != 0)
+		return code;
+	source_close(import->source);
+	import->source = NULL;
+	code = source_start(import, err);
+	if (code != 0)
+		return code;
+	size_t count;
+	import->plan.names = source_columns(import->source, &count);
+	if (count != import->plan.count)
+		return error_set(err, E_ABORTED, "%s changed while it was read", import->input.name);
+	import->problems.count = 0;
+	import->rows = 0;
+	progress_start(&import->progress, what, "rows", import->cli->quiet);
+	return 0;
+}
+
+static void mapping_say(const struct import *import)
+{
+	const struct plan *plan = &import->plan;
+	char delimiter[32];
+	cli_say(import->cli, "%s: %s; id is '%s', name is %s%s%s, image is %s%s%s", import->input.name,
+		source_format(import->source) == SOURCE_NDJSON
+			? "NDJSON"
+			: delimiter_name(source_delimiter(import->source), delimiter, sizeof delimiter),
+		plan->names[plan->id], plan->name >= 0 ? "'" : "",
+		plan->name >= 0 ? plan->names[plan->name] : "not given", plan->name >= 0 ? "'" : "",
+		plan->image >= 0 ? "'" : "", plan->image >= 0 ? plan->names[plan->image] : "not given",
+		plan->image >= 0 ? "'" : "");
+}
+
+static void attributes_say(const struct import *import)
+{
+	const struct plan *plan = &import->plan;
+	for (size_t i = 0; i <= plan->count; i++) {
+		const struct plan_column *column = &plan->columns[i];
+		if (column->use != PLAN_ATTRIBUTE)
+			continue;
+		const char *header = i == plan->count ? "the name" : plan->names[i];
+		bool renamed = strcmp(header, column->attribute) != 0;
+		cli_say(import->cli, "  attribute %s: %s%s%s%s%s", column->attribute, type_name(column->type),
+			renamed ? " (from " : "", renamed ? header : "", renamed ? ")" : "",
+			column->known   ? ", as in the catalog"
+			: column->given ? ", as given"
+					: "");
+	}
+}
+
+/* Goes through the file; with see, looks at values; else makes items, and sends them when there is a sender. */
+static int pass(struct import *import, bool see, struct error *err);
+
+static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, struct error *err)
+{
+	size_t count;
+	const char *const *names = source_columns(import->source, &count);
+	int code = plan_make(&import->plan, names, count, &import->arguments->plan, err);
+	if (code != 0)
+		return error_prefix(err, "%s", import->input.name);
+	mapping_say(import);
+	Kindred__V1__GetCatalogRequest request = KINDRED__V1__GET_CATALOG_REQUEST__INIT;
+	Kindred__V1__GetCatalogResponse *response;
+	request.name = (char *)import->catalog;
+	code = cli_call(import->cli, "/kindred.v1.CatalogService/GetCatalog", &request,
+			&kindred__v1__get_catalog_response__descriptor, &response, err);
+	*catalog = NULL;
+	if (code == E_NOT_FOUND)
+		return 0;
+	if (code != 0)
+		return code;
+	*catalog = response->catalog;
+	response->catalog = NULL;
+	kindred__v1__get_catalog_response__free_unpacked(response, NULL);
+	return *catalog == NULL ? 0 : plan_schema(&import->plan, *catalog, err);
+}
+
+/* The schema's attributes that the catalog does not have yet; room for PLAN_ATTRIBUTES_MAX. */
+static size_t attributes_new(const struct plan *plan, Kindred__V1__AttributeSchema *storage,
+			     Kindred__V1__AttributeSchema **attributes)
+{
+	size_t count = 0;
+	for (size_t i = 0; i <= plan->count; i++) {
+		const struct plan_column *column = &plan->columns[i];
+		if (column->use != PLAN_ATTRIBUTE || column->known)
+			continue;
+		kindred__v1__attribute_schema__init(&storage[count]);
+		storage[count].name = (char *)column->attribute;
+		storage[count].type = column->type;
+		attributes[count] = &storage[count];
+		count++;
+	}
+	return count;
+}
+
+static int catalog_make(struct import *import, size_t count, Kindred__V1__AttributeSchema **attributes,
+			struct error *err)
+{
+	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
+	Kindred__V1__CreateCatalogRequest request = KINDRED__V1__CREATE_CATALOG_REQUEST__INIT;
+	Kindred__V1__CreateCatalogResponse *response;
+	catalog.name = (char *)import->catalog;
+	catalog.n_attributes = count;
+	catalog.attributes = attributes;
+	request.catalog = &catalog;
+	int code = cli_call(import->cli, "/kindred.v1.CatalogService/CreateCatalog", &request,
+			    &kindred__v1__create_catalog_response__descriptor, &response, err);
+	if (code == 0)
+		kindred__v1__create_catalog_response__free_unpacked(response, NULL);
+	return code;
+}
+
+static int attributes_add(struct import *import, size_t count, Kindred__V1__AttributeSchema **attributes,
+			  struct error *err)
+{
+	Kindred__V1__UpdateCatalogRequest request = KINDRED__V1__UPDATE_CATALOG_REQUEST__INIT;
+	Kindred__V1__UpdateCatalogResponse *response;
+	request.name = (char *)import->catalog;
+	request.n_add_attributes = count;
+	request.add_attributes = attributes;
+	int code = cli_call(import->cli, "/kindred.v1.CatalogService/UpdateCatalog", &request,
+			    &kindred__v1__update_catalog_response__descriptor, &response, err);
+	if (code == 0)
+		kindred__v1__update_catalog_response__free_unpacked(response, NULL);
+	return code;
+}
+
+static int schema_send(struct import *import, bool exists, struct error *err)
+{
+	Kindred__V1__AttributeSchema storage[PLAN_ATTRIBUTES_MAX], *attributes[PLAN_ATTRIBUTES_MAX];
+	size_t count = attributes_new(&import->plan, storage, attributes);
+	if (!exists)
+		return catalog_make(import, count, attributes, err);
+	return count > 0 ? attributes_add(import, count, attributes, err) : 0;
+}
+
+static uint64_t answer_batch(const ProtobufCMessage *answer)
+{
+	return ((const Kindred__V1__ImportItemsResponse *)answer)->batch;
+}
+
+static int on_answer(void *context, const ProtobufCMessage *message, void *batch, struct error *err)
+{
+	struct import *import = context;
+	const Kindred__V1__ImportItemsResponse *answer = (const Kindred__V1__ImportItemsResponse *)message;
+	const uint64_t *lines = batch;
+	int code = 0;
+	import->created += answer->created;
+	import->updated += answer->updated;
+	import->unchanged += answer->unchanged;
+	import->refused += answer->n_errors;
+	for (size_t i = 0; i < answer->n_errors && code == 0; i++) {
+		uint32_t index = answer->errors[i]->index;
+		code = problem_add(&import->problems, index < BATCH_ITEMS ? lines[index] : 0, answer->errors[i]->reason,
+				   err);
+	}
+	free(batch);
+	return code;
+}
+
+static void on_lost(void *context, void *batch)
+{
+	(void)context;
+	free(batch);
+}
+
+static void on_remark(void *context, const char *text)
+{
+	struct import *import = context;
+	progress_hide(&import->progress);
+	cli_say(import->cli, "%s", text);
+}
+
+static int batch_send(struct import *import, struct error *err)
+{
+	Kindred__V1__ImportItemsRequest request = KINDRED__V1__IMPORT_ITEMS_REQUEST__INIT;
+	if (import->count == 0)
+		return 0;
+	request.catalog = (char *)import->catalog;
+	request.n_items = import->count;
+	request.items = import->items;
+	request.batch = ++import->batch;
+	bool taken;
+	int code = sender_send(import->sender, request.batch, &request.base, import->lines, &taken, err);
+	if (taken)
+		import->lines = NULL;
+	import->count = 0;
+	import->bytes = 0;
+	arena_reset(&import->arena);
+	return code;
+}
+
+static int item_add(struct import *import, const struct row *row, Kindred__V1__Item *item, struct error *err)
+{
+	if (import->lines == NULL)
+		import->lines = malloc(BATCH_ITEMS * sizeof *import->lines);
+	if (import->lines == NULL)
+		return error_set(err, E_EXHAUSTED, "no memory for a batch");
+	import->lines[import->count] = row->line;
+	import->items[import->count++] = item;
+	import->bytes += (size_t)(row->fields[row->count - 1].text - row->fields[0].text) +
+			 row->fields[row->count - 1].bytes + import->plan.attributes * 16;
+	if (import->count == BATCH_ITEMS || import->bytes >= BATCH_BYTES)
+		return batch_send(import, err);
+	return 0;
+}
+
+/* One row of a pass. E_INVALID: the row's own error. */
+static int row_take(struct import *import, bool see, const struct row *row, bool *own, struct error *err)
+{
+	*own = true;
+	if (see)
+		return plan_see(&import->plan, row, err);
+	Kindred__V1__Item *item;
+	int code = plan_item(&import->plan, row, &import->arena, &item, err);
+	*own = code == E_INVALID;
+	if (code == 0 && import->sender != NULL)
+		code = item_add(import, row, item, err);
+	else if (code == 0)
+		arena_reset(&import->arena);
+	return code;
+}
+
+static int pass(struct import *import, bool see, struct error *err)
+{
+	for (;;) {
+		struct row row;
+		struct error why;
+		bool own = true;
+		int got = source_next(import->source, &row, &why);
+		if (got == SOURCE_END)
+			break;
+		if (got < 0) {
+			*err = why;
+			return got;
+		}
+		import->rows++;
+		int code = got == SOURCE_BAD ? E_INVALID : row_take(import, see, &row, &own, &why);
+		if (code != 0 && !own) {
+			*err = why;
+			return code;
+		}
+		if (code != 0 && see)
+			import->problems.count++; /* told by the pass that skips it, or by the one that aborts */
+		else if (code != 0 && problem_add(&import->problems, row.line, why.text, err) != 0)
+			return E_INVALID;
+		if (import->rows % 256 == 0)
+			progress_update(&import->progress, import->rows, input_share(&import->input));
+	}
+	progress_hide(&import->progress);
+	return 0;
+}
+
+/* The pass that sends nothing and tells every error. */
+static int check_all(struct import *import, struct error *err)
+{
+	char count[TEXT_MAX];
+	int code = source_restart(import, "Checking", err);
+	if (code == 0)
+		code = pass(import, false, err);
+	if (code == 0 && import->problems.count > 0)
+		code = error_set(err, E_INVALID,
+				 "%s: %s rows with errors; nothing was imported. Mend them, or say --on-error skip",
+				 import->input.name, text_count(import->problems.count, count));
+	return code;
+}
+
+static int send_all(struct import *import, struct error *err)
+{
+	const struct sender_options sending = {
+		.method = "/kindred.v1.CatalogService/ImportItems",
+		.answer = &kindred__v1__import_items_response__descriptor,
+		.window = WINDOW,
+		.patience_ms = PATIENCE_MS,
+		.answer_batch = answer_batch,
+		.on_answer = on_answer,
+		.on_lost = on_lost,
+		.on_remark = on_remark,
+		.context = import,
+	};
+	int code = source_restart(import, "Importing", err);
+	if (code == 0)
+		code = sender_open(&import->sender, import->cli->client, &sending, err);
+	if (code == 0)
+		code = pass(import, false, err);
+	if (code == 0)
+		code = batch_send(import, err);
+	if (code == 0)
+		code = sender_finish(import->sender, err);
+	progress_hide(&import->progress);
+	return code;
+}
+
+static int summary(const struct import *import, double seconds)
+{
+	uint64_t skipped = import->problems.count - import->refused;
+	if (import->cli->json)
+		return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "catalog", import->catalog,
+					    "rows", (json_int_t)import->rows, "created", (json_int_t)import->created,
+					    "updated", (json_int_t)import->updated, "unchanged",
+					    (json_int_t)import->unchanged, "refused", (json_int_t)import->refused,
+					    "skipped", (json_int_t)skipped, "seconds", seconds),
+				  false);
+	char counts[6][TEXT_MAX], elapsed[TEXT_MAX];
+	printf("%s rows in %s (%s/s): %s created, %s updated, %s unchanged", text_count(import->rows, counts[0]),
+	       text_elapsed(seconds, elapsed), text_count((uint64_t)((double)import->rows / seconds), counts[1]),
+	       text_count(import->created, counts[2]), text_count(import->updated, counts[3]),
+	       text_count(import->unchanged, counts[4]));
+	if (import->problems.count > 0)
+		printf(", %s with errors left out", text_count(import->problems.count, counts[5]));
+	printf("\n");
+	return 0;
+}
+
+static int import_run(struct import *import, struct error *err)
+{
+	Kindred__V1__Catalog *catalog = NULL;
+	int code = source_start(import, err);
+	if (code == 0)
+		code = plan_prepare(import, &catalog, err);
+	bool exists = catalog != NULL;
+	if (exists)
+		kindred__v1__catalog__free_unpacked(catalog, NULL);
+	progress_start(&import->progress, "Reading", "rows", import->cli->quiet);
+	if (code == 0)
+		code = pass(import, true, err);
+	if (code != 0)
+		return code;
+	if (import->rows == 0)
+		return error_set(err, E_INVALID, "%s has a header and no rows", import->input.name);
+	bool suspicious = plan_decide(&import->plan) + import->problems.count > 0;
+	attributes_say(import);
+	if (import->arguments->import.abort_on_error && suspicious)
+		code = check_all(import, err);
+	if (code == 0)
+		code = schema_send(import, exists, err);
+	if (code == 0)
+		code = send_all(import, err);
+	return code;
+}
+
+int cmd_catalog_import(struct cli *cli, int argc, char **argv)
+{
+	static struct arguments arguments;
+	static struct import import;
+	struct error err;
+	char *args[2];
+	import_options_init(&arguments.import);
+	arguments.plan.types = arguments.types;
+	arguments.plan.ignore = arguments.ignore;
+	cli_parse(cli, &spec, &arguments, argc, argv, args);
+	arguments.plan.layout = arguments.import.layout;
+	import.cli = cli;
+	import.catalog = args[0];
+	import.arguments = &arguments;
+	int code = name_check("catalog", args[0], strlen(args[0]), &err);
+	if (code == 0)
+		code = arena_init(&import.arena, (size_t)1 << 20, 0);
+	if (code != 0)
+		return cli_fail(&err);
+	uint64_t start_ns = clock_monotonic_ns();
+	code = input_open(&import.input, args[1], true, &err);
+	if (code == 0) {
+		import.problems = (struct problems){ .file = import.input.name,
+						     .progress = &import.progress,
+						     .max = arguments.import.max_errors };
+		code = import_run(&import, &err);
+		progress_hide(&import.progress);
+		if (code == 0)
+			code = summary(&import, (double)(clock_monotonic_ns() - start_ns) / 1e9);
+		else
+			cli_fail(&err);
+		sender_close(import.sender);
+		source_close(import.source);
+		input_close(&import.input);
+	} else {
+		cli_fail(&err);
+	}
+	free(import.lines);
+	arena_fini(&import.arena);
+	return code;
+}

@@ -1,0 +1,438 @@
+/* `kindred define` and `kindred definitions ..`: the rules of recommendations. */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/duration.h"
+#include "cli/table.h"
+#include "common/message_json.h"
+#include "kindred/v1/definitions.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVICE "/kindred.v1.DefinitionService/"
+#define EVENTS_MAX 16
+#define EXCLUDE_MAX 64
+
+struct define {
+	Kindred__V1__Definition definition;
+	Kindred__V1__EventWeight events[EVENTS_MAX], *event_pointers[EVENTS_MAX];
+	char *exclude[EXCLUDE_MAX];
+	Kindred__V1__Fallback fallback;
+	Google__Protobuf__Duration lookback, window;
+};
+
+enum {
+	OPT_CATALOG = 0x4000,
+	OPT_EVENT,
+	OPT_LOOKBACK,
+	OPT_WINDOW,
+	OPT_FILTER,
+	OPT_EXCLUDE,
+	OPT_EXCLUDE_SEEN,
+	OPT_COUNT,
+	OPT_FALLBACK,
+	OPT_FALLBACK_FREE,
+	OPT_STRATEGY,
+	OPT_DESCRIPTION,
+	OPT_VERSION,
+	OPT_YES
+};
+
+/* "Purchased=5"; without a weight it is 1. */
+static void event_option(struct define *define, char *value, struct argp_state *state)
+{
+	Kindred__V1__Definition *definition = &define->definition;
+	char *equals = strrchr(value, '='), *end = NULL;
+	if (definition->n_events == EVENTS_MAX)
+		argp_error(state, "more than %d --event", EVENTS_MAX);
+	Kindred__V1__EventWeight *event = &define->events[definition->n_events];
+	kindred__v1__event_weight__init(event);
+	event->weight = 1;
+	if (equals) {
+		event->weight = strtof(equals + 1, &end);
+		if (end == equals + 1 || *end || !(event->weight > 0 && event->weight <= 1000))
+			argp_error(state,
+				   "--event '%s': the weight is a number more than 0, at most 1000: 'Purchased=5'",
+				   value);
+		*equals = '\0';
+	}
+	event->type = value;
+	define->event_pointers[definition->n_events++] = event;
+}
+
+static Google__Protobuf__Duration *duration_option(Google__Protobuf__Duration *duration, const char *option,
+						   const char *value, struct argp_state *state)
+{
+	struct error err;
+	google__protobuf__duration__init(duration);
+	if (duration_parse(option, value, &duration->seconds, &err) != 0)
+		cli_usage(state, &err);
+	return duration;
+}
+
+static void fallback_option(struct define *define, const char *value, struct argp_state *state)
+{
+	if (strcmp(value, "none") == 0)
+		define->fallback.kind = KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_NONE;
+	else if (strcmp(value, "popular") == 0)
+		define->fallback.kind = KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_POPULAR;
+	else if (strcmp(value, "recent") == 0)
+		define->fallback.kind = KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_RECENTLY_POPULAR;
+	else
+		argp_error(state, "--fallback '%s': none, popular or recent", value);
+}
+
+static void strategy_option(struct define *define, const char *value, struct argp_state *state)
+{
+	if (strcmp(value, "item-to-item") == 0)
+		define->definition.strategy = KINDRED__V1__STRATEGY__STRATEGY_ITEM_TO_ITEM;
+	else if (strcmp(value, "popular") == 0)
+		define->definition.strategy = KINDRED__V1__STRATEGY__STRATEGY_POPULAR;
+	else
+		argp_error(state, "--strategy '%s': item-to-item or popular", value);
+}
+
+static error_t define_option(int key, char *value, struct argp_state *state)
+{
+	struct define *define = state->input;
+	Kindred__V1__Definition *definition = &define->definition;
+	switch (key) {
+	case OPT_CATALOG:
+		definition->catalog = value;
+		return 0;
+	case OPT_EVENT:
+		event_option(define, value, state);
+		return 0;
+	case OPT_LOOKBACK:
+		definition->lookback = duration_option(&define->lookback, "--lookback", value, state);
+		return 0;
+	case OPT_WINDOW:
+		definition->model_window = duration_option(&define->window, "--window", value, state);
+		return 0;
+	case OPT_FILTER:
+		definition->filter = value;
+		return 0;
+	case OPT_EXCLUDE:
+		if (definition->n_exclude_events == EXCLUDE_MAX)
+			argp_error(state, "more than %d --exclude", EXCLUDE_MAX);
+		define->exclude[definition->n_exclude_events++] = value;
+		return 0;
+	case OPT_EXCLUDE_SEEN:
+		definition->exclude_seen = true;
+		return 0;
+	case OPT_COUNT:
+		definition->count = (uint32_t)cli_number(state, "--count", value, 1, 1000);
+		return 0;
+	case OPT_FALLBACK:
+		fallback_option(define, value, state);
+		return 0;
+	case OPT_FALLBACK_FREE:
+		define->fallback.ignore_filter = true;
+		return 0;
+	case OPT_STRATEGY:
+		strategy_option(define, value, state);
+		return 0;
+	case OPT_DESCRIPTION:
+		definition->description = value;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option define_options[] = {
+	{ "catalog", OPT_CATALOG, "NAME", 0, "The catalog to recommend from", 1 },
+	{ "event", OPT_EVENT, "TYPE[=WEIGHT]", 0,
+	  "An event it is based on, and how much it counts (1); may be repeated", 1 },
+	{ "lookback", OPT_LOOKBACK, "SPAN", 0,
+	  "How far back the user's own history counts: 30d, 12h (default: all that is kept)", 1 },
+	{ "window", OPT_WINDOW, "SPAN", 0, "How far back the model learns (default: all that is kept)", 1 },
+	{ "filter", OPT_FILTER, "FILTER", 0, "Which items may be shown", 1 },
+	{ "exclude", OPT_EXCLUDE, "TYPE", 0, "Do not show items that the user has this event with; may be repeated",
+	  1 },
+	{ "exclude-seen", OPT_EXCLUDE_SEEN, NULL, 0,
+	  "Do not show items that the user has any of the --event types with, within the lookback", 1 },
+	{ "count", OPT_COUNT, "N", 0, "Items to return when the call does not say (20)", 1 },
+	{ "fallback", OPT_FALLBACK, "KIND", 0, "What fills up to the count: recent (default), popular, none", 1 },
+	{ "fallback-ignores-filter", OPT_FALLBACK_FREE, NULL, 0, "Fill up without asking the filter", 1 },
+	{ "strategy", OPT_STRATEGY, "NAME", 0, "item-to-item (default) or popular", 1 },
+	{ "description", OPT_DESCRIPTION, "TEXT", 0, "For people", 1 },
+	{ 0 },
+};
+
+static const struct cli_spec define_spec = {
+	.arguments = "NAME",
+	.prose = "Makes the definition NAME, or a new version of it. All rules are given anew each time."
+		 "\v"
+		 "A filter compares attributes of the item, and of the user's last item: = != < <= > >= IN AND OR NOT "
+		 "( ).\n"
+		 "A definition serves once a model was built that knows its events; the server builds one soon by "
+		 "itself.\n"
+		 "\n"
+		 "Examples:\n"
+		 "  kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event "
+		 "Viewed=1 \\\n"
+		 "      --exclude Purchased --filter 'in_stock = true AND price < 50 AND category = last.category'\n"
+		 "  kindred define watch-next --catalog series --event Watched --exclude-seen --lookback 90d \\\n"
+		 "      --filter 'language = last.language AND NOT (genres IN (\"Horror\", \"Gore\"))'\n"
+		 "  kindred define bestsellers --catalog shop --event Purchased --strategy popular --count 10\n",
+	.options = define_options,
+	.parse = define_option,
+	.least = 1,
+	.most = 1,
+};
+
+/* Updates; what is not there yet is created. *made: 1 created, 0 updated. */
+static int put(struct cli *cli, Kindred__V1__Definition *definition, Kindred__V1__Definition **stored, bool *created,
+	       struct error *err)
+{
+	Kindred__V1__UpdateDefinitionRequest update = KINDRED__V1__UPDATE_DEFINITION_REQUEST__INIT;
+	Kindred__V1__UpdateDefinitionResponse *updated = NULL;
+	Kindred__V1__CreateDefinitionRequest create = KINDRED__V1__CREATE_DEFINITION_REQUEST__INIT;
+	Kindred__V1__CreateDefinitionResponse *made = NULL;
+	Kindred__V1__GetDefinitionRequest get = KINDRED__V1__GET_DEFINITION_REQUEST__INIT;
+	Kindred__V1__GetDefinitionResponse *there = NULL;
+	get.name = definition->name;
+	int code = cli_call(cli, SERVICE "GetDefinition", &get, &kindred__v1__get_definition_response__descriptor,
+			    &there, err);
+	*created = code == E_NOT_FOUND;
+	if (code == 0) {
+		kindred__v1__get_definition_response__free_unpacked(there, NULL);
+		update.definition = definition;
+		code = cli_call(cli, SERVICE "UpdateDefinition", &update,
+				&kindred__v1__update_definition_response__descriptor, &updated, err);
+		if (code == 0) {
+			*stored = updated->definition;
+			updated->definition = NULL;
+			kindred__v1__update_definition_response__free_unpacked(updated, NULL);
+		}
+	} else if (code == E_NOT_FOUND) {
+		create.definition = definition;
+		code = cli_call(cli, SERVICE "CreateDefinition", &create,
+				&kindred__v1__create_definition_response__descriptor, &made, err);
+		if (code == 0) {
+			*stored = made->definition;
+			made->definition = NULL;
+			kindred__v1__create_definition_response__free_unpacked(made, NULL);
+		}
+	}
+	return code;
+}
+
+int cmd_define(struct cli *cli, int argc, char **argv)
+{
+	static struct define define;
+	Kindred__V1__Definition *stored = NULL;
+	struct error err;
+	char *args[1];
+	bool created = false;
+	kindred__v1__definition__init(&define.definition);
+	kindred__v1__fallback__init(&define.fallback);
+	define.definition.events = define.event_pointers;
+	define.definition.exclude_events = define.exclude;
+	define.definition.fallback = &define.fallback;
+	cli_parse(cli, &define_spec, &define, argc, argv, args);
+	define.definition.name = args[0];
+	if (define.definition.n_events == 0) {
+		error_set(&err, E_INVALID, "say which events it is based on: --event Purchased=5 --event Viewed=1");
+		return cli_fail(&err);
+	}
+	int code = put(cli, &define.definition, &stored, &created, &err);
+	if (code != 0)
+		return cli_fail(&err);
+	if (cli->json)
+		code = message_print(&stored->base);
+	else
+		printf("%s is %s, version %" PRIu64 "\n", stored->name, created ? "defined" : "changed",
+		       stored->version);
+	kindred__v1__definition__free_unpacked(stored, NULL);
+	return code;
+}
+
+/* --- definitions list | get | delete --- */
+
+static void events_text(const Kindred__V1__Definition *definition, char *buffer, size_t room)
+{
+	size_t used = 0;
+	buffer[0] = '\0';
+	for (size_t i = 0; i < definition->n_events && used < room; i++)
+		used += (size_t)snprintf(buffer + used, room - used, "%s%s=%g", i ? ", " : "",
+					 definition->events[i]->type, (double)definition->events[i]->weight);
+}
+
+static void list_page(struct table *table, const Kindred__V1__ListDefinitionsResponse *response)
+{
+	for (size_t i = 0; i < response->n_definitions; i++) {
+		const Kindred__V1__Definition *definition = response->definitions[i];
+		char events[1400], span[DURATION_TEXT_MAX];
+		events_text(definition, events, sizeof events);
+		table_cell(table, definition->name);
+		table_format(table, "%" PRIu64, definition->version);
+		table_cell(table, definition->catalog);
+		table_cell(table, events);
+		table_cell(table, duration_text(definition->lookback ? definition->lookback->seconds : 0, span));
+		table_format(table, "%u", definition->count);
+		table_cell(table, definition->filter);
+	}
+}
+
+int cmd_definitions_list(struct cli *cli, int argc, char **argv)
+{
+	static const char *const headers[] = { "name", "version", "catalog", "events", "lookback", "count", "filter" };
+	static const enum table_column kinds[] = { TABLE_LEFT, TABLE_RIGHT, TABLE_LEFT,    TABLE_LEFT,
+						   TABLE_LEFT, TABLE_RIGHT, TABLE_FLEXIBLE };
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Shows all definitions."
+			 "\v"
+			 "Example:\n"
+			 "  kindred definitions list --json\n",
+	};
+	Kindred__V1__ListDefinitionsRequest request = KINDRED__V1__LIST_DEFINITIONS_REQUEST__INIT;
+	Kindred__V1__ListDefinitionsResponse *response = NULL;
+	char token[80] = "";
+	struct error err;
+	int code = 0;
+	cli_parse(cli, &spec, NULL, argc, argv, NULL);
+	struct table *table = cli->json ? NULL : table_new(7, headers, kinds);
+	json_t *all = cli->json ? json_array() : NULL;
+	do {
+		request.page_size = 1000;
+		request.page_token = token;
+		code = cli_call(cli, SERVICE "ListDefinitions", &request,
+				&kindred__v1__list_definitions_response__descriptor, &response, &err);
+		if (code != 0)
+			break;
+		list_page(table, response);
+		for (size_t i = 0; all && i < response->n_definitions; i++)
+			json_array_append_new(all, message_json(&response->definitions[i]->base));
+		snprintf(token, sizeof token, "%s", response->next_page_token);
+		kindred__v1__list_definitions_response__free_unpacked(response, NULL);
+	} while (*token);
+	if (code != 0) {
+		json_decref(all);
+		code = cli_fail(&err);
+	} else if (all) {
+		code = json_print(all, false);
+	} else {
+		table_write(table, stdout, terminal_width(stdout));
+	}
+	table_free(table);
+	return code;
+}
+
+static error_t get_option(int key, char *value, struct argp_state *state)
+{
+	if (key != OPT_VERSION)
+		return ARGP_ERR_UNKNOWN;
+	*(uint64_t *)state->input = (uint64_t)cli_number(state, "--version", value, 1, INT64_MAX);
+	return 0;
+}
+
+static void print_definition(const Kindred__V1__Definition *definition)
+{
+	static const char *const fallbacks[] = { "recent", "none", "popular", "recent" };
+	char events[1400], span[DURATION_TEXT_MAX];
+	events_text(definition, events, sizeof events);
+	printf("%s, version %" PRIu64 "%s%s\n", definition->name, definition->version,
+	       *definition->description ? ": " : "", definition->description);
+	printf("  catalog   %s\n  events    %s\n", definition->catalog, events);
+	printf("  strategy  %s\n",
+	       definition->strategy == KINDRED__V1__STRATEGY__STRATEGY_POPULAR ? "popular" : "item-to-item");
+	printf("  lookback  %s\n", duration_text(definition->lookback ? definition->lookback->seconds : 0, span));
+	printf("  window    %s\n",
+	       duration_text(definition->model_window ? definition->model_window->seconds : 0, span));
+	printf("  filter    %s\n  excluded  ", *definition->filter ? definition->filter : "none");
+	for (size_t i = 0; i < definition->n_exclude_events; i++)
+		printf("%s%s", i ? ", " : "", definition->exclude_events[i]);
+	printf("%s\n  count     %u\n",
+	       definition->exclude_seen       ? (definition->n_exclude_events ? ", all seen" : "all seen")
+	       : definition->n_exclude_events ? ""
+					      : "nothing",
+	       definition->count);
+	if (definition->fallback && definition->fallback->kind < 4)
+		printf("  fallback  %s%s\n", fallbacks[definition->fallback->kind],
+		       definition->fallback->ignore_filter ? ", filter or not" : "");
+}
+
+int cmd_definitions_get(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "version", OPT_VERSION, "N", 0, "That version (default: the newest)", 1 },
+		{ 0 },
+	};
+	static const struct cli_spec spec = {
+		.arguments = "NAME",
+		.prose = "Shows the rules of one definition."
+			 "\v"
+			 "Examples:\n"
+			 "  kindred definitions get wanted-next\n"
+			 "  kindred definitions get wanted-next --version 1 --json\n",
+		.options = options,
+		.parse = get_option,
+		.least = 1,
+		.most = 1,
+	};
+	Kindred__V1__GetDefinitionRequest request = KINDRED__V1__GET_DEFINITION_REQUEST__INIT;
+	Kindred__V1__GetDefinitionResponse *response = NULL;
+	struct error err;
+	char *args[1];
+	int code = 0;
+	cli_parse(cli, &spec, &request.version, argc, argv, args);
+	request.name = args[0];
+	if (cli_call(cli, SERVICE "GetDefinition", &request, &kindred__v1__get_definition_response__descriptor,
+		     &response, &err) != 0)
+		return cli_fail(&err);
+	if (cli->json)
+		code = message_print(&response->definition->base);
+	else
+		print_definition(response->definition);
+	kindred__v1__get_definition_response__free_unpacked(response, NULL);
+	return code;
+}
+
+static error_t delete_option(int key, char *value, struct argp_state *state)
+{
+	(void)value;
+	if (key != OPT_YES)
+		return ARGP_ERR_UNKNOWN;
+	*(bool *)state->input = true;
+	return 0;
+}
+
+int cmd_definitions_delete(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "yes", OPT_YES, NULL, 0, "Do it", 1 },
+		{ 0 },
+	};
+	static const struct cli_spec spec = {
+		.arguments = "NAME",
+		.prose = "Deletes a definition with all its versions; calls that name it are answered NOT_FOUND from "
+			 "then on."
+			 "\v"
+			 "Example:\n"
+			 "  kindred definitions delete wanted-next --yes\n",
+		.options = options,
+		.parse = delete_option,
+		.least = 1,
+		.most = 1,
+	};
+	Kindred__V1__DeleteDefinitionRequest request = KINDRED__V1__DELETE_DEFINITION_REQUEST__INIT;
+	Kindred__V1__DeleteDefinitionResponse *response = NULL;
+	struct error err;
+	char *args[1], what[128];
+	bool yes = false;
+	cli_parse(cli, &spec, &yes, argc, argv, args);
+	snprintf(what, sizeof what, "the definition '%.64s'", args[0]);
+	request.name = args[0];
+	if (cli_confirm(yes, what, &err) != 0 ||
+	    cli_call(cli, SERVICE "DeleteDefinition", &request, &kindred__v1__delete_definition_response__descriptor,
+		     &response, &err) != 0)
+		return cli_fail(&err);
+	kindred__v1__delete_definition_response__free_unpacked(response, NULL);
+	cli_say(cli, "%s is deleted", args[0]);
+	return 0;
+}

@@ -1,0 +1,70 @@
+#include "cli/import_options.h"
+
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void import_options_init(struct import_options *options)
+{
+	*options = (struct import_options){ .max_errors = UINT64_MAX };
+}
+
+static void layout_choose(struct import_options *options, const char *name, struct argp_state *state)
+{
+	options->layout = layout_find(name);
+	if (options->layout != NULL)
+		return;
+	char known[200] = "";
+	size_t count, at = 0;
+	const struct layout *all = layouts(&count);
+	for (size_t i = 0; i < count; i++)
+		at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", i > 0 ? ", " : "", all[i].name);
+	argp_error(state, "--layout '%s': known are %s", name, known);
+}
+
+error_t import_option(struct import_options *options, int key, char *value, struct argp_state *state)
+{
+	switch (key) {
+	case IMPORT_DELIMITER:
+		options->source.delimiter = value;
+		return 0;
+	case IMPORT_COLUMNS:
+		options->source.columns = value;
+		return 0;
+	case IMPORT_NO_QUOTES:
+		options->source.no_quotes = true;
+		return 0;
+	case IMPORT_LAYOUT:
+		layout_choose(options, value, state);
+		return 0;
+	case IMPORT_ON_ERROR:
+		if (strcmp(value, "skip") != 0 && strcmp(value, "abort") != 0)
+			argp_error(state, "--on-error '%s': give skip or abort", value);
+		options->abort_on_error = strcmp(value, "abort") == 0;
+		return 0;
+	case IMPORT_MAX_ERRORS:
+		options->max_errors = (uint64_t)cli_number(state, "--max-errors", value, 0, INT64_MAX);
+		return 0;
+	case IMPORT_FORMAT:
+		if (strcmp(value, "csv") == 0)
+			options->source.format = SOURCE_CSV;
+		else if (strcmp(value, "ndjson") == 0)
+			options->source.format = SOURCE_NDJSON;
+		else
+			argp_error(state, "--format '%s': give csv or ndjson", value);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const char *delimiter_name(const char *delimiter, char *buffer, size_t room)
+{
+	if (strcmp(delimiter, "\t") == 0)
+		return "tab";
+	if (strcmp(delimiter, ",") == 0)
+		return "comma";
+	snprintf(buffer, room, "'%s'", delimiter);
+	return buffer;
+}

@@ -1,0 +1,162 @@
+/*
+ * kindred: the command line. It talks to a running server over gRPC like any other client; only `init` and `serve` touch a data
+ * directory. Start reading at the table of commands: each is a function in the file of its group. What they share is in cli.h.
+ */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "common/log.h"
+#include "version.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct command commands[] = {
+	{ NULL, "init", "make a data directory", cmd_init },
+	{ NULL, "serve", "run a server", cmd_serve },
+	{ NULL, "status", "how the server is: workers, shards, rates", cmd_status },
+	{ "catalog", "import", "items from CSV or NDJSON", cmd_catalog_import },
+	{ "catalog", "create", "an empty catalog", cmd_catalog_create },
+	{ "catalog", "list", "all catalogs", cmd_catalog_list },
+	{ "catalog", "get", "a catalog's schema, or one item", cmd_catalog_get },
+	{ "catalog", "items", "items of a catalog", cmd_catalog_items },
+	{ "catalog", "set", "change an item, at once", cmd_catalog_set },
+	{ "catalog", "delete", "a catalog, or one item", cmd_catalog_delete },
+	{ "events", "import", "what users did, from CSV or NDJSON", cmd_events_import },
+	{ "events", "add", "one event, now", cmd_events_add },
+	{ "events", "list", "a user's history", cmd_events_list },
+	{ "user", "delete", "forget a user", cmd_user_delete },
+	{ NULL, "define", "the rules of a recommendation", cmd_define },
+	{ "definitions", "list", "all definitions", cmd_definitions_list },
+	{ "definitions", "get", "one definition", cmd_definitions_get },
+	{ "definitions", "delete", "one definition", cmd_definitions_delete },
+	{ NULL, "recommend", "what users may want next", cmd_recommend },
+	{ "model", "build", "learn a new generation", cmd_model_build },
+	{ "model", "list", "kept generations and how good they are", cmd_model_list },
+	{ "model", "activate", "serve another generation", cmd_model_activate },
+	{ "model", "rollback", "serve the one before", cmd_model_rollback },
+	{ "model", "status", "what the builder does", cmd_model_status },
+	{ 0 },
+};
+
+static void print_help(FILE *out, const char *group)
+{
+	fprintf(out, "Usage: kindred [--server HOST:PORT] %s [OPTION..] [ARGUMENT..]\n\n", group ? group : "COMMAND");
+	for (const struct command *command = commands; command->run; command++) {
+		char name[64];
+		if (group && (!command->group || strcmp(command->group, group) != 0))
+			continue;
+		snprintf(name, sizeof name, "%s%s%s", command->group ? command->group : "", command->group ? " " : "",
+			 command->name);
+		fprintf(out, "  kindred %-20s %s\n", name, command->prose);
+	}
+	fprintf(out,
+		"\nkindred COMMAND --help says more and shows examples. The server is %s unless --server or\n"
+		"KINDRED_SERVER say otherwise; --json and --quiet go with every command.\n",
+		CLI_SERVER_DEFAULT);
+	if (!group)
+		fprintf(out, "\nA first try:\n"
+			     "  kindred serve --data ./data --init &\n"
+			     "  kindred catalog import shop products.csv\n"
+			     "  kindred define next --catalog shop --event Purchased=5 --event Viewed=1 --exclude "
+			     "Purchased\n"
+			     "  kindred events import shop events.csv\n"
+			     "  kindred model build\n"
+			     "  kindred recommend next john\n");
+}
+
+/* Options before the command; the command's own parser reads them again, wherever they stand. Returns the index of the first word. */
+static int skip_options(int argc, char **argv, struct cli *cli)
+{
+	int at = 1;
+	while (at < argc && argv[at][0] == '-') {
+		if (strcmp(argv[at], "--server") == 0 || strcmp(argv[at], "-s") == 0) {
+			if (++at < argc)
+				cli->server = argv[at];
+		} else if (strncmp(argv[at], "--server=", 9) == 0) {
+			cli->server = argv[at] + 9;
+		} else if (strcmp(argv[at], "--json") == 0 || strcmp(argv[at], "-j") == 0) {
+			cli->json = true;
+		} else if (strcmp(argv[at], "--quiet") == 0 || strcmp(argv[at], "-q") == 0) {
+			cli->quiet = true;
+		} else {
+			break;
+		}
+		at++;
+	}
+	return at;
+}
+
+static bool is_group(const char *word)
+{
+	for (const struct command *command = commands; command->run; command++)
+		if (command->group && strcmp(command->group, word) == 0)
+			return true;
+	return false;
+}
+
+/* *words: how many words of the line name it. */
+static const struct command *find(int argc, char **argv, int *words)
+{
+	for (const struct command *command = commands; command->run; command++) {
+		*words = command->group ? 2 : 1;
+		if (argc >= *words && (!command->group || strcmp(command->group, argv[0]) == 0) &&
+		    strcmp(command->name, argv[*words - 1]) == 0)
+			return command;
+	}
+	return NULL;
+}
+
+static int unknown(int argc, char **argv)
+{
+	bool group = is_group(argv[0]);
+	if (group && (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-?") == 0)) {
+		print_help(argc == 1 ? stderr : stdout, argv[0]);
+		return argc == 1 ? E_INVALID : 0;
+	}
+	fprintf(stderr, "kindred: there is no command '%s%s%s'\n\n", argv[0], group ? " " : "", group ? argv[1] : "");
+	print_help(stderr, group ? argv[0] : NULL);
+	return E_INVALID;
+}
+
+/* argp takes the program's name from argv[0]: the command is part of it. */
+static int run(struct cli *cli, const struct command *command, int argc, char **argv)
+{
+	static char name[96];
+	snprintf(name, sizeof name, "kindred %s%s%s", command->group ? command->group : "", command->group ? " " : "",
+		 command->name);
+	argv[0] = name;
+	return command->run(cli, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { .server = getenv("KINDRED_SERVER") };
+	int words = 0, code;
+	log_init("kindred", LOG_WARNING);
+	if (!cli.server || !*cli.server)
+		cli.server = CLI_SERVER_DEFAULT;
+	int first = skip_options(argc, argv, &cli);
+	if (first == argc) {
+		print_help(stderr, NULL);
+		return error_exit_code(E_INVALID);
+	}
+	if (strcmp(argv[first], "--version") == 0 || strcmp(argv[first], "-V") == 0 ||
+	    strcmp(argv[first], "version") == 0) {
+		printf("kindred %s (%s)\n", KINDRED_VERSION, KINDRED_REVISION);
+		return 0;
+	}
+	if (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-?") == 0 || strcmp(argv[first], "help") == 0) {
+		print_help(stdout, NULL);
+		return 0;
+	}
+	const struct command *command = find(argc - first, argv + first, &words);
+	if (command)
+		code = run(&cli, command, argc - first - words + 1, argv + first + words - 1);
+	else
+		code = unknown(argc - first, argv + first);
+	rpc_close(cli.client);
+	if (fflush(stdout) != 0 && code == 0)
+		code = E_UNAVAILABLE;
+	return error_exit_code(code);
+}

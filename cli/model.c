@@ -1,0 +1,347 @@
+/* `kindred model ..`: build, list, activate, rollback, status. */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "common/clock.h"
+#include "common/message_json.h"
+#include "kindred/v1/models.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SERVICE "/kindred.v1.ModelService/"
+#define POLL_NS 50000000L
+
+static void time_text(const Google__Protobuf__Timestamp *time, char *buffer)
+{
+	if (time)
+		time_format(time->seconds * 1000, buffer);
+	else
+		strcpy(buffer, "-");
+}
+
+static int get_status(struct cli *cli, Kindred__V1__GetModelStatusResponse **response, struct error *err)
+{
+	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
+	return cli_call(cli, SERVICE "GetModelStatus", &request, &kindred__v1__get_model_status_response__descriptor,
+			response, err);
+}
+
+/* --- list --- */
+
+static void add_relation(struct table *table, const Kindred__V1__Generation *generation,
+			 const Kindred__V1__Relation *relation, bool first)
+{
+	const Kindred__V1__Evaluation *evaluation = relation->evaluation;
+	char created[32], count[TEXT_MAX];
+	time_text(generation->create_time, created);
+	table_format(table, first ? "%s%" PRIu64 : "", generation->active ? "*" : "", generation->number);
+	table_cell(table, first ? created : "");
+	table_format(table, "%s%s%s", relation->catalog, relation->n_definitions ? ": " : "",
+		     relation->n_definitions ? relation->definitions[0] : "");
+	table_cell(table, text_count(relation->events, count));
+	table_cell(table, text_count(relation->items, count));
+	table_cell(table, text_count(relation->neighbours, count));
+	if (!evaluation || evaluation->queries == 0) {
+		for (unsigned i = 0; i < 6; i++)
+			table_cell(table, "-");
+		return;
+	}
+	table_cell(table, text_count(evaluation->queries, count));
+	table_format(table, "%.4f", (double)evaluation->hit_rate);
+	table_format(table, "%.4f", (double)evaluation->ndcg);
+	table_format(table, "%.4f", (double)evaluation->mrr);
+	table_format(table, "%.3f", (double)evaluation->coverage);
+	table_format(table, "%.4f", (double)evaluation->popular_hit_rate);
+}
+
+static void print_generations(const Kindred__V1__ListGenerationsResponse *response)
+{
+	static const char *const headers[] = { "number",  "built",    "catalog: definition",
+					       "events",  "items",    "neighbours",
+					       "queries", "hit rate", "NDCG",
+					       "MRR",     "coverage", "popular's hit rate" };
+	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT,  TABLE_FLEXIBLE, TABLE_RIGHT,
+						   TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT,    TABLE_RIGHT,
+						   TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT,    TABLE_RIGHT };
+	if (response->n_generations == 0) {
+		printf("No generation yet: `kindred model build` makes one.\n");
+		return;
+	}
+	struct table *table = table_new(12, headers, kinds);
+	for (size_t i = 0; i < response->n_generations; i++)
+		for (size_t k = 0; k < response->generations[i]->n_relations; k++)
+			add_relation(table, response->generations[i], response->generations[i]->relations[k], k == 0);
+	table_write(table, stdout, terminal_width(stdout));
+	table_free(table);
+	printf("* is served. Figures at 20 items, on each relation's newest tenth, learnt without it; popularity on "
+	       "the same queries beside.\n");
+}
+
+int cmd_model_list(struct cli *cli, int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Shows the generations that are kept, newest first, and how good each was."
+			 "\v"
+			 "Every build holds back the newest tenth of the events of each relation, learns from the "
+			 "others, and asks itself\n"
+			 "what each user did next: hit rate, NDCG and MRR at 20, and the share of items it ever "
+			 "showed.\n"
+			 "\n"
+			 "Examples:\n"
+			 "  kindred model list\n"
+			 "  kindred model list --json\n",
+	};
+	Kindred__V1__ListGenerationsRequest request = KINDRED__V1__LIST_GENERATIONS_REQUEST__INIT;
+	Kindred__V1__ListGenerationsResponse *response = NULL;
+	struct error err;
+	int code = 0;
+	cli_parse(cli, &spec, NULL, argc, argv, NULL);
+	if (cli_call(cli, SERVICE "ListGenerations", &request, &kindred__v1__list_generations_response__descriptor,
+		     &response, &err) != 0)
+		return cli_fail(&err);
+	if (cli->json)
+		code = message_print(&response->base);
+	else
+		print_generations(response);
+	kindred__v1__list_generations_response__free_unpacked(response, NULL);
+	return code;
+}
+
+/* --- build --- */
+
+struct build {
+	bool no_wait, keep_inactive;
+};
+
+enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE };
+
+static error_t build_option(int key, char *value, struct argp_state *state)
+{
+	struct build *build = state->input;
+	(void)value;
+	switch (key) {
+	case OPT_NO_WAIT:
+		build->no_wait = true;
+		return 0;
+	case OPT_KEEP_INACTIVE:
+		build->keep_inactive = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Follows the build until it is over. *response: the last status. */
+static int follow(struct cli *cli, uint64_t generation, Kindred__V1__GetModelStatusResponse **response,
+		  struct error *err)
+{
+	struct progress progress;
+	const struct timespec nap = { .tv_nsec = POLL_NS };
+	int code;
+	progress_start(&progress, "Building", "", cli->quiet);
+	for (;;) {
+		code = get_status(cli, response, err);
+		if (code != 0)
+			break;
+		bool busy = (*response)->generation == generation &&
+			    ((*response)->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_RUNNING ||
+			     (*response)->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_ACTIVATING);
+		if (!busy)
+			break;
+		progress_update(&progress, 0, (double)(*response)->progress);
+		kindred__v1__get_model_status_response__free_unpacked(*response, NULL);
+		*response = NULL;
+		nanosleep(&nap, NULL);
+	}
+	progress_hide(&progress);
+	return code;
+}
+
+static int told(struct cli *cli, uint64_t generation, const Kindred__V1__GetModelStatusResponse *status, double seconds,
+		struct error *err)
+{
+	char elapsed[TEXT_MAX];
+	if (status->generation == generation && status->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_FAILED)
+		return error_set(err, E_ABORTED, "generation %" PRIu64 " was not built: %s", generation, status->error);
+	if (cli->json)
+		return message_print(&status->base);
+	printf("generation %" PRIu64 " built in %s%s\n", generation, text_elapsed(seconds, elapsed),
+	       status->active_generation == generation ? ", and served" : "");
+	return 0;
+}
+
+static int build_follow(struct cli *cli, uint64_t generation, uint64_t start_ns, struct error *err)
+{
+	Kindred__V1__GetModelStatusResponse *status = NULL;
+	int code = follow(cli, generation, &status, err);
+	if (code != 0)
+		return code;
+	code = told(cli, generation, status, (double)(clock_monotonic_ns() - start_ns) / 1e9, err);
+	kindred__v1__get_model_status_response__free_unpacked(status, NULL);
+	return code;
+}
+
+int cmd_model_build(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
+		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
+		{ 0 },
+	};
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Learns a new model generation from all events, and serves it."
+			 "\v"
+			 "The server also builds by itself when enough new events came (build_every_minutes, "
+			 "build_min_events).\n"
+			 "\n"
+			 "Examples:\n"
+			 "  kindred model build\n"
+			 "  kindred model build --keep-inactive && kindred model list\n",
+		.options = options,
+		.parse = build_option,
+	};
+	Kindred__V1__BuildModelRequest request = KINDRED__V1__BUILD_MODEL_REQUEST__INIT;
+	Kindred__V1__BuildModelResponse *response = NULL;
+	struct build build = { 0 };
+	struct error err;
+	cli_parse(cli, &spec, &build, argc, argv, NULL);
+	uint64_t start_ns = clock_monotonic_ns();
+	request.keep_inactive = build.keep_inactive;
+	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
+			    &response, &err);
+	if (code != 0)
+		return cli_fail(&err);
+	uint64_t generation = response->generation;
+	if (build.no_wait) {
+		if (cli->json)
+			code = message_print(&response->base);
+		else
+			printf("generation %" PRIu64 " is being built: kindred model status\n", generation);
+	}
+	kindred__v1__build_model_response__free_unpacked(response, NULL);
+	if (!build.no_wait)
+		code = build_follow(cli, generation, start_ns, &err) == 0 ? 0 : cli_fail(&err);
+	return code;
+}
+
+/* --- activate, rollback --- */
+
+static int say_active(struct cli *cli, const Kindred__V1__Generation *generation, const ProtobufCMessage *response)
+{
+	if (cli->json)
+		return message_print(response);
+	printf("generation %" PRIu64 " is served\n", generation->number);
+	return 0;
+}
+
+int cmd_model_activate(struct cli *cli, int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.arguments = "NUMBER",
+		.prose = "Serves another of the kept generations; no call fails meanwhile."
+			 "\v"
+			 "Examples:\n"
+			 "  kindred model list\n"
+			 "  kindred model activate 7\n",
+		.least = 1,
+		.most = 1,
+	};
+	Kindred__V1__ActivateGenerationRequest request = KINDRED__V1__ACTIVATE_GENERATION_REQUEST__INIT;
+	Kindred__V1__ActivateGenerationResponse *response = NULL;
+	struct error err;
+	char *args[1], *end = NULL;
+	cli_parse(cli, &spec, NULL, argc, argv, args);
+	request.number = strtoull(args[0], &end, 10);
+	if (*end || end == args[0] || request.number == 0) {
+		error_set(&err, E_INVALID, "'%s' is not the number of a generation: kindred model list", args[0]);
+		return cli_fail(&err);
+	}
+	if (cli_call(cli, SERVICE "ActivateGeneration", &request,
+		     &kindred__v1__activate_generation_response__descriptor, &response, &err) != 0)
+		return cli_fail(&err);
+	int code = say_active(cli, response->generation, &response->base);
+	kindred__v1__activate_generation_response__free_unpacked(response, NULL);
+	return code;
+}
+
+int cmd_model_rollback(struct cli *cli, int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Serves the newest kept generation that is older than the one being served; no call fails "
+			 "meanwhile."
+			 "\v"
+			 "Answers are again those of that generation, to the byte.\n"
+			 "\n"
+			 "Example:\n"
+			 "  kindred model rollback\n",
+	};
+	Kindred__V1__RollbackGenerationRequest request = KINDRED__V1__ROLLBACK_GENERATION_REQUEST__INIT;
+	Kindred__V1__RollbackGenerationResponse *response = NULL;
+	struct error err;
+	cli_parse(cli, &spec, NULL, argc, argv, NULL);
+	if (cli_call(cli, SERVICE "RollbackGeneration", &request,
+		     &kindred__v1__rollback_generation_response__descriptor, &response, &err) != 0)
+		return cli_fail(&err);
+	int code = say_active(cli, response->generation, &response->base);
+	kindred__v1__rollback_generation_response__free_unpacked(response, NULL);
+	return code;
+}
+
+/* --- status --- */
+
+static void print_status(const Kindred__V1__GetModelStatusResponse *status)
+{
+	static const char *const states[] = { "unknown", "idle", "building", "activating", "failed" };
+	char count[TEXT_MAX], when[32];
+	printf("builder     %s", status->state < 5 ? states[status->state] : states[0]);
+	if (status->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_RUNNING)
+		printf(" generation %" PRIu64 ": %s, %.0f%%", status->generation, status->phase,
+		       (double)status->progress * 100);
+	if (*status->error)
+		printf(": %s", status->error);
+	if (status->active_generation)
+		printf("\nserved      generation %" PRIu64, status->active_generation);
+	else
+		printf("\nserved      no generation yet: kindred model build");
+	printf("\nnew events  %s since its build began\n", text_count(status->events_since, count));
+	if (status->last_build_time) {
+		time_text(status->last_build_time, when);
+		printf("last build  %s\n", when);
+	}
+	if (status->next_build_time) {
+		time_text(status->next_build_time, when);
+		printf("next build  %s at the earliest, when enough events came\n", when);
+	}
+}
+
+int cmd_model_status(struct cli *cli, int argc, char **argv)
+{
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Shows what the builder does and what is served."
+			 "\v"
+			 "Example:\n"
+			 "  kindred model status --json\n",
+	};
+	Kindred__V1__GetModelStatusResponse *response = NULL;
+	struct error err;
+	int code = 0;
+	cli_parse(cli, &spec, NULL, argc, argv, NULL);
+	if (get_status(cli, &response, &err) != 0)
+		return cli_fail(&err);
+	if (cli->json)
+		code = message_print(&response->base);
+	else
+		print_status(response);
+	kindred__v1__get_model_status_response__free_unpacked(response, NULL);
+	return code;
+}

@@ -1,0 +1,319 @@
+/* `kindred recommend`: one or a few users as tables, or a file of users as a stream of JSON lines. */
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "cli/text.h"
+#include "common/clock.h"
+#include "common/ids.h"
+#include "common/message_json.h"
+#include "grpc/health/v1/health.pb-c.h"
+#include "kindred/v1/recommend.pb-c.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SERVICE "/kindred.v1.RecommendationService/"
+#define BATCH 500
+#define WINDOW 4 /* messages of a stream under way */
+
+struct arguments {
+	uint32_t count;
+	const char *users_file;
+	Google__Protobuf__Timestamp as_of;
+	bool has_as_of, no_names;
+};
+
+enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES };
+
+static void as_of_option(struct arguments *arguments, const char *value, struct argp_state *state)
+{
+	int64_t time_ms = 0;
+	if (!time_parse(value, strlen(value), &time_ms))
+		argp_error(state, "--as-of '%s': give a time such as 2026-11-23T10:00:00Z or epoch seconds", value);
+	google__protobuf__timestamp__init(&arguments->as_of);
+	arguments->as_of.seconds = time_ms / 1000;
+	arguments->as_of.nanos = (int32_t)(time_ms % 1000) * 1000000;
+	arguments->has_as_of = true;
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+	struct arguments *arguments = state->input;
+	switch (key) {
+	case OPT_COUNT:
+		arguments->count = (uint32_t)cli_number(state, "--count", value, 1, 1000);
+		return 0;
+	case OPT_AS_OF:
+		as_of_option(arguments, value, state);
+		return 0;
+	case OPT_USERS_FILE:
+		arguments->users_file = value;
+		return 0;
+	case OPT_NO_NAMES:
+		arguments->no_names = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options[] = {
+	{ "count", OPT_COUNT, "N", 0, "Items, 1 to 1000 (default: the definition's)", 1 },
+	{ "as-of", OPT_AS_OF, "TIME", 0, "As if it were then: later events of the user do not count", 1 },
+	{ "users-file", OPT_USERS_FILE, "FILE", 0,
+	  "Users, one a line (- is stdin); answers are JSON lines, in any order", 1 },
+	{ "no-names", OPT_NO_NAMES, NULL, 0, "Ids only", 1 },
+	{ 0 },
+};
+
+static const struct cli_spec spec = {
+	.arguments = "DEFINITION [USER..]",
+	.prose = "Shows what users may want next."
+		 "\v"
+		 "The source says why an item is there: personal (from the user's own history), popular, recently "
+		 "popular.\n"
+		 "\n"
+		 "Examples:\n"
+		 "  kindred recommend wanted-next john\n"
+		 "  kindred recommend wanted-next john jane --count 5 --json\n"
+		 "  kindred recommend wanted-next --users-file users.txt > recommendations.ndjson\n",
+	.options = options,
+	.parse = parse,
+	.least = 1,
+	.most = CLI_ARGS_MAX,
+};
+
+/* --- one user --- */
+
+static const char *source_name(Kindred__V1__Source source)
+{
+	switch (source) {
+	case KINDRED__V1__SOURCE__SOURCE_PERSONAL:
+		return "personal";
+	case KINDRED__V1__SOURCE__SOURCE_SIMILAR:
+		return "similar";
+	case KINDRED__V1__SOURCE__SOURCE_TRENDING:
+		return "trending";
+	case KINDRED__V1__SOURCE__SOURCE_POPULAR:
+		return "popular";
+	case KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR:
+		return "recently popular";
+	default:
+		return "-";
+	}
+}
+
+static void print_items(Kindred__V1__RecommendedItem *const *items, size_t count)
+{
+	static const char *const headers[] = { "", "item", "name", "score", "source" };
+	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT, TABLE_FLEXIBLE, TABLE_RIGHT, TABLE_LEFT };
+	struct table *table = table_new(5, headers, kinds);
+	for (size_t i = 0; i < count; i++) {
+		table_format(table, "%zu", i + 1);
+		table_cell(table, items[i]->item_id);
+		table_cell(table, items[i]->name);
+		table_format(table, "%u", items[i]->score);
+		table_cell(table, source_name(items[i]->source));
+	}
+	table_write(table, stdout, terminal_width(stdout));
+	table_free(table);
+}
+
+static void print_shortfall(const Kindred__V1__Shortfall *shortfall)
+{
+	if (!shortfall)
+		return;
+	printf("%u of %u: of %u candidates %u were excluded by the user's own events, %u by the filter, %u are hidden "
+	       "or gone\n",
+	       shortfall->returned, shortfall->wanted, shortfall->candidates, shortfall->excluded, shortfall->filtered,
+	       shortfall->unavailable);
+}
+
+static int print_answer(struct cli *cli, const char *user, const Kindred__V1__RecommendResponse *response,
+			double seconds)
+{
+	char elapsed[TEXT_MAX];
+	if (cli->json) {
+		json_t *json = message_json(&response->base);
+		json_object_set_new(json, "user_id", json_string(user));
+		json_object_set_new(json, "seconds", json_real(seconds));
+		return json_print(json, true);
+	}
+	printf("%s: %zu items in %s, generation %" PRIu64 ", definition version %" PRIu64 "\n", user, response->n_items,
+	       text_elapsed(seconds, elapsed), response->generation, response->definition_version);
+	print_items(response->items, response->n_items);
+	print_shortfall(response->shortfall);
+	return 0;
+}
+
+static int recommend_user(struct cli *cli, const struct arguments *arguments, const char *definition, const char *user,
+			  struct error *err)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *response = NULL;
+	request.user_id = (char *)user;
+	request.definition = (char *)definition;
+	request.count = arguments->count;
+	request.as_of = arguments->has_as_of ? (Google__Protobuf__Timestamp *)&arguments->as_of : NULL;
+	request.with_names = !arguments->no_names;
+	uint64_t start_ns = clock_monotonic_ns();
+	int code = cli_call(cli, SERVICE "Recommend", &request, &kindred__v1__recommend_response__descriptor, &response,
+			    err);
+	double seconds = (double)(clock_monotonic_ns() - start_ns) / 1e9;
+	if (code != 0)
+		return code;
+	code = print_answer(cli, user, response, seconds);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	return code;
+}
+
+/* The connection is made before the first answer is timed: the time shown is the call's. */
+static int connect_first(struct cli *cli, struct error *err)
+{
+	Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+	Grpc__Health__V1__HealthCheckResponse *response = NULL;
+	int code = cli_call(cli, "/grpc.health.v1.Health/Check", &request,
+			    &grpc__health__v1__health_check_response__descriptor, &response, err);
+	if (code == 0)
+		grpc__health__v1__health_check_response__free_unpacked(response, NULL);
+	return code;
+}
+
+/* --- many users --- */
+
+struct many {
+	struct cli *cli;
+	struct rpc_stream *stream;
+	FILE *file;
+	const struct arguments *arguments;
+	const char *definition;
+	char *users[BATCH];
+	size_t count;
+	uint64_t sent, answered, failed;
+	struct progress progress;
+};
+
+static int receive(struct many *many, struct error *err)
+{
+	Kindred__V1__RecommendManyResponse *response = NULL;
+	int got = rpc_stream_receive(many->stream, RPC_FOREVER, NULL, &response, NULL, err);
+	if (got <= 0)
+		return got == 0 ? error_set(err, E_UNAVAILABLE, "the server ended the stream early") : got;
+	int code = 0;
+	for (size_t i = 0; i < response->n_results && code == 0; i++) {
+		many->answered++;
+		many->failed += response->results[i]->error_code != 0;
+		code = json_print(message_json(&response->results[i]->base), true);
+	}
+	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+	progress_update(&many->progress, many->answered, -1);
+	return code == 0 ? 0 : error_set(err, code, "standard output cannot be written");
+}
+
+static int send_batch(struct many *many, struct error *err)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	if (many->count == 0)
+		return 0;
+	request.definition = (char *)many->definition;
+	request.n_user_ids = many->count;
+	request.user_ids = many->users;
+	request.count = many->arguments->count;
+	request.as_of = many->arguments->has_as_of ? (Google__Protobuf__Timestamp *)&many->arguments->as_of : NULL;
+	request.with_names = !many->arguments->no_names;
+	int code = rpc_stream_send(many->stream, &request.base, err);
+	many->sent += many->count;
+	for (size_t i = 0; i < many->count; i++)
+		free(many->users[i]);
+	many->count = 0;
+	while (code == 0 && many->sent - many->answered > (uint64_t)WINDOW * BATCH)
+		code = receive(many, err);
+	return code;
+}
+
+static int send_all(struct many *many, struct error *err)
+{
+	char *line = NULL;
+	size_t room = 0;
+	uint64_t number = 0;
+	int code = 0;
+	for (ssize_t bytes; code == 0 && (bytes = getline(&line, &room, many->file)) >= 0;) {
+		number++;
+		while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r'))
+			line[--bytes] = '\0';
+		if (bytes == 0)
+			continue;
+		if (id_check("user_id", line, (size_t)bytes, USER_ID_MAX, err) != 0) {
+			code = error_prefix(err, "line %" PRIu64, number);
+			break;
+		}
+		many->users[many->count] = strdup(line);
+		if (!many->users[many->count])
+			code = error_set(err, E_EXHAUSTED, "no memory");
+		else if (++many->count == BATCH)
+			code = send_batch(many, err);
+	}
+	free(line);
+	if (code == 0 && ferror(many->file))
+		code = error_errno(err, errno, "reading users");
+	return code == 0 ? send_batch(many, err) : code;
+}
+
+static int recommend_file(struct cli *cli, const struct arguments *arguments, const char *definition, struct error *err)
+{
+	static struct many many;
+	many = (struct many){ .cli = cli, .arguments = arguments, .definition = definition };
+	many.file = strcmp(arguments->users_file, "-") == 0 ? stdin : fopen(arguments->users_file, "r");
+	if (!many.file)
+		return error_errno(err, errno, "%s", arguments->users_file);
+	int code = cli_connect(cli, err);
+	if (code == 0)
+		code = rpc_stream_open(&many.stream, cli->client, SERVICE "RecommendMany",
+				       &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, err);
+	progress_start(&many.progress, "Recommending", "users", cli->quiet);
+	if (code == 0)
+		code = send_all(&many, err);
+	if (code == 0)
+		code = rpc_stream_half_close(many.stream, err);
+	while (code == 0 && many.answered < many.sent)
+		code = receive(&many, err);
+	if (code == 0)
+		code = rpc_stream_finish(many.stream, err);
+	progress_hide(&many.progress);
+	if (code == 0 && many.failed > 0)
+		code = error_set(err, E_UNAVAILABLE,
+				 "%" PRIu64 " of %" PRIu64
+				 " users could not be answered: their lines have error_code and error",
+				 many.failed, many.answered);
+	rpc_stream_free(many.stream);
+	if (many.file != stdin)
+		fclose(many.file);
+	return code;
+}
+
+int cmd_recommend(struct cli *cli, int argc, char **argv)
+{
+	struct arguments arguments = { 0 };
+	struct error err;
+	char *args[CLI_ARGS_MAX];
+	int count = cli_parse(cli, &spec, &arguments, argc, argv, args);
+	int code = 0;
+	if ((count > 1) == (arguments.users_file != NULL)) {
+		error_set(&err, E_INVALID, "say for whom: users behind the definition's name, or --users-file FILE");
+		return cli_fail(&err);
+	}
+	if (arguments.users_file)
+		code = recommend_file(cli, &arguments, args[0], &err);
+	else
+		code = connect_first(cli, &err);
+	for (int i = 1; i < count && code == 0; i++) {
+		if (i > 1 && !cli->json)
+			printf("\n");
+		code = recommend_user(cli, &arguments, args[0], args[i], &err);
+	}
+	return code == 0 ? 0 : cli_fail(&err);
+}

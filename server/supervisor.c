@@ -301,8 +301,8 @@ static void send_setup(struct worker *worker)
 static int spawn(struct worker *worker)
 {
 	struct server *server = worker->server;
-	char path[DATADIR_PATH_MAX + 32], number[16];
-	char *arguments[] = { path, number, NULL };
+	char path[DATADIR_PATH_MAX + 32];
+	char *arguments[] = { path, NULL };
 	uv_stdio_container_t stdio[LINK_FD + 1] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_INHERIT_FD,
@@ -322,7 +322,6 @@ static int spawn(struct worker *worker)
 	int rc;
 
 	snprintf(path, sizeof path, "%s/kindred-worker", server->program_directory);
-	snprintf(number, sizeof number, "%u", worker->number); /* for people who look at ps */
 	worker->process.data = worker;
 	rc = uv_spawn(&server->loop, &worker->process, &options);
 	if (rc)

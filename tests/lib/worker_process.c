@@ -1,0 +1,437 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 20000
+
+extern char **environ;
+
+void worker_process_init(struct worker_process *process)
+{
+	char path[128];
+	memset(process, 0, sizeof *process);
+	assert_int_equal(temp_dir_make(&process->home), 0);
+	snprintf(path, sizeof path, "%s/shards", process->home.path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	process->fd = -1;
+	process->shard_total = process->shard_count = 4;
+	process->history_cap = 1000;
+	process->shard_map_bytes = UINT64_C(1) << 30;
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void forget_link(struct worker_process *process)
+{
+	if (process->fd >= 0)
+		close(process->fd);
+	process->fd = -1;
+	while (process->kept) {
+		struct worker_frame *next = process->kept->next;
+		free(process->kept);
+		process->kept = next;
+	}
+	process->in_used = 0;
+}
+
+void worker_process_fini(struct worker_process *process)
+{
+	if (process->pid)
+		worker_kill(process);
+	forget_link(process);
+	free(process->in);
+	temp_dir_remove(&process->home);
+}
+
+/* --- the process --- */
+
+static bool read_more(struct worker_process *process);
+
+void worker_spawn(struct worker_process *process)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	/* ours above the child's number, and not for the child */
+	process->fd = fcntl(pair[0], F_DUPFD_CLOEXEC, 10);
+	int theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, 10);
+	close(pair[0]);
+	close(pair[1]);
+	posix_spawn_file_actions_t actions;
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, theirs, LINK_FD);
+	char program[] = TEST_BIN "/kindred-worker";
+	char *const arguments[] = { program, NULL };
+	int status = posix_spawn(&process->pid, program, &actions, NULL, arguments, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(theirs);
+	if (status)
+		fail_msg("%s: %s", program, strerror(status));
+}
+
+void worker_start(struct worker_process *process)
+{
+	Kindred__Internal__Setup setup = KINDRED__INTERNAL__SETUP__INIT;
+	worker_spawn(process);
+	setup.link_version = LINK_VERSION;
+	setup.data_directory = process->home.path;
+	setup.shard_total = process->shard_total;
+	setup.first_shard = process->first_shard;
+	setup.shard_count = process->shard_count;
+	setup.history_cap = process->history_cap;
+	setup.retention_days = process->retention_days;
+	setup.durability = process->durability;
+	setup.shard_map_bytes = process->shard_map_bytes;
+	worker_send_message(process, FRAME_SETUP, &setup.base);
+	struct worker_frame *ready = worker_await(process, FRAME_READY, 0);
+	if (!ready)
+		fail_msg("the worker ended instead of being ready");
+	free(ready);
+}
+
+int worker_wait(struct worker_process *process)
+{
+	int status = 0;
+	/* its end of the link closes when it ends, at the latest */
+	while (read_more(process))
+		process->in_used = 0;
+	assert_int_equal(waitpid(process->pid, &status, 0), process->pid);
+	process->pid = 0;
+	forget_link(process);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int worker_end(struct worker_process *process)
+{
+	shutdown(process->fd, SHUT_WR);
+	return worker_wait(process);
+}
+
+void worker_kill(struct worker_process *process)
+{
+	kill(process->pid, SIGKILL);
+	worker_wait(process);
+}
+
+/* --- frames --- */
+
+static void write_all(int fd, const void *data, size_t bytes)
+{
+	const char *at = data;
+	while (bytes) {
+		ssize_t written = write(fd, at, bytes);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return; /* the worker is gone, which reading will show */
+		assert_true(written > 0);
+		at += written;
+		bytes -= (size_t)written;
+	}
+}
+
+void worker_send_head(struct worker_process *process, struct frame_head head, const void *payload)
+{
+	write_all(process->fd, &head, sizeof head);
+	write_all(process->fd, payload, head.bytes);
+}
+
+uint64_t worker_send(struct worker_process *process, enum frame_kind kind, const void *payload, size_t bytes)
+{
+	struct frame_head head = {
+		.bytes = (uint32_t)bytes, .kind = (uint16_t)kind, .call = ++process->calls, .timeout_ms = UINT32_MAX
+	};
+	worker_send_head(process, head, payload);
+	return head.call;
+}
+
+uint64_t worker_send_message(struct worker_process *process, enum frame_kind kind, const ProtobufCMessage *message)
+{
+	size_t bytes = protobuf_c_message_get_packed_size(message);
+	uint8_t *packed = malloc(bytes + 1);
+	protobuf_c_message_pack(message, packed);
+	uint64_t call = worker_send(process, kind, packed, bytes);
+	free(packed);
+	return call;
+}
+
+/* False: the link was closed. */
+static bool read_more(struct worker_process *process)
+{
+	struct pollfd ready = { .fd = process->fd, .events = POLLIN };
+	if (poll(&ready, 1, PATIENCE_MS) != 1)
+		fail_msg("the worker says nothing");
+	if (process->in_room - process->in_used < 65536) {
+		process->in_room = process->in_room * 2 + 65536;
+		process->in = realloc(process->in, process->in_room);
+	}
+	ssize_t bytes = read(process->fd, process->in + process->in_used, process->in_room - process->in_used);
+	if (bytes <= 0)
+		return false;
+	process->in_used += (size_t)bytes;
+	return true;
+}
+
+static struct worker_frame *read_frame(struct worker_process *process)
+{
+	struct frame_head head;
+	int64_t whole;
+	while ((whole = frame_next(process->in, process->in_used, &head)) == 0)
+		if (!read_more(process))
+			return NULL;
+	assert_true(whole > 0);
+	struct worker_frame *frame = malloc(sizeof *frame + head.bytes + 1);
+	frame->next = NULL;
+	frame->head = head;
+	memcpy(frame->payload, process->in + sizeof head, head.bytes);
+	frame->payload[head.bytes] = '\0';
+	process->in_used -= (size_t)whole;
+	memmove(process->in, process->in + whole, process->in_used);
+	return frame;
+}
+
+struct worker_frame *worker_next(struct worker_process *process)
+{
+	struct worker_frame *frame = process->kept;
+	if (!frame)
+		return read_frame(process);
+	process->kept = frame->next;
+	return frame;
+}
+
+struct worker_frame *worker_await(struct worker_process *process, enum frame_kind kind, uint64_t call)
+{
+	struct worker_frame **at = &process->kept;
+	for (;;) {
+		if (!*at)
+			*at = read_frame(process);
+		struct worker_frame *frame = *at;
+		if (!frame)
+			return NULL;
+		if (frame->head.kind == kind && frame->head.call == call) {
+			*at = frame->next;
+			return frame;
+		}
+		/* what comes by itself is not kept */
+		if (frame->head.kind == FRAME_STATS && frame->head.call == 0) {
+			*at = frame->next;
+			free(frame);
+			continue;
+		}
+		at = &frame->next;
+	}
+}
+
+struct worker_frame *worker_reply(struct worker_process *process, uint64_t call)
+{
+	struct worker_frame *frame = worker_await(process, FRAME_REPLY, call);
+	if (!frame)
+		fail_msg("the worker ended instead of answering call %llu", (unsigned long long)call);
+	return frame;
+}
+
+void worker_expect_error(struct worker_process *process, uint64_t call, int status, const char *text)
+{
+	struct worker_frame *frame = worker_reply(process, call);
+	if (frame->head.status != status || !strstr((char *)frame->payload, text))
+		fail_msg("status %u \"%s\" instead of %d \"%s\"", frame->head.status, (char *)frame->payload, status,
+			 text);
+	free(frame);
+}
+
+/* A reply with status 0, unpacked. */
+static void *unpack_reply(struct worker_process *process, uint64_t call, const ProtobufCMessageDescriptor *type)
+{
+	struct worker_frame *frame = worker_reply(process, call);
+	if (frame->head.status)
+		fail_msg("status %u: %s", frame->head.status, (char *)frame->payload);
+	void *message = protobuf_c_message_unpack(type, NULL, frame->head.bytes, frame->payload);
+	if (!message)
+		fail_msg("the reply is not a %s", type->name);
+	free(frame);
+	return message;
+}
+
+/* --- what the server would tell it --- */
+
+void worker_set_shop(struct worker_process *process)
+{
+	static const struct {
+		const char *name;
+		Kindred__V1__AttributeType type;
+	} schema[] = {
+		{ "price", KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_NUMBER },
+		{ "in_stock", KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_BOOLEAN },
+		{ "category", KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_STRING },
+		{ "tags", KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_STRING_LIST },
+	};
+	Kindred__V1__AttributeSchema attributes[4], *list[4];
+	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
+	Kindred__Internal__CatalogSet set = KINDRED__INTERNAL__CATALOG_SET__INIT;
+	for (size_t i = 0; i < 4; i++) {
+		kindred__v1__attribute_schema__init(&attributes[i]);
+		attributes[i].name = (char *)schema[i].name;
+		attributes[i].type = schema[i].type;
+		list[i] = &attributes[i];
+	}
+	catalog.name = (char *)"shop";
+	catalog.n_attributes = 4;
+	catalog.attributes = list;
+	set.catalog = &catalog;
+	worker_send_message(process, FRAME_CATALOG_SET, &set.base);
+}
+
+void worker_set_definition(struct worker_process *process, const Kindred__V1__Definition *definition)
+{
+	Kindred__Internal__DefinitionSet set = KINDRED__INTERNAL__DEFINITION_SET__INIT;
+	set.definition = (Kindred__V1__Definition *)definition;
+	worker_send_message(process, FRAME_DEFINITION_SET, &set.base);
+}
+
+static void command(struct worker_process *process, enum frame_kind kind, enum frame_kind answer, const char *path,
+		    uint64_t number)
+{
+	Kindred__Internal__GenerationCommand message = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
+	message.path = (char *)path;
+	message.number = number;
+	uint64_t call = worker_send_message(process, kind, &message.base);
+	struct worker_frame *frame = worker_await(process, answer, call);
+	if (!frame || frame->head.status)
+		fail_msg("generation %llu: %s", (unsigned long long)number,
+			 frame ? (char *)frame->payload : "the worker ended");
+	free(frame);
+}
+
+void worker_serve_generation(struct worker_process *process, const char *path, uint64_t number)
+{
+	command(process, FRAME_GENERATION_LOAD, FRAME_GENERATION_LOADED, path, number);
+	command(process, FRAME_GENERATION_ACTIVATE, FRAME_GENERATION_ACTIVATED, path, number);
+}
+
+/* --- calls --- */
+
+uint64_t worker_send_events(struct worker_process *process, const struct test_event *events, size_t count)
+{
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	Kindred__V1__Event *all = calloc(count, sizeof *all);
+	Kindred__V1__Event **list = calloc(count, sizeof(Kindred__V1__Event *));
+	Google__Protobuf__Timestamp *times = calloc(count, sizeof *times);
+	for (size_t i = 0; i < count; i++) {
+		kindred__v1__event__init(&all[i]);
+		google__protobuf__timestamp__init(&times[i]);
+		all[i].user_id = (char *)events[i].user;
+		all[i].item_id = (char *)events[i].item;
+		all[i].type = (char *)events[i].type;
+		all[i].event_id = (char *)(events[i].id ? events[i].id : "");
+		times[i].seconds = events[i].time_ms / 1000;
+		times[i].nanos = (int32_t)(events[i].time_ms % 1000 * 1000000);
+		all[i].time = events[i].time_ms ? &times[i] : NULL;
+		list[i] = &all[i];
+	}
+	request.catalog = (char *)"shop";
+	request.events = list;
+	request.n_events = count;
+	uint64_t call = worker_send_message(process, FRAME_CALL_INGEST, &request.base);
+	free(times);
+	free(list);
+	free(all);
+	return call;
+}
+
+Kindred__V1__IngestEventsResponse *worker_ingest(struct worker_process *process, const struct test_event *events,
+						 size_t count)
+{
+	uint64_t call = worker_send_events(process, events, count);
+	Kindred__V1__IngestEventsResponse *response =
+		unpack_reply(process, call, &kindred__v1__ingest_events_response__descriptor);
+	assert_int_equal(response->n_outcomes, count);
+	return response;
+}
+
+void worker_ingest_one(struct worker_process *process, const char *user, const char *item, const char *type,
+		       int64_t time_ms)
+{
+	struct test_event event = { .user = user, .item = item, .type = type, .time_ms = time_ms };
+	Kindred__V1__IngestEventsResponse *response = worker_ingest(process, &event, 1);
+	if (response->outcomes[0] != KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED)
+		fail_msg("outcome %d: %s", (int)response->outcomes[0],
+			 response->n_refusals ? response->refusals[0]->reason : "");
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+}
+
+Kindred__V1__RecommendResponse *worker_recommend_request(struct worker_process *process,
+							 const Kindred__V1__RecommendRequest *request)
+{
+	uint64_t call = worker_send_message(process, FRAME_CALL_RECOMMEND, &request->base);
+	return unpack_reply(process, call, &kindred__v1__recommend_response__descriptor);
+}
+
+Kindred__V1__RecommendResponse *worker_recommend(struct worker_process *process, const char *user,
+						 const char *definition, uint32_t count)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	request.user_id = (char *)user;
+	request.definition = (char *)definition;
+	request.count = count;
+	return worker_recommend_request(process, &request);
+}
+
+const char *worker_recommended(const Kindred__V1__RecommendResponse *response)
+{
+	static char text[8192];
+	size_t used = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < response->n_items && used < sizeof text; i++) {
+		bool personal = response->items[i]->source == KINDRED__V1__SOURCE__SOURCE_PERSONAL;
+		used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%s", i ? " " : "",
+					 response->items[i]->item_id, personal ? "" : "*");
+	}
+	return text;
+}
+
+const char *worker_recommends(struct worker_process *process, const char *user, const char *definition, uint32_t count)
+{
+	Kindred__V1__RecommendResponse *response = worker_recommend(process, user, definition, count);
+	const char *text = worker_recommended(response);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	return text;
+}
+
+Kindred__V1__ListUserEventsResponse *worker_list(struct worker_process *process, const char *user, uint32_t page_size,
+						 const char *token)
+{
+	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
+	request.user_id = (char *)user;
+	request.page_size = page_size;
+	request.page_token = (char *)token;
+	uint64_t call = worker_send_message(process, FRAME_CALL_LIST_EVENTS, &request.base);
+	return unpack_reply(process, call, &kindred__v1__list_user_events_response__descriptor);
+}
+
+Kindred__Internal__WorkerStats *worker_stats(struct worker_process *process)
+{
+	uint64_t call = worker_send(process, FRAME_STATS_WANTED, "", 0);
+	struct worker_frame *frame = worker_await(process, FRAME_STATS, call);
+	assert_non_null(frame);
+	Kindred__Internal__WorkerStats *stats =
+		kindred__internal__worker_stats__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_non_null(stats);
+	free(frame);
+	return stats;
+}

@@ -1,0 +1,103 @@
+/*
+ * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket pair as the server would. Replies may come in any
+ * order; worker_reply waits for one and keeps the others.
+ *
+ *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }.. -> worker_end or worker_kill -> worker_process_fini
+ *
+ * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than 20 seconds.
+ */
+#ifndef KINDRED_TEST_WORKER_PROCESS_H
+#define KINDRED_TEST_WORKER_PROCESS_H
+
+#include "common/frame.h"
+#include "kindred/internal/link.pb-c.h"
+#include "kindred/v1/events.pb-c.h"
+#include "kindred/v1/recommend.pb-c.h"
+#include "lib/temp_dir.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct worker_frame {
+	struct worker_frame *next;
+	struct frame_head head;
+	uint8_t payload[]; /* NUL after it */
+};
+
+struct worker_process {
+	struct temp_dir home; /* the data directory */
+	pid_t pid; /* 0: not running */
+	int fd;
+	uint64_t calls; /* numbers given so far */
+	struct worker_frame *kept; /* came while another was waited for */
+	uint8_t *in;
+	size_t in_used, in_room;
+	/* of the setup; may be changed before worker_start */
+	uint32_t shard_total, first_shard, shard_count, history_cap, retention_days, durability;
+	uint64_t shard_map_bytes;
+};
+
+/* Defaults: 4 shards, all of them the worker's; history_cap 1,000; no retention; sync; 1 GiB of map. */
+void worker_process_init(struct worker_process *process);
+void worker_process_fini(struct worker_process *process);
+
+/* Starts the process and does no more. */
+void worker_spawn(struct worker_process *process);
+/* Starts it, sends the setup and waits until it is ready. */
+void worker_start(struct worker_process *process);
+/* Waits for it to end by itself. Its exit code, or 128 + signal. */
+int worker_wait(struct worker_process *process);
+/* Closes the link, or kills it with SIGKILL; then waits. */
+int worker_end(struct worker_process *process);
+void worker_kill(struct worker_process *process);
+
+/* A call with a new number, without deadline; returns the number. */
+uint64_t worker_send(struct worker_process *process, enum frame_kind kind, const void *payload, size_t bytes);
+void worker_send_head(struct worker_process *process, struct frame_head head, const void *payload);
+uint64_t worker_send_message(struct worker_process *process, enum frame_kind kind, const ProtobufCMessage *message);
+/* Waits for a frame of that kind and call; free() it. NULL: the link was closed instead. */
+struct worker_frame *worker_await(struct worker_process *process, enum frame_kind kind, uint64_t call);
+/* The reply to a call; not NULL. */
+struct worker_frame *worker_reply(struct worker_process *process, uint64_t call);
+/* The next frame, whatever it is; NULL: the link was closed. */
+struct worker_frame *worker_next(struct worker_process *process);
+/* Fails unless the reply has this gRPC status and its text contains `text`. */
+void worker_expect_error(struct worker_process *process, uint64_t call, int status, const char *text);
+
+/* --- what the server would tell it --- */
+
+/* Attributes: those of the fixture shop (lib/model_fixture.h). create_ms 0. */
+void worker_set_shop(struct worker_process *process);
+void worker_set_definition(struct worker_process *process, const Kindred__V1__Definition *definition);
+/* Loads models/<number> and activates it; fails unless both are OK. */
+void worker_serve_generation(struct worker_process *process, const char *path, uint64_t number);
+
+/* --- calls --- */
+
+struct test_event {
+	const char *user, *item, *type, *id;
+	int64_t time_ms; /* 0: unset */
+};
+/* Sends a batch for catalog "shop"; returns the call. */
+uint64_t worker_send_events(struct worker_process *process, const struct test_event *events, size_t count);
+/* Sends and awaits it; free with kindred__v1__ingest_events_response__free_unpacked(x, NULL). */
+Kindred__V1__IngestEventsResponse *worker_ingest(struct worker_process *process, const struct test_event *events,
+						 size_t count);
+/* One event that must be accepted. */
+void worker_ingest_one(struct worker_process *process, const char *user, const char *item, const char *type,
+		       int64_t time_ms);
+Kindred__V1__RecommendResponse *worker_recommend(struct worker_process *process, const char *user,
+						 const char *definition, uint32_t count);
+Kindred__V1__RecommendResponse *worker_recommend_request(struct worker_process *process,
+							 const Kindred__V1__RecommendRequest *request);
+/* "item-1 item-2*": ids in order, '*' after those from a fallback. In a static buffer. */
+const char *worker_recommended(const Kindred__V1__RecommendResponse *response);
+/* The same of one call, with the response freed. */
+const char *worker_recommends(struct worker_process *process, const char *user, const char *definition, uint32_t count);
+Kindred__V1__ListUserEventsResponse *worker_list(struct worker_process *process, const char *user, uint32_t page_size,
+						 const char *token);
+Kindred__Internal__WorkerStats *worker_stats(struct worker_process *process);
+
+#endif

@@ -1,0 +1,536 @@
+/* The real kindred-worker, driven with frames as the server would: what is promised about acks, order, ends and deaths. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "lib/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STATUS_INVALID 3
+#define STATUS_DEADLINE 4
+#define STATUS_NOT_FOUND 5
+#define STATUS_PRECONDITION 9
+#define STATUS_INTERNAL 13
+#define STATUS_UNAVAILABLE 14
+
+static int setup(void **state)
+{
+	static struct worker_process process;
+	worker_process_init(&process);
+	*state = &process;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	worker_process_fini(*state);
+	return 0;
+}
+
+static void start_with_shop(struct worker_process *process)
+{
+	worker_start(process);
+	worker_set_shop(process);
+}
+
+/* Ids of the user's events, newest first, as "item-key" would not tell: the count alone. */
+static uint32_t kept_events(struct worker_process *process, const char *user)
+{
+	Kindred__V1__ListUserEventsResponse *list = worker_list(process, user, 1, "");
+	uint32_t total = list->total_size;
+	kindred__v1__list_user_events_response__free_unpacked(list, NULL);
+	return total;
+}
+
+static void test_every_event_gets_its_outcome(void **state)
+{
+	struct worker_process *process = *state;
+	char long_id[300];
+	memset(long_id, 'x', sizeof long_id - 1);
+	long_id[sizeof long_id - 1] = '\0';
+	const struct test_event events[] = {
+		{ "john", "shoes", "Viewed", "e1", 1000 },
+		{ "john", "shoes", "Viewed", "e1", 1000 },
+		{ "", "shoes", "Viewed", "e2", 1000 },
+		{ "john", long_id, "Viewed", "e3", 1000 },
+		{ "john", "ball", "Purchased", NULL, 2000 },
+		{ "jane", "ball", "Vie\xffwed", NULL, 2000 },
+		{ "jane", "ball", "Viewed", NULL, clock_wall_ms() + 2 * DAY_MS },
+		{ "jane", "ball", "Viewed", NULL, clock_wall_ms() + DAY_MS / 2 },
+	};
+	start_with_shop(process);
+	Kindred__V1__IngestEventsResponse *response = worker_ingest(process, events, 8);
+	static const int expected[] = { 1, 2, 4, 4, 1, 4, 4, 1 };
+	for (size_t i = 0; i < 8; i++)
+		assert_int_equal(response->outcomes[i], expected[i]);
+	assert_int_equal(response->n_refusals, 4);
+	assert_int_equal(response->refusals[0]->index, 2);
+	assert_string_equal(response->refusals[0]->reason, "user_id: empty; 1 to 256 bytes are allowed");
+	assert_int_equal(response->refusals[1]->index, 3);
+	assert_string_equal(response->refusals[1]->reason, "item_id: 299 bytes; 1 to 256 are allowed");
+	assert_non_null(strstr(response->refusals[2]->reason, "UTF-8"));
+	assert_int_equal(response->refusals[3]->index, 6);
+	assert_non_null(strstr(response->refusals[3]->reason, "a day from now"));
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	assert_int_equal(kept_events(process, "john"), 2);
+	assert_int_equal(kept_events(process, "jane"), 1);
+
+	Kindred__Internal__WorkerStats *stats = worker_stats(process);
+	uint64_t accepted = 0, refused = 0, duplicates = 0;
+	assert_int_equal(stats->n_shards, 4);
+	for (size_t i = 0; i < stats->n_shards; i++) {
+		accepted += stats->shards[i]->accepted;
+		refused += stats->shards[i]->refused;
+		duplicates += stats->shards[i]->duplicates;
+	}
+	assert_int_equal(accepted, 3);
+	assert_int_equal(refused, 4);
+	assert_int_equal(duplicates, 1);
+	assert_true(stats->resident_bytes > 1000000);
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+	assert_int_equal(worker_end(process), 0);
+}
+
+static void test_bad_batches_change_nothing(void **state)
+{
+	struct worker_process *process = *state;
+	const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 };
+	worker_start(process);
+	uint64_t call = worker_send_events(process, &event, 1);
+	worker_expect_error(process, call, STATUS_NOT_FOUND, "catalog 'shop': none of that name");
+	worker_set_shop(process);
+	call = worker_send(process, FRAME_CALL_INGEST, "\x0a\x05zz", 4);
+	worker_expect_error(process, call, STATUS_INVALID, "not a kindred.v1.IngestEventsRequest");
+	call = worker_send_events(process, &event, 0);
+	worker_expect_error(process, call, STATUS_INVALID, "events: 0; 1 to 10000 a request are allowed");
+	struct test_event *many = calloc(10001, sizeof *many);
+	for (size_t i = 0; i < 10001; i++)
+		many[i] = event;
+	call = worker_send_events(process, many, 10001);
+	worker_expect_error(process, call, STATUS_INVALID, "events: 10001");
+	free(many);
+	/* "john\0x" is another user than "john": nobody's, for ids hold no NUL */
+	static const char nul[] = "\x0a\x15\x0a\x06john\0x\x12\x01i\x1a\x01V\x22\x02\x08\x01\x2a\x01"
+				  "a"
+				  "\x12\x04shop";
+	call = worker_send(process, FRAME_CALL_INGEST, nul, sizeof nul - 1);
+	struct worker_frame *frame = worker_reply(process, call);
+	assert_int_equal(frame->head.status, 0);
+	Kindred__V1__IngestEventsResponse *response =
+		kindred__v1__ingest_events_response__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_REFUSED);
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	free(frame);
+	assert_int_equal(kept_events(process, "john"), 0);
+}
+
+/* The server routes by the user's hash; a mistake there must not put a history where nobody looks for it. */
+static void test_refuses_users_of_other_workers(void **state)
+{
+	struct worker_process *process = *state;
+	process->shard_total = 4;
+	process->first_shard = 1;
+	process->shard_count = 2;
+	start_with_shop(process);
+	unsigned taken = 0, refused = 0;
+	for (int i = 0; i < 40; i++) {
+		char user[16];
+		snprintf(user, sizeof user, "user-%d", i);
+		const struct test_event event = { user, "shoes", "Viewed", NULL, 1000 };
+		struct worker_frame *frame = worker_reply(process, worker_send_events(process, &event, 1));
+		taken += frame->head.status == 0;
+		if (frame->head.status) {
+			assert_int_equal(frame->head.status, STATUS_INTERNAL);
+			assert_non_null(strstr((char *)frame->payload, "this worker has shards 1 to 2"));
+			refused++;
+		}
+		free(frame);
+	}
+	assert_true(taken > 5 && refused > 5);
+}
+
+/* Many calls are under way when it dies; a call answered before must be found afterwards, once, however often it is sent again. */
+static void test_acked_events_survive_kill(void **state)
+{
+	enum { CALLS = 300, ACKED = 120 };
+	struct worker_process *process = *state;
+	uint64_t calls[CALLS];
+	char users[CALLS][16], ids[CALLS][16];
+	start_with_shop(process);
+	for (int i = 0; i < CALLS; i++) {
+		snprintf(users[i], sizeof users[i], "user-%d", i % 50);
+		snprintf(ids[i], sizeof ids[i], "event-%d", i);
+		const struct test_event event = { users[i], "shoes", "Viewed", ids[i], 1000 + i };
+		calls[i] = worker_send_events(process, &event, 1);
+	}
+	for (int i = 0; i < ACKED; i++) {
+		struct worker_frame *frame = worker_reply(process, calls[i]);
+		assert_int_equal(frame->head.status, 0);
+		free(frame);
+	}
+	worker_kill(process);
+
+	start_with_shop(process);
+	unsigned duplicates = 0;
+	for (int i = 0; i < CALLS; i++) {
+		const struct test_event event = { users[i], "shoes", "Viewed", ids[i], 1000 + i };
+		Kindred__V1__IngestEventsResponse *response = worker_ingest(process, &event, 1);
+		if (i < ACKED)
+			assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE);
+		else
+			assert_true(response->outcomes[0] == KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE ||
+				    response->outcomes[0] == KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
+		duplicates += response->outcomes[0] == KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE;
+		kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	}
+	assert_true(duplicates >= ACKED);
+	for (int i = 0; i < 50; i++)
+		assert_int_equal(kept_events(process, users[i]), CALLS / 50);
+}
+
+/* What a call sent after the ack says, whatever else is going on. */
+static void test_reads_see_acked_writes(void **state)
+{
+	struct worker_process *process = *state;
+	start_with_shop(process);
+	for (uint32_t i = 1; i <= 200; i++) {
+		worker_ingest_one(process, "john", "shoes", "Viewed", 1000 + i);
+		assert_int_equal(kept_events(process, "john"), i);
+	}
+}
+
+static void test_writes_of_one_user_keep_their_order(void **state)
+{
+	struct worker_process *process = *state;
+	const struct test_event before[] = { { "john", "shoes", "Viewed", "e1", 1000 },
+					     { "jane", "shoes", "Viewed", "e1", 1000 },
+					     { "john", "ball", "Viewed", "e2", 2000 } };
+	const struct test_event after = { "john", "ball", "Viewed", NULL, 0 };
+	Kindred__V1__DeleteUserRequest forget = KINDRED__V1__DELETE_USER_REQUEST__INIT;
+	forget.user_id = (char *)"john";
+	start_with_shop(process);
+	/* without waiting in between: they meet in one group */
+	uint64_t first = worker_send_events(process, before, 3);
+	uint64_t deletion = worker_send_message(process, FRAME_CALL_DELETE_USER, &forget.base);
+	uint64_t replay = worker_send_events(process, before, 3);
+	free(worker_reply(process, first));
+	struct worker_frame *frame = worker_reply(process, deletion);
+	Kindred__V1__DeleteUserResponse *deleted =
+		kindred__v1__delete_user_response__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_true(deleted->existed);
+	assert_int_equal(deleted->deleted_events, 2);
+	kindred__v1__delete_user_response__free_unpacked(deleted, NULL);
+	free(frame);
+	frame = worker_reply(process, replay);
+	Kindred__V1__IngestEventsResponse *replayed =
+		kindred__v1__ingest_events_response__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_int_equal(replayed->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_DROPPED);
+	assert_int_equal(replayed->outcomes[1], KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE);
+	assert_int_equal(replayed->outcomes[2], KINDRED__V1__OUTCOME__OUTCOME_DROPPED);
+	kindred__v1__ingest_events_response__free_unpacked(replayed, NULL);
+	free(frame);
+	assert_int_equal(kept_events(process, "john"), 0);
+	assert_int_equal(kept_events(process, "jane"), 1);
+	/* a new life, from a later moment on */
+	for (int64_t start = clock_wall_ms(); clock_wall_ms() <= start;)
+		;
+	Kindred__V1__IngestEventsResponse *response = worker_ingest(process, &after, 1);
+	assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+
+	forget.user_id = (char *)"";
+	deletion = worker_send_message(process, FRAME_CALL_DELETE_USER, &forget.base);
+	worker_expect_error(process, deletion, STATUS_INVALID, "user_id: empty");
+}
+
+static void test_drain_finishes_what_came_before(void **state)
+{
+	struct worker_process *process = *state;
+	uint64_t calls[100];
+	start_with_shop(process);
+	for (int i = 0; i < 100; i++) {
+		const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 + i };
+		calls[i] = worker_send_events(process, &event, 1);
+	}
+	worker_send(process, FRAME_DRAIN, "", 0);
+	const struct test_event late = { "john", "shoes", "Viewed", NULL, 5000 };
+	uint64_t turned_away = worker_send_events(process, &late, 1);
+	for (int i = 0; i < 100; i++) {
+		struct worker_frame *frame = worker_reply(process, calls[i]);
+		assert_int_equal(frame->head.status, 0);
+		free(frame);
+	}
+	worker_expect_error(process, turned_away, STATUS_UNAVAILABLE, "stopping");
+	struct worker_frame *drained = worker_await(process, FRAME_DRAINED, 0);
+	assert_non_null(drained);
+	free(drained);
+	assert_int_equal(worker_wait(process), 0);
+	start_with_shop(process);
+	assert_int_equal(kept_events(process, "john"), 100);
+}
+
+/* The server died: what it had sent is written all the same. */
+static void test_a_closed_link_ends_it_after_the_queue(void **state)
+{
+	struct worker_process *process = *state;
+	start_with_shop(process);
+	for (int i = 0; i < 100; i++) {
+		const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 + i };
+		worker_send_events(process, &event, 1);
+	}
+	assert_int_equal(worker_end(process), 0);
+	start_with_shop(process);
+	assert_int_equal(kept_events(process, "john"), 100);
+}
+
+static void test_signals_do_not_end_it(void **state)
+{
+	struct worker_process *process = *state;
+	start_with_shop(process);
+	kill(process->pid, SIGTERM);
+	kill(process->pid, SIGINT);
+	worker_ingest_one(process, "john", "shoes", "Viewed", 1000);
+	assert_int_equal(kept_events(process, "john"), 1);
+	assert_int_equal(worker_end(process), 0);
+}
+
+static void test_passed_deadlines_are_not_worked_on(void **state)
+{
+	struct worker_process *process = *state;
+	const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 };
+	start_with_shop(process);
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	uint8_t packed[64];
+	request.user_id = (char *)"john";
+	request.definition = (char *)"next";
+	struct frame_head head = { .kind = FRAME_CALL_RECOMMEND, .call = 1000000, .timeout_ms = 0 };
+	head.bytes = (uint32_t)kindred__v1__recommend_request__pack(&request, packed);
+	worker_send_head(process, head, packed);
+	worker_expect_error(process, 1000000, STATUS_DEADLINE, "deadline");
+
+	/* the same for a write: the second frame carries the deadline that has passed */
+	Kindred__V1__DeleteUserRequest forget = KINDRED__V1__DELETE_USER_REQUEST__INIT;
+	free(worker_reply(process, worker_send_events(process, &event, 1)));
+	forget.user_id = (char *)"john";
+	head.kind = FRAME_CALL_DELETE_USER;
+	head.call = 1000001;
+	head.bytes = (uint32_t)kindred__v1__delete_user_request__pack(&forget, packed);
+	worker_send_head(process, head, packed);
+	worker_expect_error(process, 1000001, STATUS_DEADLINE, "nothing was written");
+	assert_int_equal(kept_events(process, "john"), 1);
+	Kindred__Internal__WorkerStats *stats = worker_stats(process);
+	assert_int_equal(stats->expired_calls, 2);
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+}
+
+static void expect_failed_end(struct worker_process *process)
+{
+	int code = worker_wait(process);
+	assert_true(code != 0 && code < 128);
+}
+
+static void test_broken_frames_end_it(void **state)
+{
+	struct worker_process *process = *state;
+	const struct frame_head before_setup = { .kind = FRAME_CANCEL };
+	const struct frame_head wrong_way = { .kind = FRAME_REPLY };
+	const struct frame_head unknown = { .kind = 999 };
+	const struct frame_head too_long = { .kind = FRAME_CALL_INGEST, .bytes = FRAME_PAYLOAD_MAX + 1 };
+	worker_spawn(process);
+	worker_send_head(process, before_setup, "");
+	expect_failed_end(process);
+	worker_start(process);
+	worker_send_head(process, wrong_way, "");
+	expect_failed_end(process);
+	worker_start(process);
+	worker_send_head(process, unknown, "");
+	expect_failed_end(process);
+	worker_start(process);
+	/* only the head: the rest would never be read */
+	struct frame_head head = too_long;
+	assert_int_equal(write(process->fd, &head, sizeof head), sizeof head);
+	expect_failed_end(process);
+	worker_start(process);
+	worker_send(process, FRAME_CATALOG_SET, "\x0a\xff", 2);
+	expect_failed_end(process);
+
+	Kindred__Internal__Setup setup = KINDRED__INTERNAL__SETUP__INIT;
+	setup.link_version = LINK_VERSION + 1;
+	setup.data_directory = process->home.path;
+	worker_spawn(process);
+	worker_send_message(process, FRAME_SETUP, &setup.base);
+	expect_failed_end(process);
+}
+
+/* A frame a byte at a time is a frame all the same, and one half of a frame is no reason to wait for nothing else. */
+static void test_frames_in_pieces(void **state)
+{
+	struct worker_process *process = *state;
+	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
+	uint8_t bytes[128];
+	start_with_shop(process);
+	worker_ingest_one(process, "john", "shoes", "Viewed", 1000);
+	request.user_id = (char *)"john";
+	struct frame_head head = { .kind = FRAME_CALL_LIST_EVENTS, .call = 77777, .timeout_ms = UINT32_MAX };
+	head.bytes = (uint32_t)kindred__v1__list_user_events_request__pack(&request, bytes + sizeof head);
+	memcpy(bytes, &head, sizeof head);
+	for (size_t i = 0; i < sizeof head + head.bytes; i++)
+		assert_int_equal(write(process->fd, bytes + i, 1), 1);
+	struct worker_frame *frame = worker_reply(process, 77777);
+	assert_int_equal(frame->head.status, 0);
+	free(frame);
+}
+
+static void test_lists_events_in_pages(void **state)
+{
+	struct worker_process *process = *state;
+	start_with_shop(process);
+	struct test_event events[25];
+	for (int i = 0; i < 25; i++)
+		/* five at each time, so that pages end between equal times */
+		events[i] = (struct test_event){ "john", "shoes", i % 2 ? "Viewed" : "Purchased", NULL,
+						 1000 * (1 + i / 5) };
+	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, 25), NULL);
+	char token[64] = "";
+	uint32_t seen = 0;
+	int64_t last_ms = INT64_MAX;
+	do {
+		Kindred__V1__ListUserEventsResponse *list = worker_list(process, "john", 7, token);
+		assert_true(list->n_events <= 7);
+		assert_int_equal(list->total_size, seen < 7 ? 25 : 25 + seen / 7);
+		for (size_t i = 0; i < list->n_events; i++, seen++) {
+			int64_t time_ms = list->events[i]->time->seconds * 1000;
+			int number = 24 - (int)seen;
+			assert_int_equal(time_ms, 1000 * (1 + number / 5));
+			assert_string_equal(list->events[i]->type, number % 2 ? "Viewed" : "Purchased");
+			assert_int_equal(strlen(list->events[i]->item_key), 16);
+			assert_true(time_ms <= last_ms);
+			last_ms = time_ms;
+		}
+		snprintf(token, sizeof token, "%s", list->next_page_token);
+		kindred__v1__list_user_events_response__free_unpacked(list, NULL);
+		/* newer events that come in between do not move the pages */
+		worker_ingest_one(process, "john", "ball", "Viewed", 100000 + seen);
+	} while (token[0]);
+	assert_int_equal(seen, 25);
+
+	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
+	request.user_id = (char *)"john";
+	request.page_token = (char *)"7-1 ";
+	uint64_t call = worker_send_message(process, FRAME_CALL_LIST_EVENTS, &request.base);
+	worker_expect_error(process, call, STATUS_INVALID, "page_token");
+	request.page_token = (char *)"";
+	request.page_size = 10001;
+	call = worker_send_message(process, FRAME_CALL_LIST_EVENTS, &request.base);
+	worker_expect_error(process, call, STATUS_INVALID, "page_size: 10001");
+}
+
+/* The server does not read for a while. Nothing is lost, and the worker does not gather replies without bound. */
+static void test_a_server_that_does_not_read(void **state)
+{
+	enum { EVENTS = 500, CALLS = 20000 };
+	struct worker_process *process = *state;
+	struct test_event events[EVENTS];
+	start_with_shop(process);
+	for (int i = 0; i < EVENTS; i++)
+		events[i] =
+			(struct test_event){ "john", "shoes", "a type whose name is as long as names of types may be..",
+					     NULL, 1000 + i };
+	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, EVENTS), NULL);
+
+	/* every answer has some 50 kB: all of them together would be 1 GB */
+	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
+	uint8_t one[128];
+	request.user_id = (char *)"john";
+	request.page_size = EVENTS;
+	struct frame_head head = { .kind = FRAME_CALL_LIST_EVENTS, .timeout_ms = UINT32_MAX };
+	head.bytes = (uint32_t)kindred__v1__list_user_events_request__pack(&request, one + sizeof head);
+	size_t whole = sizeof head + head.bytes;
+	fcntl(process->fd, F_SETFL, O_NONBLOCK);
+	uint32_t sent = 0;
+	size_t part = 0;
+	struct pollfd room = { .fd = process->fd, .events = POLLOUT };
+	/* until the worker has not taken anything for half a second */
+	while (sent < CALLS && poll(&room, 1, 500) == 1) {
+		head.call = 1000000 + sent;
+		memcpy(one, &head, sizeof head);
+		ssize_t written = write(process->fd, one + part, whole - part);
+		if (written < 0) {
+			assert_int_equal(errno, EAGAIN);
+			continue;
+		}
+		part += (size_t)written;
+		if (part == whole) {
+			part = 0;
+			sent++;
+		}
+	}
+	assert_true(sent < CALLS);
+	fcntl(process->fd, F_SETFL, 0);
+	if (part)
+		assert_int_equal(write(process->fd, one + part, whole - part), whole - part);
+	sent += part != 0;
+	for (uint32_t i = 0; i < sent; i++) {
+		struct worker_frame *frame = worker_reply(process, 1000000 + i);
+		assert_int_equal(frame->head.status, 0);
+		assert_true(frame->head.bytes > 10000);
+		free(frame);
+	}
+	assert_int_equal(kept_events(process, "john"), EVENTS);
+	Kindred__Internal__WorkerStats *stats = worker_stats(process);
+	print_message("%u answers waited; resident %.0f MB\n", sent, (double)stats->resident_bytes / 1e6);
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+}
+
+static void test_started_by_hand(void **state)
+{
+	(void)state;
+	FILE *pipe = popen(TEST_BIN "/kindred-worker 3<&- 2>&1", "r");
+	char text[1024];
+	size_t bytes = fread(text, 1, sizeof text - 1, pipe);
+	text[bytes] = '\0';
+	assert_non_null(strstr(text, "is started by kindred-server"));
+	assert_non_null(strstr(text, "kindred serve"));
+	assert_int_equal(WEXITSTATUS(pclose(pipe)), 64);
+	pipe = popen(TEST_BIN "/kindred-worker --version", "r");
+	bytes = fread(text, 1, sizeof text - 1, pipe);
+	text[bytes] = '\0';
+	assert_int_equal(strncmp(text, "kindred-worker ", 15), 0);
+	assert_int_equal(pclose(pipe), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_every_event_gets_its_outcome, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_batches_change_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_users_of_other_workers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_acked_events_survive_kill, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reads_see_acked_writes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_writes_of_one_user_keep_their_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drain_finishes_what_came_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_closed_link_ends_it_after_the_queue, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_signals_do_not_end_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_passed_deadlines_are_not_worked_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_frames_end_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_frames_in_pieces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lists_events_in_pages, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_server_that_does_not_read, setup, teardown),
+		cmocka_unit_test(test_started_by_hand),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

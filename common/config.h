@@ -27,7 +27,8 @@
 	       "Events this much older than the user's newest one are not kept; 0: no limit")                          \
 	CHOICE(durability, "sync", "sync|nometasync|nosync",                                                           \
 	       "What an ack means: on disk; on disk but the last moments on power loss; safe from kill -9 only")       \
-	NUMBER(shard_map_gb, 16, 1, 4096, "GiB", "Largest size of one shard's file (address space, not memory)")       \
+	NUMBER(shard_map_gb, 16, 1, 4096, "GiB",                                                                       \
+	       "Largest size of one shard's file, and of the catalogs' (address space, not memory)")                   \
 	NUMBER(calls_limit, 4096, 16, 1000000, "calls",                                                                \
 	       "Calls in work at once; beyond it RESOURCE_EXHAUSTED is answered at once")                              \
 	NUMBER(stream_window, 8, 1, 1024, "messages",                                                                  \

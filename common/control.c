@@ -311,7 +311,9 @@ static int sweep_orphans(struct control *control, struct error *err)
 
 int control_open(struct control **opened, const char *path, uint64_t map_bytes, bool read_only, struct error *err)
 {
-	const struct store_options options = { .map_bytes = map_bytes, .databases = 8, .read_only = read_only };
+	const struct store_options options = {
+		.map_bytes = map_bytes, .map_option = "shard_map_gb", .databases = 8, .read_only = read_only
+	};
 	struct control *control = calloc(1, sizeof *control);
 	int rc;
 

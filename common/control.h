@@ -26,7 +26,7 @@ struct control;
 
 /*
  * path: <data>/control; made when missing unless read_only. E_NOT_FOUND: read only, and nothing there yet. E_UNIMPLEMENTED: a newer format. Else as
- * store_open. map_bytes: largest size of the file (address space), for the writer; about 400 bytes an item of five attributes are needed.
+ * store_open. map_bytes: largest size of the file (address space), for the writer, from shard_map_gb; about 400 bytes an item of five attributes are needed.
  */
 int control_open(struct control **control, const char *path, uint64_t map_bytes, bool read_only, struct error *err);
 void control_close(struct control *control);

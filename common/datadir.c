@@ -229,8 +229,9 @@ static int check_free(const char *path, struct error *err)
 	while (rc == 0 && (entry = readdir(listing))) {
 		if (strcmp(entry->d_name, IDENTITY) == 0)
 			rc = error_set(err, E_EXISTS,
-				       "%s is a Kindred data directory already: start it with `kindred serve %s`", path,
-				       path);
+				       "%s is a Kindred data directory already: start a server on it with `kindred "
+				       "serve --data %s`",
+				       path, path);
 		else if (!may_be_there(path, entry->d_name))
 			rc = error_set(err, E_PRECONDITION,
 				       "%s is not empty (it holds \"%s\"): choose an empty folder or a new path", path,

@@ -249,7 +249,7 @@ static void full_store_keeps_what_it_has(void **state)
 		count += rc == 0 ? 100 : 0;
 	}
 	assert_int_equal(rc, E_EXHAUSTED);
-	assert_part(err.text, "largest size of 1 MiB");
+	assert_part(err.text, "largest size of 1 MiB; raise shard_map_gb");
 	for (unsigned i = 0; i < 100; i++)
 		assert_null(reasons[i]);
 	assert_true(count > 0);

@@ -36,7 +36,7 @@ static const struct argp_option options[] = {
 	  "The number of the generation to build; at first: one more than the highest there is", 0 },
 	{ "memory-mb", 'm', "M", 0,
 	  "Memory for the large arrays; beyond it they move to files in the data directory (1024)", 0 },
-	{ "threads", 't', "T", 0, "Threads (one a core)", 0 },
+	{ "threads", 't', "T", 0, "Threads; 0: one a core (0)", 0 },
 	{ "set", OPTION_SET, "NAME=VALUE", 0, "Learn with another value of a parameter, for experiments; see below",
 	  0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
@@ -70,7 +70,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		build->memory_mb = parse_number(state, "memory-mb", argument, MEMORY_MB_MIN, UINT64_C(1) << 24);
 		return 0;
 	case 't':
-		build->threads = (uint32_t)parse_number(state, "threads", argument, 1, PARALLEL_MAX);
+		build->threads = (uint32_t)parse_number(state, "threads", argument, 0, PARALLEL_MAX);
 		return 0;
 	case 'l':
 		if (log_level_parse(argument) < 0)
@@ -99,6 +99,14 @@ static char *help_filter(int key, const char *text, void *input)
 	return key == ARGP_KEY_HELP_POST_DOC ? params_help() : (char *)text;
 }
 
+static uint32_t one_a_core(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	if (cores < 1)
+		return 1;
+	return cores > PARALLEL_MAX ? PARALLEL_MAX : (uint32_t)cores;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -108,16 +116,14 @@ int main(int argc, char **argv)
 		       "generation there.\vParameters:",
 		.help_filter = help_filter,
 	};
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
-				       .threads = cores > PARALLEL_MAX ? PARALLEL_MAX
-						  : cores > 0          ? (uint32_t)cores
-								       : 1,
 				       .progress_fd = STDOUT_FILENO,
 				       .params = params_default() };
 	log_init("builder", LOG_INFO);
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, &build);
+	if (build.threads == 0)
+		build.threads = one_a_core();
 	setpriority(PRIO_PROCESS, 0, PRIORITY);
 	build.now_ms = clock_wall_ms();
 	struct error error = { 0 };

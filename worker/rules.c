@@ -16,6 +16,16 @@ static const char *definition_name(const void *element)
 	return ((const struct definition *)element)->message->name;
 }
 
+/* The bytes asked for may be anything a client sent, NUL among them. */
+static int compare(const char *there, const char *name, size_t bytes)
+{
+	size_t there_bytes = strlen(there);
+	int order = memcmp(there, name, there_bytes < bytes ? there_bytes : bytes);
+	if (order)
+		return order;
+	return there_bytes < bytes ? -1 : there_bytes > bytes;
+}
+
 /* The index of the name, or where it would be inserted. */
 static size_t find(void *const *array, size_t count, const char *(*name_of)(const void *), const char *name,
 		   size_t bytes, bool *found)
@@ -24,10 +34,7 @@ static size_t find(void *const *array, size_t count, const char *(*name_of)(cons
 	*found = false;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		const char *there = name_of(array[middle]);
-		int order = strncmp(there, name, bytes);
-		if (order == 0 && there[bytes] != '\0')
-			order = 1;
+		int order = compare(name_of(array[middle]), name, bytes);
 		if (order == 0) {
 			*found = true;
 			return middle;

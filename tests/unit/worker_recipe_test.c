@@ -208,6 +208,15 @@ static void test_many_names(void **state)
 		if (found)
 			assert_string_equal(found->message->name, name);
 	}
+	/* a name with a NUL in it is not the name before the NUL, and nothing past the names we have is read for it */
+	enum { LONG = 4000000 };
+	char *longer = calloc(LONG, 1);
+	memcpy(longer, "d1", 2);
+	assert_non_null(rules_definition(&world->rules, longer, 2));
+	assert_null(rules_definition(&world->rules, longer, 3));
+	assert_null(rules_definition(&world->rules, longer, LONG));
+	assert_null(rules_definition(&world->rules, "", 0));
+	free(longer);
 }
 
 int main(void)

@@ -378,6 +378,9 @@ static void test_says_what_it_does_not_serve(void **state)
 	EXPECT_ERROR(STATUS_NOT_FOUND, "definition 'nex': none of that name; `kindred definitions list` shows them");
 	request.definition = (char *)"next2";
 	EXPECT_ERROR(STATUS_NOT_FOUND, "'next2'");
+	static const char nul[] = "\x0a\x04john\x12\x05next\0";
+	worker_expect_error(process, worker_send(process, FRAME_CALL_RECOMMEND, nul, sizeof nul - 1), STATUS_NOT_FOUND,
+			    "none of that name");
 	Google__Protobuf__Timestamp as_of = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	request.definition = (char *)"next";
 	request.as_of = &as_of;

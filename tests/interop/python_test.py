@@ -47,8 +47,8 @@ def main():
 
     item = before.items[0].item_id
     batch = m["kindred.v1.IngestEventsRequest"](catalog="shop", events=[
-        Event(user_id="interop-1", item_id=item, type="Added to Cart", event_id="a"),
-        Event(user_id="interop-1", item_id=item, type="Added to Cart", event_id="a"),
+        Event(user_id="interop-1", item_id=item, type="Viewed", event_id="a"),
+        Event(user_id="interop-1", item_id=item, type="Viewed", event_id="a"),
         Event(user_id="", item_id=item, type="Viewed"),
         Event(user_id="interop-2", item_id=item, type="Viewed", event_id="a")])
     answer = events.IngestEvents(batch, timeout=10)

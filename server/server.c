@@ -404,8 +404,24 @@ int server_run(struct server *server)
 	return server->exit_code;
 }
 
+static void close_handle(uv_handle_t *handle, void *context)
+{
+	(void)context;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* Handles live in what is freed next. */
+static void close_loop(struct server *server)
+{
+	uv_walk(&server->loop, close_handle, NULL);
+	uv_run(&server->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&server->loop);
+}
+
 void server_close(struct server *server)
 {
+	close_loop(server);
 	if (server->door)
 		door_close(server->door);
 	admin_close(server->admin);

@@ -1,5 +1,6 @@
 #include "server/wire.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,18 @@ struct measure {
 static int malformed(struct error *err)
 {
 	return error_set(err, E_INVALID, "the request is not a protobuf message of its type");
+}
+
+/* "10,000", as the API's documentation writes it. */
+static int too_many(const struct wire_split_rule *rule, struct error *err)
+{
+	char most[16];
+	if (rule->elements_max < 10000)
+		snprintf(most, sizeof most, "%u", rule->elements_max);
+	else
+		snprintf(most, sizeof most, "%u,%03u", rule->elements_max / 1000, rule->elements_max % 1000);
+	return error_set(err, E_INVALID, "%s: more than %s; 1 to %s are allowed in one message", rule->name, most,
+			 most);
 }
 
 static int grow_parts(struct measure *measure, struct error *err)
@@ -35,8 +48,7 @@ static int measure_element(struct measure *measure, void *context, const struct 
 	if (field->type != WIRE_BYTES)
 		return malformed(err);
 	if (measure->elements == rule->elements_max)
-		return error_set(err, E_INVALID, "%s: more than %u; 1 to %u are allowed in one message", rule->name,
-				 rule->elements_max, rule->elements_max);
+		return too_many(rule, err);
 	int code = measure->elements == measure->part_room ? grow_parts(measure, err) : 0;
 	if (code)
 		return code;

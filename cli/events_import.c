@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/events_plan.h"
+#include "cli/found.h"
 #include "cli/import_options.h"
 #include "cli/input.h"
 #include "cli/problems.h"
@@ -156,6 +157,7 @@ struct import {
 	struct source *source;
 	struct events_plan plan;
 	struct progress progress;
+	struct found found;
 	struct problems problems;
 	struct occurrence *seen;
 	struct sender *sender;
@@ -299,6 +301,7 @@ static int row_take(struct import *import, const struct row *row, struct error *
 	struct error why;
 	switch (events_plan_row(&import->plan, row, &import->arena, &event, &why)) {
 	case EVENT_OK:
+		found_event(&import->found, event->type, event->user_id);
 		return event_add(import, row->line, event, err);
 	case EVENT_NO_USER:
 		import->no_user++;
@@ -348,19 +351,20 @@ static uint64_t skipped(const struct import *import)
 	return import->problems.count > import->refused ? import->problems.count - import->refused : 0;
 }
 
-static int summary_json(const struct import *import, double seconds)
+static int summary_json(struct import *import, double seconds)
 {
-	return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "catalog",
+	return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "catalog",
 				    import->catalog, "rows", (json_int_t)import->rows, "accepted",
 				    (json_int_t)import->accepted, "duplicate", (json_int_t)import->duplicate, "dropped",
 				    (json_int_t)import->dropped, "refused", (json_int_t)import->refused, "skipped",
 				    (json_int_t)skipped(import), "without_user", (json_int_t)import->no_user,
 				    "left_out", (json_int_t)import->left_out, "batches_resent",
-				    (json_int_t)sender_resent(import->sender), "seconds", seconds),
+				    (json_int_t)sender_resent(import->sender), "seconds", seconds, "types",
+				    found_types_json(&import->found), "some_users", found_users_json(&import->found)),
 			  false);
 }
 
-static int summary(const struct import *import, double seconds)
+static int summary(struct import *import, double seconds)
 {
 	if (import->cli->json)
 		return summary_json(import, seconds);
@@ -394,6 +398,9 @@ static int summary(const struct import *import, double seconds)
 		     text_count((uint64_t)((double)import->rows / seconds), rate));
 	table_write(table, stdout, terminal_width(stdout));
 	table_free(table);
+	char types[400];
+	if (import->found.type_count > 0)
+		printf("event types: %s\n", found_types_text(&import->found, types, sizeof types));
 	if (sender_resent(import->sender) > 0)
 		cli_say(import->cli,
 			"%llu batches were sent again after a break: events of them that were taken the first time "

@@ -1,0 +1,98 @@
+#include "cli/found.h"
+
+#include "cli/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void count_type(struct found *found, const char *type)
+{
+	for (size_t i = 0; i < found->type_count; i++)
+		if (strcmp(found->types[i].name, type) == 0) {
+			found->types[i].count++;
+			return;
+		}
+	if (found->type_count == FOUND_TYPES_MAX) {
+		found->others++;
+		return;
+	}
+	strcpy(found->types[found->type_count].name, type);
+	found->types[found->type_count++].count = 1;
+}
+
+/* Reservoir sampling (Vitter's algorithm R, https://en.wikipedia.org/wiki/Reservoir_sampling), over events. */
+static void sample_user(struct found *found, const char *user)
+{
+	size_t slot = found->user_count;
+	if (slot == FOUND_USERS_MAX) {
+		found->state = found->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		uint64_t place = (found->state >> 11) % found->events;
+		if (place >= FOUND_USERS_MAX)
+			return;
+		slot = (size_t)place;
+	}
+	for (size_t i = 0; i < found->user_count; i++)
+		if (strcmp(found->users[i], user) == 0)
+			return;
+	strcpy(found->users[slot], user);
+	if (slot == found->user_count)
+		found->user_count++;
+}
+
+void found_event(struct found *found, const char *type, const char *user)
+{
+	found->events++;
+	if (strlen(type) <= EVENT_TYPE_MAX)
+		count_type(found, type);
+	if (strlen(user) <= USER_ID_MAX)
+		sample_user(found, user);
+}
+
+static int by_count(const void *a, const void *b)
+{
+	const struct found_type *x = a, *y = b;
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+static void sort(struct found *found)
+{
+	qsort(found->types, found->type_count, sizeof found->types[0], by_count);
+}
+
+json_t *found_types_json(struct found *found)
+{
+	json_t *types = json_object();
+	sort(found);
+	for (size_t i = 0; i < found->type_count; i++)
+		json_object_set_new(types, found->types[i].name, json_integer((json_int_t)found->types[i].count));
+	return types;
+}
+
+json_t *found_users_json(const struct found *found)
+{
+	json_t *users = json_array();
+	for (size_t i = 0; i < found->user_count; i++)
+		json_array_append_new(users, json_string(found->users[i]));
+	return users;
+}
+
+const char *found_types_text(struct found *found, char *text, size_t room)
+{
+	char count[TEXT_MAX];
+	size_t used = 0;
+	*text = '\0';
+	sort(found);
+	for (size_t i = 0; i < found->type_count; i++) {
+		int bytes = snprintf(text + used, room - used, "%s%s %s", i ? ", " : "", found->types[i].name,
+				     text_count(found->types[i].count, count));
+		if (bytes < 0 || (size_t)bytes + 4 >= room - used) {
+			snprintf(text + used, room - used, "...");
+			break;
+		}
+		used += (size_t)bytes;
+	}
+	return text;
+}

@@ -237,7 +237,7 @@ static size_t choose_next(struct viewer *viewer, const struct shows *shows, cons
 
 static void live(struct viewer *viewer, const struct shows *shows, const struct world *world, struct sample_log *log)
 {
-	double breaks = 19 * exp(chance_normal(&viewer->chance) * 0.5); /* days between two series */
+	double breaks = 17.5 * exp(chance_normal(&viewer->chance) * 0.5); /* days between two series */
 	double day = chance_yes(&viewer->chance, 0.75) ? chance_between(&viewer->chance, 0, 30)
 						       : chance_between(&viewer->chance, 0, SAMPLE_DAYS - 20);
 	const struct show *last = NULL;

@@ -64,7 +64,7 @@ static void customer_init(struct customer *customer, const struct world *world, 
 	customer->price_class = chance_normal(&customer->chance) * 0.8;
 	customer->audience = chance_yes(&customer->chance, 0.5) ? WOMEN : MEN;
 	customer->has_kids = chance_yes(&customer->chance, 0.25);
-	customer->sessions_a_day = exp(chance_normal(&customer->chance) * 0.6) * 7.2 / 365;
+	customer->sessions_a_day = exp(chance_normal(&customer->chance) * 0.6) * 7.6 / 365;
 	customer->patience = chance_between(&customer->chance, 0.3, 2.2);
 }
 

@@ -122,7 +122,7 @@ static void test_too_many_in_one_message(void **state)
 			 0);
 	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
 	assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err), E_INVALID);
-	assert_non_null(strstr(err.text, "10000"));
+	assert_non_null(strstr(err.text, "10,000"));
 	rpc_stream_free(stream);
 }
 

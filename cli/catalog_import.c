@@ -19,8 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_ITEMS 2000
-#define BATCH_BYTES ((size_t)1 << 20)
+#define BATCH_ITEMS 8000
+/* Below the smallest message_max_mb a server can have; an item that is larger goes alone, up to the usual one. */
+#define BATCH_BYTES ((size_t)900 << 10)
+#define ITEM_BYTES ((size_t)4000 << 10)
 #define WINDOW 4
 #define PATIENCE_MS 30000
 #define FLAGS_MAX 256
@@ -341,19 +343,43 @@ static int batch_send(struct import *import, struct error *err)
 	return code;
 }
 
-static int item_add(struct import *import, const struct row *row, Kindred__V1__Item *item, struct error *err)
+/* What an item of this row packs to at most: an element of a list takes twice its text, an attribute its name as well. */
+static size_t row_bound(const struct import *import, const struct row *row)
+{
+	const struct field *first = &row->fields[0], *last = &row->fields[row->count - 1];
+	return (size_t)(last->text + last->bytes - first->text) * 2 + import->plan.attributes * (NAME_MAX_BYTES + 16);
+}
+
+static int item_add(struct import *import, uint64_t line, Kindred__V1__Item *item, struct error *err)
 {
 	if (import->lines == NULL)
 		import->lines = malloc(BATCH_ITEMS * sizeof *import->lines);
 	if (import->lines == NULL)
 		return error_set(err, E_EXHAUSTED, "no memory for a batch");
-	import->lines[import->count] = row->line;
+	import->lines[import->count] = line;
 	import->items[import->count++] = item;
-	import->bytes += (size_t)(row->fields[row->count - 1].text - row->fields[0].text) +
-			 row->fields[row->count - 1].bytes + import->plan.attributes * 16;
-	if (import->count == BATCH_ITEMS || import->bytes >= BATCH_BYTES)
-		return batch_send(import, err);
+	import->bytes += kindred__v1__item__get_packed_size(item) + 4;
 	return 0;
+}
+
+/* A row that is sent: first what is due before it, so that the arena holds the items of one batch. */
+static int row_send(struct import *import, const struct row *row, bool *own, struct error *err)
+{
+	Kindred__V1__Item *item;
+	if (import->count == BATCH_ITEMS ||
+	    (import->count > 0 && import->bytes + row_bound(import, row) > BATCH_BYTES)) {
+		*own = false;
+		int code = batch_send(import, err);
+		if (code != 0)
+			return code;
+	}
+	int code = plan_item(&import->plan, row, &import->arena, &item, err);
+	*own = code == E_INVALID;
+	if (code == 0 && kindred__v1__item__get_packed_size(item) > ITEM_BYTES) {
+		*own = true;
+		return error_set(err, E_INVALID, "the item is larger than %zu bytes", ITEM_BYTES);
+	}
+	return code == 0 ? item_add(import, row->line, item, err) : code;
 }
 
 /* One row of a pass. E_INVALID: the row's own error. */
@@ -362,13 +388,12 @@ static int row_take(struct import *import, bool see, const struct row *row, bool
 	*own = true;
 	if (see)
 		return plan_see(&import->plan, row, err);
+	if (import->sender != NULL)
+		return row_send(import, row, own, err);
 	Kindred__V1__Item *item;
 	int code = plan_item(&import->plan, row, &import->arena, &item, err);
 	*own = code == E_INVALID;
-	if (code == 0 && import->sender != NULL)
-		code = item_add(import, row, item, err);
-	else if (code == 0)
-		arena_reset(&import->arena);
+	arena_reset(&import->arena);
 	return code;
 }
 

@@ -16,6 +16,7 @@
 #define TICK_IDLE_MS 100
 #define SWEEP_MS 100
 #define STREAM_IDLE_MS 1000
+#define QUIET_SWEEPS 2
 
 /* --- calls: taken, standing, given back --- */
 
@@ -415,6 +416,12 @@ static void on_sweep(uv_timer_t *sweep)
 	uint64_t now = uv_now(door->options.loop);
 	struct door_call *call, *next;
 
+	/*
+	 * Connections are told to go away and asked whether they have heard; an idle gRPC client looks at its sockets every five seconds only.
+	 * With nothing in work there is nothing to wait for.
+	 */
+	if (!door->calls && ++door->quiet_sweeps == QUIET_SWEEPS)
+		door_cancel(door);
 	if (now >= door->stop_ms)
 		door->stop_all = true;
 	for (call = door->streams; call; call = next) {

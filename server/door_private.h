@@ -87,6 +87,7 @@ struct door {
 	size_t work_bytes;
 	bool started, stopping, stop_all, stopped, dirty;
 	uint64_t stop_ms;
+	unsigned quiet_sweeps; /* while stopping, with no call in work */
 	struct door_tag stopped_tag;
 	/* shared polling */
 	uv_poll_t poll;

@@ -2,9 +2,11 @@
 #include "common/shard_private.h"
 #include "lib/temp_dir.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -440,6 +442,75 @@ static void an_empty_shard_has_nothing(void **state)
 	assert_true(shard_file_bytes(shard) > 0);
 }
 
+/* --- two threads: the writer, and a reader that checks that what it sees was committed together --- */
+
+enum { COMMITS = 300 };
+static atomic_bool written;
+
+static int on_count(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+{
+	(void)user;
+	(void)user_bytes;
+	(void)bytes;
+	*(uint64_t *)context += history_count(row);
+	return 0;
+}
+
+/* NULL, or what was wrong. */
+static void *read_snapshots(void *context)
+{
+	struct shard_reader *reader = context;
+	struct shard_counters now;
+	uint64_t before = 0;
+	bool done = false;
+	while (!atomic_load(&written)) {
+		uint64_t kept = 0;
+		struct shard_cursor cursor = { .bytes = 0 };
+		if (shard_read_begin(reader, NULL))
+			return "cannot begin";
+		int code = shard_read_counters(reader, &now, NULL) |
+			   shard_read_users(reader, &cursor, 1000, on_count, &kept, &done, NULL);
+		const char *name = now.kept ? shard_read_type_name(reader, (uint16_t)(now.kept / 10 - 1)) : "type";
+		shard_read_end(reader);
+		if (code || !done)
+			return "cannot read";
+		if (kept != now.kept || kept % 10 || kept < before)
+			return "half a transaction";
+		if (!name)
+			return "an event without its type";
+		before = kept;
+	}
+	return NULL;
+}
+
+static void a_reader_in_another_thread_sees_whole_transactions(void **state)
+{
+	(void)state;
+	struct shard_reader *reader;
+	pthread_t thread;
+	void *wrong;
+	atomic_store(&written, false);
+	assert_int_equal(shard_reader_open(shard, &reader, &err), 0);
+	assert_int_equal(pthread_create(&thread, NULL, read_snapshots, reader), 0);
+	for (uint64_t n = 0; n < COMMITS; n++) {
+		char type[16];
+		snprintf(type, sizeof type, "type-%u", (unsigned)n);
+		begin();
+		for (uint64_t i = 0; i < 10; i++) {
+			char user[8];
+			snprintf(user, sizeof user, "u%u", (unsigned)((n + i * 7) % 50));
+			write_one(user, type, n * 10 + i + 1, (int64_t)n);
+		}
+		commit();
+	}
+	atomic_store(&written, true);
+	pthread_join(thread, &wrong);
+	shard_reader_close(reader);
+	if (wrong)
+		fail_msg("%s", (const char *)wrong);
+	assert_int_equal(counters().kept, COMMITS * 10);
+}
+
 static void a_long_transaction_says_how_much_it_holds(void **state)
 {
 	(void)state;
@@ -467,6 +538,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_reader_in_another_thread_sees_whole_transactions, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_transaction_says_how_much_it_holds, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # ./run demo: the real processes on the bundled sample, or on anybody's files. Sourced by ./run, whose functions it uses.
 
-# shellcheck source=../../run
-: "${top:?}" "${bin:?}" "${called_from:?}"
+: "${top:?}" "${bin:?}" "${called_from:?}" "${green?}" "${dim?}" "${plain?}"
 sample=$top/tests/sample
 
 demo() {
@@ -13,8 +12,8 @@ demo() {
 		--catalog | --events | --layout)
 			[ $# -gt 1 ] || die "$1 needs a value. ./run help shows how."
 			case $1 in
-			--catalog) catalog=$(absolute "$2") ;;
-			--events) events=$(absolute "$2") ;;
+			--catalog) catalog=$(readable "$2") || exit 1 ;;
+			--events) events=$(readable "$2") || exit 1 ;;
 			--layout) layout=(--layout "$2") ;;
 			esac
 			shift
@@ -23,13 +22,16 @@ demo() {
 		esac
 		shift
 	done
-	[ -z "$catalog$events" ] || [ -n "$catalog" -a -n "$events" ] ||
+	if [ -n "$catalog" ] && [ -z "$events" ] || [ -z "$catalog" ] && [ -n "$events" ]; then
 		die "--catalog and --events belong together: recommending needs both."
+	fi
 	build kindred kindred-server kindred-worker kindred-builder kindred-sample
-	begin
 	if [ -n "$catalog" ]; then
+		# Old events are as good as new ones here, so all are kept.
+		begin --retention-days 0 --history-cap 10000
 		own_files "$catalog" "$events" "${layout[@]}"
 	else
+		begin
 		two_stories
 	fi
 	title "The server now"
@@ -37,92 +39,89 @@ demo() {
 	finish "$keep"
 }
 
-absolute() {
+# The absolute path of a file of the caller's.
+readable() {
 	local path=$1
 	[ "${path:0:1}" = / ] || path=$called_from/$path
-	[ -r "$path" ] || die "There is no file '$1' that can be read."
+	if [ ! -f "$path" ] || [ ! -r "$path" ]; then
+		die "There is no file '$1' that can be read."
+	fi
 	printf '%s' "$path"
 }
 
 # --- the server of the demo ---
 
+# begin [OPTION..]: builds happen only when asked for, so that every run shows the same.
 begin() {
 	work=$(mktemp -d "${TMPDIR:-/tmp}/kindred-demo.XXXXXX")
 	server=''
 	trap clean_up EXIT
 	trap 'exit 130' INT
-	trap 'exit 143' TERM
+	trap 'exit 143' TERM HUP
 	title "Starting Kindred"
-	say "\$ kindred serve --init --data $work/data"
-	"$bin/kindred" serve --init --data "$work/data" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 \
-		--port-file "$work/ports" >"$work/server.log" 2>&1 &
+	local options=(--init --data "$work/data" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --build-every-minutes 0 "$@")
+	shown kindred serve "${options[@]}"
+	"$bin/kindred" serve "${options[@]}" --port-file "$work/ports" >"$work/server.log" 2>&1 &
 	server=$!
 	local tries
-	for ((tries = 0; tries < 200; tries++)); do
+	for ((tries = 0; tries < 400; tries++)); do
 		[ ! -s "$work/ports" ] || break
 		kill -0 "$server" 2>/dev/null || break
 		sleep 0.05
 	done
-	if [ ! -s "$work/ports" ]; then
-		cat "$work/server.log" >&2
-		die "The server did not start."
-	fi
+	[ -s "$work/ports" ] || die "The server did not start."
 	KINDRED_SERVER=127.0.0.1:$(awk '$1 == "grpc" { print $2 }' "$work/ports")
-	admin=127.0.0.1:$(awk '$1 == "admin" { print $2 }' "$work/ports")
 	export KINDRED_SERVER
-	say "gRPC on $KINDRED_SERVER, /healthz and /metrics on $admin"
+	say "It serves gRPC on $KINDRED_SERVER, and /healthz, /status and /metrics on" \
+		"127.0.0.1:$(awk '$1 == "admin" { print $2 }' "$work/ports")."
 }
 
 clean_up() {
 	local status=$?
-	trap - EXIT INT TERM
+	trap - EXIT INT TERM HUP
 	if [ -n "$server" ]; then
 		kill -TERM "$server" 2>/dev/null || true
 		wait "$server" 2>/dev/null || true
 	fi
-	if [ $status != 0 ] && [ -s "$work/server.log" ]; then
+	if [ $status -ne 0 ] && [ $status -lt 129 ] && [ -s "$work/server.log" ]; then
+		say "The end of the server's log:" >&2
 		tail -n 20 "$work/server.log" >&2
 	fi
 	rm -rf "$work"
-	exit $status
+	exit "$status"
 }
 
 finish() {
 	local keep=$1
 	title "How to go on"
 	if [ -n "$keep" ]; then
-		trap - EXIT
-		disown "$server"
+		trap - EXIT INT TERM HUP
 		cat <<-END
-			The server stays up: process $server, data in $work/data, log in $work/server.log. Try:
+			The server stays up: process $server, data in $work/data, log in $work/server.log.
 
 			  export KINDRED_SERVER=$KINDRED_SERVER PATH=$bin:\$PATH
+			  kindred help
+			  kindred status --shards
+			  kill $server; rm -r $work     # ends it
 		END
-	else
-		cat <<-END
-			This server ends now, and its data goes. One that stays:
-
-			  export PATH=$bin:\$PATH
-			  kindred serve --init --data ./data      # in a second terminal; Ctrl-C drains and ends it
-		END
+		return
 	fi
-	cat <<-'END'
-		  kindred help
+	cat <<-END
+		This server ends now, and its data goes. ./run demo --keep leaves it running. One of your own:
+
+		  export PATH=$bin:\$PATH
+		  kindred serve --init --data ./data      # in a second terminal; Ctrl-C drains and ends it
 		  kindred catalog import shop tests/sample/shop.csv
 		  kindred-sample --shop shop_events.csv
 		  kindred events import shop shop_events.csv
 		  kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event Viewed=1
 		  kindred model build
 		  kindred recommend wanted-next john
+		  kindred help
 	END
-	if [ -n "$keep" ]; then
-		say "  kill $server; rm -r $work      # ends it"
-	else
-		say "  ./run demo --keep              # this one, but it stays"
-	fi
 }
 
-# Shows a command and runs it.
+# Shows a command, and runs it.
 kindred() {
 	shown kindred "$@"
 	"$bin/kindred" "$@"
@@ -136,7 +135,28 @@ shown() {
 		*) text+=" $word" ;;
 		esac
 	done
-	say "${dim}\$${text//$work\//}${plain}"
+	say "$dim\$$text$plain"
+}
+
+# recommended DEFINITION USER before|after: the answer; after marks what was not there before.
+recommended() {
+	local out=$work/$2
+	shown kindred recommend "$1" "$2"
+	"$bin/kindred" recommend "$1" "$2" >"$out.$3"
+	if [ "$3" = before ]; then
+		sed 's/^/  /' "$out.before"
+	else
+		awk -v new="$green" -v plain="$plain" '
+			NR == FNR { before[$2] = 1; next }
+			$1 ~ /^[0-9]+$/ && !($2 in before) { print new "* " $0 plain; next }
+			{ print "  " $0 }' "$out.before" "$out.after"
+	fi
+}
+
+# The best three of what is new.
+new_items() {
+	awk 'NR == FNR { before[$2] = 1; next }
+		$1 ~ /^[0-9]+$/ && !($2 in before) && n++ < 3 { printf "%s ", $2 }' "$work/$1.before" "$work/$1.after"
 }
 
 # --- the sample ---
@@ -144,59 +164,42 @@ shown() {
 two_stories() {
 	local now
 	now=$(date +%s)
-	title "A sample: two catalogs, and fourteen months of events of 4,000 invented people"
-	"$bin/kindred-sample" --catalogs "$sample" --now "$now" \
-		--shop "$work/shop_events.csv" --series "$work/series_events.csv" 2>/dev/null
-	cd "$sample"
-	kindred catalog import shop shop.csv
-	kindred catalog import series series.csv
-	kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event Viewed=1 \
-		--filter 'in_stock = true AND NOT category = last.category' --exclude Purchased --count 8 --fallback recent
-	kindred define watch-next --catalog series --event Watched --filter 'language = last.language' \
-		--exclude-seen --count 8 --fallback recent
-	cd "$work"
+	title "A sample: two catalogs, and thirteen months of events of 4,000 invented people"
+	"$bin/kindred-sample" --catalogs "$sample" --now "$now" --shop "$work/shop_events.csv" \
+		--series "$work/series_events.csv" 2>/dev/null
+	cd "$work" || exit
+	cp "$sample/shop.csv" "$sample/series.csv" .
+	kindred catalog import shop shop.csv --quiet
+	kindred catalog import series series.csv --quiet
 	kindred events import shop shop_events.csv
 	kindred events import series series_events.csv
-	cd "$top"
+	cd "$top" || exit
+	say ''
+	say "What is recommended, and by which rules. What somebody did in the last 30 days counts:"
+	kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event Viewed=1 \
+		--lookback 30d --filter 'in_stock = true AND NOT category = last.category' --exclude Purchased --count 8
+	kindred define watch-next --catalog series --event Watched \
+		--lookback 30d --filter 'NOT language != last.language' --exclude Watched --count 8
 
-	title "Learning: which items are kindred"
+	title "Learning which items are kindred"
 	kindred model build
 	kindred model list
 
-	title "John put soccer shoes into his cart"
-	say "What he gets now. He runs, and trains at home:"
+	title "John puts soccer shoes into his cart"
+	say "John runs, and trains at home. What he gets before:"
 	recommended wanted-next john before
 	kindred events add shop --user john --item korva-strike-fg --event 'Added to Cart'
-	say "And from now on (* is new):"
+	say "And right after (* is new):"
 	recommended wanted-next john after
 	why_john "$now"
 
 	title "Jane has just watched Game of Thrones"
-	say "What she gets now. She likes period drama and clever comedy:"
+	say "Jane likes period drama and clever comedy. What she gets before:"
 	recommended watch-next jane before
 	kindred events add series --user jane --item game-of-thrones --event Watched
-	say "And from now on (* is new):"
+	say "And right after (* is new):"
 	recommended watch-next jane after
 	why_jane "$now"
-}
-
-# recommended DEFINITION USER before|after: the table; after marks the lines of items that were not there before.
-recommended() {
-	kindred recommend "$1" "$2" | tee "$work/$2.$3" >"$work/$2.table"
-	if [ "$3" = before ]; then
-		cat "$work/$2.table"
-	else
-		awk -v bold="$bold" -v plain="$plain" '
-			NR == FNR { before[$2] = 1; next }
-			$1 ~ /^[0-9]+$/ && !($2 in before) { print bold "*" $0 plain; next }
-			{ print " " $0 }' "$work/$2.before" "$work/$2.table"
-	fi
-}
-
-# The ids of what is new, the best three.
-new_items() {
-	awk 'NR == FNR { before[$2] = 1; next }
-		$1 ~ /^[0-9]+$/ && !($2 in before) && n++ < 3 { print $2 }' "$work/$1.before" "$work/$1.after"
 }
 
 name_of() {
@@ -204,28 +207,95 @@ name_of() {
 }
 
 why_john() {
-	local now=$1 anchors items carts id here there text=''
-	anchors=$(awk -F, '/Soccer Shoes/ { print $1 }' "$sample/shop.csv" | tr '\n' ' ')
-	items=$(new_items john | tr '\n' ' ')
+	local now=$1 anchors carts id here there text=''
+	anchors=$(awk -F, '/Soccer Shoes/ { printf "%s ", $1 }' "$sample/shop.csv")
 	{
 		read -r carts
 		while read -r id here there; do
-			text+="${text:+; }$(name_of shop "$id") in $here% of them (half a year away: $there%)"
+			text+="${text:+, }$(name_of shop "$id") $here% ($there%)"
 		done
-	} < <(awk -v anchors="$anchors" -v items="$items" -v today="$(date -u -d "@$now" +%F)" \
+	} < <(awk -v anchors="$anchors" -v items="$(new_items john)" -v today="$(date -u -d "@$now" +%F)" \
 		-f "$sample/companions.awk" "$work/shop_events.csv")
-	say "Why: the files hold $carts carts with soccer shoes from this time of the year. $text."
+	say "Why: he gets what goes with the shoes around this time of the year. The events hold $carts carts with soccer" \
+		"shoes from these weeks, and in so many of them there was also (and half a year away): $text."
 }
 
 why_jane() {
-	local now=$1 items people id share rise text=''
-	items=$(new_items jane | tr '\n' ' ')
+	local now=$1 people id share rise text=''
 	{
 		read -r people
 		while read -r id share rise; do
-			text+="${text:+; }$share% also watched $(name_of series "$id") (watched $rise times as much in the last four weeks as before)"
+			text+="${text:+, }$(name_of series "$id") $share% (x $rise)"
 		done
-	} < <(awk -v anchor=game-of-thrones -v items="$items" -v from="$(date -u -d "@$((now - 28 * 86400))" +%F)" \
+	} < <(awk -v anchor=game-of-thrones -v items="$(new_items jane)" \
+		-v from="$(date -u -d "@$((now - 28 * 86400))" +%F)" \
 		-f "$sample/followers.awk" "$work/series_events.csv" "$work/series_events.csv")
-	say "Why: $people people of the files watched Game of Thrones. Of them $text."
+	say "Why: $people people of the events watched Game of Thrones, and so many of them also watched (and how much more" \
+		"it was watched in the last four weeks than before): $text."
+}
+
+# --- anybody's files ---
+
+own_files() {
+	local catalog=$1 events=$2 type user users=() rules=()
+	shift 2
+	title "Your files"
+	kindred catalog import items "$catalog" "$@"
+	shown kindred events import items "$events" "$@"
+	"$bin/kindred" events import items "$events" "$@" --json >"$work/import.json" || exit
+	awk '/"(rows|accepted|duplicate|refused|skipped|without_user|left_out|seconds)":/ && !/: 0,/ {
+		gsub(/[",:]/, ""); gsub(/_/, " ", $1); printf "  %-14s %s\n", $1, $2 }' "$work/import.json"
+	mapfile -t users < <(listed some_users)
+	[ ${#users[@]} -gt 0 ] || die "No event came out of that file, so there is nobody to recommend to."
+
+	say ''
+	say "The rules: every kind of event that was found counts, a purchase five times, a cart three times."
+	while read -r type; do
+		rules+=(--event "$type=$(weight_of "$type")")
+	done < <(listed types | awk 'tolower($0) !~ /return|refund|cancel|adjust|dislike|remove/' | head -n 16)
+	kindred define next --catalog items "${rules[@]}" --exclude-seen --count 5
+
+	title "Learning which items are kindred"
+	kindred model build
+	kindred model list
+
+	title "Ten users"
+	kindred recommend next "${users[@]}"
+	one_event "${users[0]}" "${users[${#users[@]} - 1]}"
+}
+
+# The names of an object, or the texts of an array, in the answer of the import: one a line.
+listed() {
+	awk -v key="$1" '
+		$0 ~ "^  \"" key "\": [[{]" { inside = 1; next }
+		inside && /^  []}]/ { exit }
+		inside { sub(/^ *"/, ""); sub(/"(: [0-9]+)?,?$/, ""); gsub(/\\"/, "\""); gsub(/\\\\/, "\\"); print }
+	' "$work/import.json"
+}
+
+weight_of() {
+	case ${1,,} in
+	*purchas* | *buy* | *order* | *sale* | *transaction*) printf 5 ;;
+	*cart* | *basket*) printf 3 ;;
+	*) printf 1 ;;
+	esac
+}
+
+# One user does something: takes what another one would get and this one would not.
+one_event() {
+	local user=$1 other=$2 item type time
+	title "One more event"
+	say "What $user gets before:"
+	recommended next "$user" before
+	item=$("$bin/kindred" recommend next "$other" --count 100 --json | grep -o '"item_id":"[^"\\]*"' | cut -d '"' -f 4 |
+		awk 'NR == FNR { before[$2] = 1; next } !($1 in before) && !found++' "$work/$user.before" -)
+	[ -n "$item" ] || return 0
+	"$bin/kindred" events list "$user" --limit 1 --json >"$work/last.json"
+	type=$(listed types | head -n 1)
+	# a second after the user's newest event: old data stays in its own time
+	time=$(sed -n -E 's/.*"time": "([^"]*)".*/\1/p' "$work/last.json")
+	time=$(date -u -d "$time + 1 second" +%FT%TZ)
+	kindred events add items --user "$user" --item "$item" --event "$type" --time "$time"
+	say "And right after (* is new):"
+	recommended next "$user" after
 }

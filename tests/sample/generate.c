@@ -2,7 +2,7 @@
  * kindred-sample: makes the events of the bundled sample, the same ones for the same options.
  *
  * Welcome. The catalogs in this folder are written by hand. The events are made here, and are no record of anybody:
- * some thousand people with tastes (sports, price class, genres, languages) live for fourteen months up to --now. They
+ * some thousand people with tastes (sports, price class, genres, languages) live for thirteen months up to --now. They
  * come in sessions, look, compare, put into the cart, buy; they watch one series after the other. Seasons act by day of
  * the year: soccer shoes are bought all year, but with shin guards and a thermal underlayer in the cold months, with a
  * sun cap and a water bottle in summer. Trends act by days before now. Popularity falls with the order in the catalog

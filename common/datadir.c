@@ -226,13 +226,14 @@ static int check_free(const char *path, struct error *err)
 	listing = opendir(path);
 	if (!listing)
 		return error_errno(err, errno, "%s", path);
-	while (rc == 0 && (entry = readdir(listing))) {
+	/* Entries come in any order: the identity says what the others are, wherever it stands. */
+	while (rc != E_EXISTS && (entry = readdir(listing))) {
 		if (strcmp(entry->d_name, IDENTITY) == 0)
 			rc = error_set(err, E_EXISTS,
 				       "%s is a Kindred data directory already: start a server on it with `kindred "
 				       "serve --data %s`",
 				       path, path);
-		else if (!may_be_there(path, entry->d_name))
+		else if (rc == 0 && !may_be_there(path, entry->d_name))
 			rc = error_set(err, E_PRECONDITION,
 				       "%s is not empty (it holds \"%s\"): choose an empty folder or a new path", path,
 				       entry->d_name);

@@ -134,6 +134,25 @@ static void init_twice_is_refused(void **state)
 	assert_int_equal(dir.shards, 4);
 }
 
+/* Whatever order the folder is read in: full folders may come before kindred.json. */
+static void init_knows_a_used_directory(void **state)
+{
+	struct error err;
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		char name[32], file[64];
+		snprintf(name, sizeof name, "used%u", i);
+		assert_int_equal(datadir_init(at(name), 4, &err), 0);
+		snprintf(file, sizeof file, "%s/control/data.mdb", name);
+		write_text(file, "x");
+		snprintf(file, sizeof file, "%s/models/active", name);
+		write_text(file, "1");
+		assert_int_equal(datadir_init(at(name), 4, &err), E_EXISTS);
+		assert_text(&err, "already");
+	}
+}
+
 static void init_leaves_others_folders_alone(void **state)
 {
 	struct error err;
@@ -320,6 +339,7 @@ int main(void)
 		TEST(path_becomes_absolute),
 		TEST(init_refuses_bad_shards),
 		TEST(init_twice_is_refused),
+		TEST(init_knows_a_used_directory),
 		TEST(init_leaves_others_folders_alone),
 		TEST(init_goes_on_after_being_killed),
 		TEST(open_says_what_to_do),

@@ -27,6 +27,7 @@ struct sender {
 	uint64_t resent;
 	int64_t trouble_ms; /* since when nothing was answered; 0: all is well */
 	int64_t backoff_ms;
+	struct error said; /* so that the same trouble is not told at each try */
 };
 
 static int stream_open(struct sender *sender, struct error *err)
@@ -90,6 +91,17 @@ static void pause_ms(int64_t ms)
 		;
 }
 
+static void trouble_say(struct sender *sender, const struct error *err)
+{
+	char remark[sizeof err->text + 120];
+	if (strcmp(sender->said.text, err->text) == 0)
+		return;
+	sender->said = *err;
+	snprintf(remark, sizeof remark, "%s; trying again for up to %lld s (%u batch%s to send again)", err->text,
+		 (long long)sender->options.patience_ms / 1000, sender->count, sender->count == 1 ? "" : "es");
+	sender->options.on_remark(sender->options.context, remark);
+}
+
 /*
  * The stream broke, err says why: opens it again and sends again what has no answer, until that goes through or patience
  * ends. That it went through shows only with the next answer, so patience counts from the first failure to then.
@@ -106,10 +118,7 @@ static int recover(struct sender *sender, struct error *err)
 			sender->trouble_ms = now;
 		if (now - sender->trouble_ms > sender->options.patience_ms)
 			return err->code;
-		char remark[sizeof err->text + 120];
-		snprintf(remark, sizeof remark, "%s; trying again in %.1f s (%u batch%s to send again)", err->text,
-			 (double)sender->backoff_ms / 1000, sender->count, sender->count == 1 ? "" : "es");
-		sender->options.on_remark(sender->options.context, remark);
+		trouble_say(sender, err);
 		pause_ms(sender->backoff_ms);
 		sender->backoff_ms *= 2;
 		if (sender->backoff_ms > BACKOFF_LAST_MS)
@@ -153,6 +162,7 @@ static int take_answer(struct sender *sender, struct error *err)
 			continue;
 		}
 		sender->trouble_ms = 0;
+		sender->said.text[0] = '\0';
 		sender->backoff_ms = BACKOFF_FIRST_MS;
 		uint64_t number = sender->options.answer_batch(answer);
 		for (unsigned i = 0; i < sender->count; i++) {

@@ -74,17 +74,17 @@ static uint8_t *put_shortfall(uint8_t *at, uint32_t number, const struct recomme
 	return put_uint(at, 6, found->unavailable);
 }
 
-static void close_at(struct buffer *out, const uint8_t *at)
+static void close_at(struct blob *out, const uint8_t *at)
 {
 	out->used = (size_t)(at - out->data);
 }
 
-bool answer_one(struct buffer *out, const struct recipe *recipe, const struct recommendation *found, bool with_names)
+bool answer_one(struct blob *out, const struct recipe *recipe, const struct recommendation *found, bool with_names)
 {
 	uint64_t generation = recipe->generation->number;
 	size_t bytes = all_items_bytes(recipe, found, with_names) + uint_bytes(generation) +
 		       uint_bytes(recipe->definition_version) + shortfall_field_bytes(found);
-	if (!buffer_reserve(out, bytes))
+	if (!blob_reserve(out, bytes))
 		return false;
 	uint8_t *at = put_items(out->data + out->used, 1, recipe, found, with_names);
 	at = put_uint(at, 2, generation);
@@ -93,12 +93,12 @@ bool answer_one(struct buffer *out, const struct recipe *recipe, const struct re
 	return true;
 }
 
-bool answer_user(struct buffer *out, const struct recipe *recipe, struct text_view user,
+bool answer_user(struct blob *out, const struct recipe *recipe, struct text_view user,
 		 const struct recommendation *found, bool with_names)
 {
 	size_t bytes =
 		text_bytes(user.bytes) + all_items_bytes(recipe, found, with_names) + shortfall_field_bytes(found);
-	if (!buffer_reserve(out, message_bytes(bytes)))
+	if (!blob_reserve(out, message_bytes(bytes)))
 		return false;
 	uint8_t *at = put_message(out->data + out->used, 1, bytes);
 	at = put_text(at, 1, user.data, user.bytes);
@@ -107,14 +107,14 @@ bool answer_user(struct buffer *out, const struct recipe *recipe, struct text_vi
 	return true;
 }
 
-bool answer_user_error(struct buffer *out, struct text_view user, const struct error *err)
+bool answer_user_error(struct blob *out, struct text_view user, const struct error *err)
 {
 	if (!utf8_valid(user.data, user.bytes))
 		user.bytes = 0;
 	uint32_t status = (uint32_t)error_grpc_status(err->code);
 	size_t text = strlen(err->text);
 	size_t bytes = text_bytes(user.bytes) + uint_bytes(status) + text_bytes(text);
-	if (!buffer_reserve(out, message_bytes(bytes)))
+	if (!blob_reserve(out, message_bytes(bytes)))
 		return false;
 	uint8_t *at = put_message(out->data + out->used, 1, bytes);
 	at = put_text(at, 1, user.data, user.bytes);
@@ -123,10 +123,10 @@ bool answer_user_error(struct buffer *out, struct text_view user, const struct e
 	return true;
 }
 
-bool answer_many_end(struct buffer *out, const struct recipe *recipe)
+bool answer_many_end(struct blob *out, const struct recipe *recipe)
 {
 	uint64_t generation = recipe->generation->number;
-	if (!buffer_reserve(out, uint_bytes(generation) + uint_bytes(recipe->definition_version)))
+	if (!blob_reserve(out, uint_bytes(generation) + uint_bytes(recipe->definition_version)))
 		return false;
 	uint8_t *at = put_uint(out->data + out->used, 2, generation);
 	close_at(out, put_uint(at, 3, recipe->definition_version));

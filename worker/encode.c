@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-bool buffer_reserve(struct buffer *buffer, size_t extra)
+bool blob_reserve(struct blob *buffer, size_t extra)
 {
 	if (extra <= buffer->room - buffer->used)
 		return true;
@@ -19,7 +19,7 @@ bool buffer_reserve(struct buffer *buffer, size_t extra)
 	return true;
 }
 
-void buffer_fini(struct buffer *buffer)
+void blob_fini(struct blob *buffer)
 {
 	free(buffer->data);
 	memset(buffer, 0, sizeof *buffer);

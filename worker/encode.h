@@ -2,7 +2,7 @@
  * Writing answers as protobuf bytes (https://protobuf.dev/programming-guides/encoding) straight into the link's buffer. Not with protobuf-c,
  * because item ids lie without a terminating NUL in the model's file and would be copied twice to get there.
  *
- * First the size of a message, then buffer_reserve, then the fields. Pure; any thread. Field numbers below 16.
+ * First the size of a message, then blob_reserve, then the fields. Pure; any thread. Field numbers below 16.
  */
 #ifndef KINDRED_WORKER_ENCODE_H
 #define KINDRED_WORKER_ENCODE_H
@@ -15,14 +15,14 @@
 #include <string.h>
 
 /* A growable run of bytes. Zeroed: empty. Owned by whoever holds it. */
-struct buffer {
+struct blob {
 	uint8_t *data;
 	size_t used, room;
 };
 
 /* Makes room for `extra` bytes after data + used. False: no memory. */
-bool buffer_reserve(struct buffer *buffer, size_t extra);
-void buffer_fini(struct buffer *buffer);
+bool blob_reserve(struct blob *buffer, size_t extra);
+void blob_fini(struct blob *buffer);
 
 static inline size_t varint_bytes(uint64_t value)
 {

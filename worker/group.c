@@ -131,7 +131,7 @@ static void take_events(struct group *group, struct work *work, struct ops *ops)
 static void take_deletion(struct group *group, struct work *work, struct ops *ops)
 {
 	struct op *op = &ops->all[ops->count];
-	const struct buffer *user = &work->call->payload;
+	const struct blob *user = &work->call->payload;
 	struct error err;
 	*op = (struct op){ .work = work, .sequence = ops->count, .forget = true };
 	op->event.user = (const char *)user->data;
@@ -300,13 +300,13 @@ static size_t refusal_bytes(const struct work *work, uint32_t index)
 
 static bool answer_ingest(const struct work *work)
 {
-	struct buffer *reply = &work->call->reply;
+	struct blob *reply = &work->call->reply;
 	uint32_t events = work->call->events;
 	size_t bytes = message_bytes(events);
 	for (uint32_t i = 0; work->refusals && i < events; i++)
 		if (work->outcomes[i] == OUTCOME_REFUSED)
 			bytes += message_bytes(refusal_bytes(work, i));
-	if (!buffer_reserve(reply, bytes))
+	if (!blob_reserve(reply, bytes))
 		return false;
 	/* IngestEventsResponse: outcomes = 1, packed; every outcome is one byte. refusals = 2: index = 1, reason = 2. */
 	uint8_t *at = put_text(reply->data, 1, work->outcomes, events);
@@ -323,8 +323,8 @@ static bool answer_ingest(const struct work *work)
 
 static bool answer_deletion(const struct work *work)
 {
-	struct buffer *reply = &work->call->reply;
-	if (!buffer_reserve(reply, 16))
+	struct blob *reply = &work->call->reply;
+	if (!blob_reserve(reply, 16))
 		return false;
 	/* DeleteUserResponse: existed = 1, deleted_events = 2 */
 	uint8_t *at = put_uint(reply->data, 1, work->existed);

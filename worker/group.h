@@ -33,14 +33,13 @@ struct write_call {
 	uint64_t deadline_ns; /* monotonic; UINT64_MAX: none */
 	int64_t arrived_ms;
 	atomic_bool cancelled; /* set by the loop thread: not wanted any more */
-	struct buffer
-		payload; /* WRITE_INGEST: the request, its head checked. WRITE_DELETE_USER: the user id, checked. */
+	struct blob payload; /* WRITE_INGEST: the request, its head checked. WRITE_DELETE_USER: the user id, checked. */
 	struct catalog_seed seed; /* WRITE_INGEST */
 	uint32_t events; /* at least 1, also for a deletion */
 
 	/* the answer */
 	struct error err; /* code 0: reply holds the packed message */
-	struct buffer reply;
+	struct blob reply;
 	uint32_t taken; /* events that were looked at, for the counters */
 
 	struct write_call *next; /* queue, or list of done ones */

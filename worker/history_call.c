@@ -128,12 +128,12 @@ static uint8_t *put_stored(uint8_t *at, const struct stored *stored)
 	return at;
 }
 
-static bool put_event(struct buffer *out, const struct page *page, const struct history_entry *entry)
+static bool put_event(struct blob *out, const struct page *page, const struct history_entry *entry)
 {
 	struct stored stored;
 	look_up(page, entry, &stored);
 	size_t bytes = stored_bytes(&stored);
-	if (!buffer_reserve(out, message_bytes(bytes)))
+	if (!blob_reserve(out, message_bytes(bytes)))
 		return false;
 	uint8_t *at = put_message(out->data + out->used, 1, bytes);
 	out->used = (size_t)(put_stored(at, &stored) - out->data);
@@ -156,7 +156,7 @@ static uint32_t page_start(const void *row, const struct page_place *place)
 	return left;
 }
 
-static bool put_page(struct buffer *out, struct page *page, const void *row)
+static bool put_page(struct blob *out, struct page *page, const void *row)
 {
 	uint32_t total = history_count(row);
 	uint32_t left = page_start(row, &page->place);
@@ -170,7 +170,7 @@ static bool put_page(struct buffer *out, struct page *page, const void *row)
 	}
 	char token[PAGE_TOKEN_BYTES];
 	size_t token_bytes = left ? page_token_format(page->place, token) : 0;
-	if (!buffer_reserve(out, text_bytes(token_bytes) + uint_bytes(total)))
+	if (!blob_reserve(out, text_bytes(token_bytes) + uint_bytes(total)))
 		return false;
 	uint8_t *at = put_text(out->data + out->used, 2, token, token_bytes);
 	out->used = (size_t)(put_uint(at, 3, total) - out->data);
@@ -194,7 +194,7 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 	code = shard_read_history(page.reader, page.user.data, page.user.bytes, &row, &bytes, err);
 	if (code && code != E_NOT_FOUND)
 		return code;
-	struct buffer *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
+	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
 	if (!out)
 		return 0;
 	/* a user without a history has an empty one */

@@ -13,11 +13,11 @@
 struct many_call {
 	struct many_call *next;
 	uint64_t call, deadline_ns;
-	struct buffer payload;
+	struct blob payload;
 	struct request request; /* views into the payload */
 	struct wire_cursor users; /* those still to do */
 	struct recipe *recipe; /* held */
-	struct buffer reply;
+	struct blob reply;
 };
 
 int many_init(struct many *many, uv_loop_t *loop, struct worker *worker)
@@ -33,8 +33,8 @@ static void call_free(struct many_call *call)
 {
 	if (!call)
 		return;
-	buffer_fini(&call->payload);
-	buffer_fini(&call->reply);
+	blob_fini(&call->payload);
+	blob_fini(&call->reply);
 	free(call);
 }
 
@@ -88,7 +88,7 @@ static int read_call(struct many *many, struct many_call *call, const struct fra
 	struct worker *worker = many->worker;
 	call->call = head->call;
 	call->deadline_ns = worker_deadline_ns(worker, head);
-	if (!buffer_reserve(&call->payload, head->bytes))
+	if (!blob_reserve(&call->payload, head->bytes))
 		return error_set(err, E_EXHAUSTED, "no memory for a message of %u bytes", head->bytes);
 	if (head->bytes)
 		memcpy(call->payload.data, payload, head->bytes);

@@ -40,7 +40,7 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 		code = recommend_user(worker, recipe, &request, request.user, &found, err);
 	if (code)
 		return code;
-	struct buffer *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
+	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
 	if (!out)
 		return 0;
 	if (!answer_one(out, recipe, &found, request.with_names)) {

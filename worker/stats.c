@@ -65,10 +65,10 @@ static void send_stats(struct worker *worker, Kindred__Internal__WorkerStats *st
 {
 	stats->resident_bytes = resident_bytes();
 	size_t bytes = kindred__internal__worker_stats__get_packed_size(stats);
-	struct buffer *out = uplink_begin(&worker->link, FRAME_STATS, call);
+	struct blob *out = uplink_begin(&worker->link, FRAME_STATS, call);
 	if (!out)
 		return;
-	if (!buffer_reserve(out, bytes)) {
+	if (!blob_reserve(out, bytes)) {
 		uplink_cancel(&worker->link);
 		return;
 	}
@@ -79,7 +79,7 @@ static void send_stats(struct worker *worker, Kindred__Internal__WorkerStats *st
 /* Keeps what was sent, but for the memory, which changes by itself. True when it differs from the last time. */
 static bool remember(struct worker *worker, const Kindred__Internal__WorkerStats *stats)
 {
-	struct buffer *last = &worker->stats_sent;
+	struct blob *last = &worker->stats_sent;
 	size_t bytes = kindred__internal__worker_stats__get_packed_size(stats);
 	uint8_t *now = arena_alloc(&worker->arena, bytes);
 	if (!now)
@@ -88,7 +88,7 @@ static bool remember(struct worker *worker, const Kindred__Internal__WorkerStats
 	if (bytes == last->used && memcmp(now, last->data, bytes) == 0)
 		return false;
 	last->used = 0;
-	if (buffer_reserve(last, bytes)) {
+	if (blob_reserve(last, bytes)) {
 		memcpy(last->data, now, bytes);
 		last->used = bytes;
 	}

@@ -22,11 +22,11 @@ static void end_no_memory(struct uplink *link)
 	end(link, &err);
 }
 
-static void trim(struct buffer *buffer)
+static void trim(struct blob *buffer)
 {
 	buffer->used = 0;
 	if (buffer->room > KEEP_BYTES)
-		buffer_fini(buffer);
+		blob_fini(buffer);
 }
 
 /* --- in --- */
@@ -56,8 +56,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 		if (whole > link->in.used && whole - link->in.used > want)
 			want = whole - link->in.used;
 	}
-	*buf = buffer_reserve(&link->in, want) ? uv_buf_init((char *)link->in.data + link->in.used, (unsigned)want)
-					       : uv_buf_init(NULL, 0);
+	*buf = blob_reserve(&link->in, want) ? uv_buf_init((char *)link->in.data + link->in.used, (unsigned)want)
+					     : uv_buf_init(NULL, 0);
 }
 
 /* Gives whole frames to the handler until none is left or there is no room to reply. */
@@ -169,7 +169,7 @@ void uplink_flush(struct uplink *link)
 		}
 		size_t done = sent > 0 ? (size_t)sent : 0;
 		if (done < link->out.used) {
-			struct buffer empty = link->sending;
+			struct blob empty = link->sending;
 			link->sending = link->out;
 			link->out = empty;
 			buf = uv_buf_init((char *)link->sending.data + done, (unsigned)(link->sending.used - done));
@@ -194,10 +194,10 @@ void uplink_finish(struct uplink *link)
 	uplink_flush(link);
 }
 
-struct buffer *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call)
+struct blob *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call)
 {
 	struct frame_head head = { .kind = (uint16_t)kind, .call = call };
-	if (!buffer_reserve(&link->out, sizeof head)) {
+	if (!blob_reserve(&link->out, sizeof head)) {
 		end_no_memory(link);
 		return NULL;
 	}
@@ -233,10 +233,10 @@ void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const
 		payload = err->text;
 		bytes = strlen(err->text);
 	}
-	struct buffer *out = uplink_begin(link, kind, call);
+	struct blob *out = uplink_begin(link, kind, call);
 	if (!out)
 		return;
-	if (!buffer_reserve(out, bytes)) {
+	if (!blob_reserve(out, bytes)) {
 		uplink_cancel(link);
 		end_no_memory(link);
 		return;
@@ -271,7 +271,7 @@ void uplink_close(struct uplink *link)
 {
 	link->ended = true;
 	uv_close((uv_handle_t *)&link->pipe, NULL);
-	buffer_fini(&link->in);
-	buffer_fini(&link->out);
-	buffer_fini(&link->sending);
+	blob_fini(&link->in);
+	blob_fini(&link->out);
+	blob_fini(&link->sending);
 }

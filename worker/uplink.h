@@ -38,10 +38,10 @@ struct uplink {
 	uv_pipe_t pipe;
 	const struct uplink_handler *handler;
 	void *context;
-	struct buffer in; /* used: up to where bytes were read */
+	struct blob in; /* used: up to where bytes were read */
 	size_t taken; /* bytes of in that were frames already */
-	struct buffer out; /* replies being gathered */
-	struct buffer sending; /* what uv_write holds */
+	struct blob out; /* replies being gathered */
+	struct blob sending; /* what uv_write holds */
 	uv_write_t write;
 	size_t frame_start; /* of the frame between uplink_begin and uplink_end */
 	bool writing, reading, finishing, ended, taking;
@@ -54,10 +54,10 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 void uplink_close(struct uplink *link);
 
 /*
- * Begins a frame; its payload is then appended to the buffer returned (through buffer_reserve), up to uplink_end or uplink_cancel.
+ * Begins a frame; its payload is then appended to the buffer returned (through blob_reserve), up to uplink_end or uplink_cancel.
  * NULL: no memory; the link has ended.
  */
-struct buffer *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call);
+struct blob *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call);
 void uplink_end(struct uplink *link);
 void uplink_cancel(struct uplink *link);
 /* Bytes of payload since uplink_begin. */

@@ -143,7 +143,7 @@ static void finish(struct worker *worker)
 	recommender_fini(&worker->recommender);
 	uplink_close(&worker->link);
 	uv_close((uv_handle_t *)&worker->stats_timer, NULL);
-	buffer_fini(&worker->stats_sent);
+	blob_fini(&worker->stats_sent);
 	arena_fini(&worker->arena);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&worker->loop);

@@ -39,7 +39,7 @@ struct worker {
 	struct arena arena; /* of one control frame or one page of events */
 
 	uv_timer_t stats_timer;
-	struct buffer stats_sent; /* the last ones, without what changes by itself */
+	struct blob stats_sent; /* the last ones, without what changes by itself */
 	uint64_t recommend_users, expired_calls;
 };
 

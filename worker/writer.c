@@ -110,8 +110,8 @@ static void writer_main(void *argument)
 
 static void call_free(struct write_call *call)
 {
-	buffer_fini(&call->payload);
-	buffer_fini(&call->reply);
+	blob_fini(&call->payload);
+	blob_fini(&call->reply);
 	free(call);
 }
 
@@ -122,9 +122,9 @@ static void give_back(struct writer *writer, struct write_call *call)
 		return;
 	}
 	if (call->payload.room > SPARE_BYTES)
-		buffer_fini(&call->payload);
+		blob_fini(&call->payload);
 	if (call->reply.room > SPARE_BYTES)
-		buffer_fini(&call->reply);
+		blob_fini(&call->reply);
 	call->next = writer->spare;
 	writer->spare = call;
 	writer->spares++;
@@ -250,7 +250,7 @@ struct write_call *writer_call(struct writer *writer)
 	if (call) {
 		writer->spare = call->next;
 		writer->spares--;
-		struct buffer payload = call->payload, reply = call->reply;
+		struct blob payload = call->payload, reply = call->reply;
 		memset(call, 0, sizeof *call);
 		call->payload = payload;
 		call->reply = reply;

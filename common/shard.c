@@ -45,6 +45,13 @@ int shard_load_types(const struct shard *shard, MDB_txn *txn, struct event_types
 	return code;
 }
 
+int shard_damaged(const struct shard *shard, const char *user, size_t user_bytes, struct error *err)
+{
+	return error_set(err, E_DATA_LOSS,
+			 "%s: the history of user \"%.*s\" is damaged; delete the user or restore a backup",
+			 store_path(shard->store), (int)user_bytes, user);
+}
+
 static int check_format(const struct shard *shard, MDB_txn *txn, struct error *err)
 {
 	uint32_t format = 0;

@@ -80,8 +80,8 @@ int shard_write_begin(struct shard *shard, struct error *err);
  * Returns an outcome > 0 (enum history_outcome), or an error, after which this event changed nothing. Events of one user are cheapest when they follow each other (the row
  * is held between calls and written once).
  *
- * The transaction goes on, and the event's neighbours with it, after E_EXHAUSTED because the 1,000 event types are used up (it is counted as refused) and after
- * E_DATA_LOSS because this user's row is damaged. After any other error (map or disk full, memory) the transaction is lost: every later call and the
+ * The transaction goes on, and the event's neighbours with it, after E_EXHAUSTED because the 1,000 event types are used up, after
+ * E_DATA_LOSS because this user's row is damaged, and after E_INVALID (what the edge should have refused); the event is then counted as refused. After any other error (map or disk full, memory) the transaction is lost: every later call and the
  * commit return that same error, and nothing of it is there; shard_write_lost() tells the two apart. A row is written after its call has
  * returned, so a full map may be reported by a later event's call, or by the commit.
  */

@@ -48,6 +48,8 @@ struct shard {
 /* A value of fixed size. E_NOT_FOUND; E_DATA_LOSS: another size. */
 int shard_get_fixed(const struct shard *shard, MDB_txn *txn, enum shard_database database, const char *key, void *value,
 		    size_t bytes, struct error *err);
+/* Says that a user's row is damaged: E_DATA_LOSS. */
+int shard_damaged(const struct shard *shard, const char *user, size_t user_bytes, struct error *err);
 /* Reads the types that the table does not know yet. */
 int shard_load_types(const struct shard *shard, MDB_txn *txn, struct event_types *types, struct error *err);
 

@@ -39,13 +39,6 @@ void shard_read_end(struct shard_reader *reader)
 	store_read_end(reader->shard->store, reader->txn);
 }
 
-static int damaged(const struct shard *shard, const char *user, size_t user_bytes, struct error *err)
-{
-	return error_set(err, E_DATA_LOSS,
-			 "%s: the history of user \"%.*s\" is damaged; delete the user or restore a backup",
-			 store_path(shard->store), (int)user_bytes, user);
-}
-
 int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
 		       size_t *bytes, struct error *err)
 {
@@ -60,7 +53,7 @@ int shard_read_history(struct shard_reader *reader, const char *user, size_t use
 	if (rc)
 		return store_error(shard->store, rc, err, "cannot read a history");
 	if (!history_valid(value.mv_data, value.mv_size))
-		return damaged(shard, user, user_bytes, err);
+		return shard_damaged(shard, user, user_bytes, err);
 	*row = value.mv_data;
 	*bytes = value.mv_size;
 	return 0;
@@ -140,7 +133,7 @@ int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, s
 		if (history_valid(row.mv_data, row.mv_size))
 			code = each(context, user.mv_data, user.mv_size, row.mv_data, row.mv_size);
 		else
-			code = damaged(shard, user.mv_data, user.mv_size, err);
+			code = shard_damaged(shard, user.mv_data, user.mv_size, err);
 		if (!code)
 			rc = mdb_cursor_get(walk, &user, &row, MDB_NEXT);
 	}

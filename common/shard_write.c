@@ -115,9 +115,7 @@ static int hold_row(struct shard *shard, const char *user, size_t user_bytes, st
 	writer->forgotten = false;
 	if (!history_valid(value.mv_data, value.mv_size)) {
 		writer->user_bytes = 0;
-		return error_set(err, E_DATA_LOSS,
-				 "%s: the history of user \"%.*s\" is damaged; delete the user or restore a backup",
-				 store_path(shard->store), (int)user_bytes, user);
+		return shard_damaged(shard, user, user_bytes, err);
 	}
 	memcpy(writer->row, value.mv_data, value.mv_size);
 	writer->row_bytes = value.mv_size;
@@ -146,12 +144,10 @@ static int number_type(struct shard *shard, const struct shard_event *event, uin
 	*number = event_types_find(&writer->types, event->type, event->type_bytes);
 	if (*number != EVENT_TYPE_NONE)
 		return 0;
-	if (writer->types.count >= SHARD_TYPES_MAX) {
-		writer->counters.refused++;
+	if (writer->types.count >= SHARD_TYPES_MAX)
 		return error_set(err, E_EXHAUSTED,
 				 "type: \"%.*s\" would be one more than the %u different types that are allowed",
 				 (int)event->type_bytes, event->type, SHARD_TYPES_MAX);
-	}
 	*number = (uint16_t)writer->types.count;
 	return 0;
 }
@@ -211,47 +207,67 @@ static void count_accepted(struct shard_writer *writer, int64_t time_ms, uint32_
 		writer->counters.newest_event_ms = time_ms;
 }
 
-int shard_write_event(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
-		      struct error *err)
+/* The entry as it will stand in the row, which becomes the one held; *packed_bytes: of its properties, in writer->packed. */
+static int make_entry(struct shard *shard, const struct shard_event *event, struct history_entry *entry,
+		      size_t *packed_bytes, struct error *err)
 {
 	struct shard_writer *writer = shard->writer;
-	if (writer->lost.code)
-		return lost_before(writer, err);
-	size_t packed_bytes = 0;
-	if (event->property_count) {
-		packed_bytes = properties_pack(event->properties, event->property_count, writer->packed);
-		if (!packed_bytes)
-			return error_set(err, E_INVALID, "properties: at most %u of at most %u bytes are allowed",
-					 PROPERTIES_MAX, PROPERTY_BYTES_MAX);
-	}
-	struct history_entry entry = {
+	*entry = (struct history_entry){
 		.item = event->item, .time_ms = event->time_ms, .event = event->event, .weight = event->weight
 	};
+	*packed_bytes = 0;
+	if (event->property_count) {
+		*packed_bytes = properties_pack(event->properties, event->property_count, writer->packed);
+		if (!*packed_bytes)
+			return error_set(err, E_INVALID, "properties: at most %u of at most %u bytes are allowed",
+					 PROPERTIES_MAX, PROPERTY_BYTES_MAX);
+		entry->flags = HISTORY_HAS_PROPERTIES;
+	}
 	int code = hold_row(shard, event->user, event->user_bytes, err);
 	if (!code)
-		code = number_type(shard, event, &entry.type, err);
-	if (code)
-		return code;
-	entry.flags = packed_bytes ? HISTORY_HAS_PROPERTIES : 0;
-	if (packed_bytes && entry.event.value == 0)
-		entry.flags = twin_flags(writer->row, &entry);
+		code = number_type(shard, event, &entry->type, err);
+	if (!code && entry->flags && entry->event.value == 0)
+		entry->flags = twin_flags(writer->row, entry);
+	return code;
+}
+
+static int append(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
+		  const struct history_entry *entry, size_t packed_bytes, struct error *err)
+{
+	struct shard_writer *writer = shard->writer;
 	uint32_t gone_count;
-	int outcome = history_append(writer->row, &writer->row_bytes, &entry, rules, writer->gone, HISTORY_CAP_MAX,
-				     &gone_count);
+	int code = 0, outcome = history_append(writer->row, &writer->row_bytes, entry, rules, writer->gone,
+					       HISTORY_CAP_MAX, &gone_count);
 	if (outcome == HISTORY_DUPLICATE)
 		writer->counters.duplicates++;
 	if (outcome == HISTORY_DROPPED)
 		writer->counters.dropped++;
 	if (outcome != HISTORY_ACCEPTED)
 		return outcome;
-	count_accepted(writer, entry.time_ms, gone_count);
-	if (entry.type == writer->types.count)
-		code = add_type(shard, entry.type, event, err);
+	count_accepted(writer, entry->time_ms, gone_count);
+	if (entry->type == writer->types.count)
+		code = add_type(shard, entry->type, event, err);
 	if (!code)
 		code = delete_properties(shard, gone_count, err);
 	if (!code && packed_bytes)
-		code = put_properties(shard, &entry, packed_bytes, err);
+		code = put_properties(shard, entry, packed_bytes, err);
 	return code ? code : outcome;
+}
+
+int shard_write_event(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
+		      struct error *err)
+{
+	struct shard_writer *writer = shard->writer;
+	if (writer->lost.code)
+		return lost_before(writer, err);
+	struct history_entry entry;
+	size_t packed_bytes;
+	int code = make_entry(shard, event, &entry, &packed_bytes, err);
+	if (!code)
+		return append(shard, rules, event, &entry, packed_bytes, err);
+	if (!writer->lost.code)
+		writer->counters.refused++;
+	return code;
 }
 
 void shard_write_refused(struct shard *shard, uint64_t n)

@@ -24,7 +24,8 @@
 struct store;
 
 struct store_options {
-	uint64_t map_bytes; /* writers: largest size of the file (address space, not memory). Readers take the file's. */
+	uint64_t
+		map_bytes; /* writers: largest size of the file (address space, not memory). Readers take the file's. */
 	const char *map_option; /* name of the configuration parameter that sets it, for the error text; NULL: none */
 	unsigned databases; /* most that will be opened */
 	unsigned flags; /* MDB_NOMETASYNC, MDB_NOSYNC or 0 */

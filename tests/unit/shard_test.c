@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -336,6 +337,41 @@ static void a_full_map_fails_the_whole_transaction_cleanly(void **state)
 	read_end(reader);
 }
 
+/* A limit on file sizes stands in for a full disk: the commit's writes fail in the same place. */
+static void a_full_disk_fails_the_commit_and_no_other(void **state)
+{
+	(void)state;
+	struct rlimit old, tight;
+	begin();
+	write_one("john", "Viewed", 1, 100);
+	commit();
+	struct shard_counters before = counters();
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	tight = old;
+	tight.rlim_cur = shard_file_bytes(shard);
+	setrlimit(RLIMIT_FSIZE, &tight);
+	begin();
+	for (uint64_t event = 2; event <= 1000; event++)
+		assert_int_equal(write_one("jane", "Liked", event, (int64_t)event), HISTORY_ACCEPTED);
+	int code = shard_write_commit(shard, &err);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(code, E_EXHAUSTED);
+	assert_non_null(strstr(err.text, "cannot commit"));
+	struct shard_counters after = counters();
+	assert_memory_equal(&before, &after, sizeof before);
+	/* there is room again */
+	begin();
+	assert_int_equal(write_one("jane", "Purchased", 2, 100), HISTORY_ACCEPTED);
+	commit();
+	reopen();
+	struct shard_reader *reader = read_begin();
+	assert_int_equal(events_of(reader, "john"), 1);
+	assert_int_equal(events_of(reader, "jane"), 1);
+	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "jane", 0).type), "Purchased");
+	read_end(reader);
+}
+
 static void a_damaged_row_fails_its_user_only(void **state)
 {
 	(void)state;
@@ -350,6 +386,7 @@ static void a_damaged_row_fails_its_user_only(void **state)
 	assert_non_null(strstr(err.text, "john"));
 	assert_int_equal(write_one("jane", "Viewed", 2, 100), HISTORY_ACCEPTED);
 	commit();
+	assert_int_equal(counters().refused, 1);
 	struct shard_reader *reader = read_begin();
 	const void *row;
 	size_t bytes;
@@ -535,6 +572,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kill_9_keeps_what_was_committed_and_no_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_last_free_type_leaves_neighbours_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_map_fails_the_whole_transaction_cleanly, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_commit_and_no_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, setup, teardown),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "common/shard.h"
 #include "lib/worker_process.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #define STATUS_INVALID 3
 #define STATUS_DEADLINE 4
 #define STATUS_NOT_FOUND 5
-#define STATUS_PRECONDITION 9
+#define STATUS_EXHAUSTED 8
 #define STATUS_INTERNAL 13
 #define STATUS_UNAVAILABLE 14
 
@@ -255,6 +256,107 @@ static void test_writes_of_one_user_keep_their_order(void **state)
 	forget.user_id = (char *)"";
 	deletion = worker_send_message(process, FRAME_CALL_DELETE_USER, &forget.base);
 	worker_expect_error(process, deletion, STATUS_INVALID, "user_id: empty");
+}
+
+/* More than the disk takes: what does not fit the queue is refused at once, and what was acked, and only that, is there. */
+static void test_a_flood_is_refused(void **state)
+{
+	enum { FRAMES = 60, EVENTS = 10000 };
+	struct worker_process *process = *state;
+	static char users[1000][16];
+	struct test_event *events = calloc(EVENTS, sizeof *events);
+	uint64_t calls[FRAMES];
+	for (int i = 0; i < 1000; i++)
+		snprintf(users[i], sizeof users[i], "user-%d", i);
+	for (int i = 0; i < EVENTS; i++)
+		events[i] = (struct test_event){ users[i % 1000], "shoes", "Viewed", NULL, 1000 + i };
+	process->durability = SHARD_NOSYNC;
+	start_with_shop(process);
+	for (int i = 0; i < FRAMES; i++)
+		calls[i] = worker_send_events(process, events, EVENTS);
+	free(events);
+	uint64_t acked = 0, refused = 0;
+	for (int i = 0; i < FRAMES; i++) {
+		struct worker_frame *frame = worker_reply(process, calls[i]);
+		acked += frame->head.status == 0;
+		if (frame->head.status) {
+			assert_int_equal(frame->head.status, STATUS_EXHAUSTED);
+			assert_non_null(strstr((char *)frame->payload, "wait to be written already"));
+			refused++;
+		}
+		free(frame);
+	}
+	assert_true(acked > 0 && refused > 0);
+	Kindred__Internal__WorkerStats *stats = worker_stats(process);
+	uint64_t accepted = 0;
+	for (size_t i = 0; i < stats->n_shards; i++)
+		accepted += stats->shards[i]->accepted;
+	assert_int_equal(accepted, acked * EVENTS);
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+}
+
+static void test_a_full_shard_fails_its_calls_alone(void **state)
+{
+	struct worker_process *process = *state;
+	struct test_event events[100];
+	uint32_t acked = 0;
+	bool full = false;
+	process->shard_total = process->shard_count = 1;
+	process->shard_map_bytes = 1 << 20;
+	start_with_shop(process);
+	char user[16];
+	for (int i = 0; i < 10000 && !full; i++) {
+		snprintf(user, sizeof user, "user-%d", i);
+		for (int j = 0; j < 100; j++)
+			events[j] = (struct test_event){ user, "shoes", "Viewed", NULL, 1000 + j };
+		struct worker_frame *frame = worker_reply(process, worker_send_events(process, events, 100));
+		full = frame->head.status != 0;
+		if (full) {
+			assert_int_equal(frame->head.status, STATUS_EXHAUSTED);
+			assert_non_null(strstr((char *)frame->payload, "shard 0: "));
+			assert_non_null(strstr((char *)frame->payload, "shard_map_gb"));
+		} else {
+			acked++;
+		}
+		free(frame);
+	}
+	assert_true(full && acked > 10);
+	/* what was there can be read, and with more room it goes on */
+	assert_int_equal(kept_events(process, "user-0"), 100);
+	assert_int_equal(kept_events(process, user), 0);
+	assert_int_equal(worker_end(process), 0);
+	process->shard_map_bytes = 64 << 20;
+	start_with_shop(process);
+	for (uint32_t i = 0; i < acked; i++) {
+		snprintf(user, sizeof user, "user-%u", i);
+		assert_int_equal(kept_events(process, user), 100);
+	}
+	snprintf(user, sizeof user, "user-%u", acked);
+	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, 100), NULL);
+	assert_int_equal(kept_events(process, user), 100);
+}
+
+static void test_too_many_types_are_refused_one_by_one(void **state)
+{
+	enum { TYPES = 1002 };
+	struct worker_process *process = *state;
+	static char types[TYPES][16];
+	struct test_event events[TYPES + 1];
+	start_with_shop(process);
+	for (int i = 0; i < TYPES; i++) {
+		snprintf(types[i], sizeof types[i], "type %d", i);
+		events[i] = (struct test_event){ "john", "shoes", types[i], NULL, 1000 + i };
+	}
+	events[TYPES] = events[0];
+	Kindred__V1__IngestEventsResponse *response = worker_ingest(process, events, TYPES + 1);
+	for (int i = 0; i <= TYPES; i++)
+		assert_int_equal(response->outcomes[i], i == 1000 || i == 1001 ? 4 : 1);
+	assert_int_equal(response->n_refusals, 2);
+	assert_int_equal(response->refusals[0]->index, 1000);
+	assert_non_null(strstr(response->refusals[0]->reason, "\"type 1000\""));
+	assert_int_equal(response->refusals[1]->index, 1001);
+	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
+	assert_int_equal(kept_events(process, "john"), 1000); /* the cap */
 }
 
 static void test_drain_finishes_what_came_before(void **state)
@@ -522,6 +624,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_acked_events_survive_kill, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads_see_acked_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writes_of_one_user_keep_their_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_flood_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_full_shard_fails_its_calls_alone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_types_are_refused_one_by_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drain_finishes_what_came_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_closed_link_ends_it_after_the_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_signals_do_not_end_it, setup, teardown),

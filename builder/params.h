@@ -22,28 +22,28 @@
 /* name, default, least, most, prose */
 #define PARAMS_TABLE(P)                                                                                                \
 	P(list_items, 1000, 2, 10000, "Newest distinct items of a user that are learnt from")                          \
-	P(list_window, 0, 0, 10000,                                                                                    \
+	P(list_window, 100, 0, 10000,                                                                                  \
 	  "Pairs are made of items at most this many places apart in the list; 0: any, but see pairs_per_item")        \
-	P(pairs_per_item, 600, 1, 1000000,                                                                             \
+	P(pairs_per_item, 300, 1, 1000000,                                                                             \
 	  "Bounds the cost: when the lists give more pairs than this per entry, list_window is narrowed")              \
 	P(length_discount, 0, 0, 2, "Exponent by which a user with a long list counts less")                           \
-	P(gap, 0, 0, 4, "Exponent by which pairs that are places apart count less")                                    \
-	P(back, 1, 0, 1, "Weight of the item that came before")                                                        \
+	P(gap, 0.7, 0, 4, "Exponent by which pairs that are places apart count less")                                  \
+	P(back, 0.6, 0, 1, "Weight of the item that came before")                                                      \
 	P(pair_days, 0, 0, 100000, "Days between two events after which their pair counts e times less; 0: not")       \
-	P(age_days, 0, 0, 100000, "Age in days after which a pair counts e times less; 0: not")                        \
-	P(age_floor, 0, 0, 1,                                                                                          \
+	P(age_days, 30, 0, 100000, "Age in days after which a pair counts e times less; 0: not")                       \
+	P(age_floor, 0.3, 0, 1,                                                                                        \
 	  "The age factor never falls below it, so that items that rested are still comparable with each other")       \
-	P(norm_from, 0.5, 0, 2, "Exponent of the users of the item that neighbours are for")                           \
-	P(norm_to, 0.5, 0, 2, "Exponent of the users of the neighbour")                                                \
-	P(shrink, 2, 0, 1000000, "Holds back pairs of rare items")                                                     \
+	P(norm_from, 0.65, 0, 2, "Exponent of the users of the item that neighbours are for")                          \
+	P(norm_to, 0.35, 0, 2, "Exponent of the users of the neighbour")                                               \
+	P(shrink, 8, 0, 1000000, "Holds back pairs of rare items")                                                     \
 	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
 	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
 	P(profile_items, 20, 1, 256, "Serving: last distinct items of the user")                                       \
-	P(rank_decay, 0.9, 0.01, 1, "Serving: weight of a profile item against the next newer one")                    \
+	P(rank_decay, 0.75, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
 	P(half_life_days, 0, 0, 100000, "Serving: age after which a profile item counts half; 0: no decay")            \
 	P(recent_days, 7, 0.01, 10000, "Half-life of recent popularity")                                               \
-	P(trend_exponent, 0, 0, 2, "How much the rate of late against the usual one moves an item")                    \
-	P(trend_days, 14, 0.01, 10000, "Half-life of the rate of late")                                                \
+	P(trend_exponent, 0.25, 0, 2, "How much the rate of late against the usual one moves an item")                 \
+	P(trend_days, 7, 0.01, 10000, "Half-life of the rate of late")                                                 \
 	P(season_exponent, 0.25, 0, 2,                                                                                 \
 	  "How much the share in these weeks of last year against the overall one moves an item")                      \
 	P(season_days, 30, 1, 180, "Length of these weeks")

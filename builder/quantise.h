@@ -7,7 +7,7 @@
 #include "builder/cooccur.h"
 
 /* Share of the neighbours that may lie above the top of the scale, where they are all equal; the rest gets finer steps for it. */
-#define QUANTISE_ABOVE 0.001
+#define QUANTISE_ABOVE 0.0001
 
 /* *weights: uint16_t[count], each at least 1, in the order of the neighbours. */
 int quantise(const struct neighbours *neighbours, double above, struct region *weights, struct error *err);

@@ -1,11 +1,13 @@
 /*
- * kindred-bench-worker: one kindred-worker over its link, without gRPC: what a call costs the worker itself. Made-up data: histories of 30 events of items by a
- * skewed popularity, a model whose neighbours are as skewed.
+ * kindred-bench-worker: one kindred-worker over its link, without gRPC: what a call costs the worker
+ * itself. Made-up data: histories of 30 events of items by a skewed popularity, a model whose neighbours
+ * are as skewed.
  *
  *     kindred-bench-worker DIRECTORY [ITEMS [NEIGHBOURS [USERS]]]        DIRECTORY: made, must not exist
  *
- * It prints ingest (frames of 500 events), Recommend (one user a frame; N = 10; 64 and 1 under way) and RecommendMany (1,000 users a frame), each with the CPU that the
- * worker alone took, from /proc. kindred-worker is taken from the folder that this program is in.
+ * It prints ingest (frames of 500 events), Recommend (one user a frame; N = 10; 64 and 1 under way) and
+ * RecommendMany (1,000 users a frame), each with the CPU that the worker alone took, from /proc.
+ * kindred-worker is taken from the folder that this program is in.
  */
 #include "builder/publish.h"
 #include "common/clock.h"

@@ -1,6 +1,7 @@
 /*
- * Reading calls field by field with common/wire.h, in place: a string is a view into the payload, so it is checked as it was sent (protobuf-c's
- * strings end at the first NUL byte), nothing is copied, and a batch of events needs no allocation. Pure; any thread.
+ * Reading calls field by field with common/wire.h, in place: a string is a view into the payload, so it is
+ * checked as it was sent (protobuf-c's strings end at the first NUL byte), nothing is copied, and a batch
+ * of events needs no allocation. Pure; any thread.
  */
 #ifndef KINDRED_WORKER_DECODE_H
 #define KINDRED_WORKER_DECODE_H

@@ -1,6 +1,7 @@
 /*
- * Writing answers as protobuf bytes (https://protobuf.dev/programming-guides/encoding) straight into the link's buffer. Not with protobuf-c,
- * because item ids lie without a terminating NUL in the model's file and would be copied twice to get there.
+ * Writing answers as protobuf bytes (https://protobuf.dev/programming-guides/encoding) straight into the
+ * link's buffer. Not with protobuf-c, because item ids lie without a terminating NUL in the model's file
+ * and would be copied twice to get there.
  *
  * First the size of a message, then blob_reserve, then the fields. Pure; any thread. Field numbers below 16.
  */

@@ -1,10 +1,12 @@
 /*
- * The model generations this worker has mapped, and which one of them answers. Loop thread; mapping, checking, prefaulting and unmapping happen in libuv's
- * work threads, which touch nothing but the file.
+ * The model generations this worker has mapped, and which one of them answers. Loop thread; mapping,
+ * checking, prefaulting and unmapping happen in libuv's work threads, which touch nothing but the file.
  *
- * A generation is kept while it is loaded or a recipe uses it (counted references), so that a call in work ends on the generation it began with.
+ * A generation is kept while it is loaded or a recipe uses it (counted references), so that a call in work
+ * ends on the generation it began with.
  *
- *     generations_load -> (work thread) -> handler.loaded -> generations_item.. -> generations_activate -> ... -> generations_drop
+ *     generations_load -> (work thread) -> on_loaded -> generations_item.. -> generations_activate -> ..
+ *     -> generations_drop
  */
 #ifndef KINDRED_WORKER_GENERATIONS_H
 #define KINDRED_WORKER_GENERATIONS_H
@@ -46,7 +48,10 @@ void generations_init(struct generations *generations, uv_loop_t *loop,
 /* Nothing may be loading. The loop must run once more. */
 void generations_fini(struct generations *generations);
 
-/* call: given back to on_loaded, which is called from here when the generation is loaded already. E_EXHAUSTED: on_loaded will not be called. */
+/*
+ * call: given back to on_loaded, which is called from here when the generation is loaded already.
+ * E_EXHAUSTED: on_loaded will not be called.
+ */
 int generations_load(struct generations *generations, uint64_t number, const char *path, uint64_t call,
 		     struct error *err);
 /* E_NOT_FOUND: not loaded. */

@@ -84,7 +84,10 @@ static void refuse(struct group *group, struct work *work, uint32_t index, const
 	work->outcomes[index] = OUTCOME_REFUSED;
 }
 
-/* Refused events are counted in their user's shard; one whose user id is not valid may belong nowhere: the first shard. */
+/*
+ * Refused events are counted in their user's shard; one whose user id is not valid may belong nowhere: the
+ * first shard.
+ */
 static uint32_t refusal_shard(const struct group *group, const struct shard_event *event)
 {
 	uint32_t shard;
@@ -227,8 +230,9 @@ static int apply(struct group *group, struct shard *shard, struct op *op, struct
 }
 
 /*
- * One transaction of ops[0..count): as many as its bounds allow. Returns how many; 0: it failed, nothing of it is on disk.
- * An op whose call has failed already is written nevertheless: its neighbours in other transactions may be.
+ * One transaction of ops[0..count): as many as its bounds allow. Returns how many; 0: it failed, nothing of
+ * it is on disk. An op whose call has failed already is written nevertheless: its neighbours in other
+ * transactions may be.
  */
 static uint32_t write_some(struct group *group, struct shard *shard, struct op **ops, uint32_t count, uint64_t *refused,
 			   struct error *err)

@@ -1,10 +1,12 @@
 /*
- * A group: the writes that one group commit puts on disk. Runs on the writer thread; it knows no queue, no thread and no link.
+ * A group: the writes that one group commit puts on disk. Runs on the writer thread; it knows no queue, no
+ * thread and no link.
  *
- * The events of all calls of the group are checked, ordered by shard and within a shard by user (arrival order within a user), and written in one transaction a
- * shard (several, when a bound of one is reached). Each call's answer is made after the last commit: it is positive only when every
- * transaction that held one of its events was. After a failed commit other events of the call may be on disk; it is answered with the error all the same,
- * and the client's event ids make sending it again safe.
+ * The events of all calls of the group are checked, ordered by shard and within a shard by user (arrival
+ * order within a user), and written in one transaction a shard (several, when a bound of one is reached).
+ * Each call's answer is made after the last commit: it is positive only when every transaction that held
+ * one of its events was. After a failed commit other events of the call may be on disk; it is answered with
+ * the error all the same, and the client's event ids make sending it again safe.
  */
 #ifndef KINDRED_WORKER_GROUP_H
 #define KINDRED_WORKER_GROUP_H
@@ -26,7 +28,10 @@
 
 enum write_kind { WRITE_INGEST, WRITE_DELETE_USER };
 
-/* A call that writes, from the loop thread to the writer thread and back; one of them has it at any time (but for `cancelled`). */
+/*
+ * A call that writes, from the loop thread to the writer thread and back; one of them has it at any time
+ * (but for `cancelled`).
+ */
 struct write_call {
 	enum write_kind kind;
 	uint64_t call; /* the server's number */
@@ -56,7 +61,10 @@ struct group {
 int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, struct error *err);
 void group_fini(struct group *group);
 
-/* Works on the calls, linked by `next`, in their order; fills err and reply of each. Afterwards they are the caller's again. */
+/*
+ * Works on the calls, linked by `next`, in their order; fills err and reply of each. Afterwards they are
+ * the caller's again.
+ */
 void group_run(struct group *group, struct write_call *calls);
 
 #endif

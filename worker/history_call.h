@@ -1,4 +1,7 @@
-/* The call ListUserEvents, without what only catalogs know (the server adds ids and names of items). Loop thread. */
+/*
+ * The call ListUserEvents, without what only catalogs know (the server adds ids and names of items). Loop
+ * thread.
+ */
 #ifndef KINDRED_WORKER_HISTORY_CALL_H
 #define KINDRED_WORKER_HISTORY_CALL_H
 
@@ -19,8 +22,8 @@ struct worker;
 void history_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);
 
 /*
- * A place in a history, newest first: events before time_ms, and of those at time_ms all but the `given` newest. It stays good while newer
- * events come in and the oldest go.
+ * A place in a history, newest first: events before time_ms, and of those at time_ms all but the `given`
+ * newest. It stays good while newer events come in and the oldest go.
  */
 struct page_place {
 	int64_t time_ms;

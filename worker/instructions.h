@@ -1,6 +1,7 @@
 /*
- * What the server tells a worker beside calls: the setup, catalogs, definitions, items and generations (proto/kindred/internal/link.proto). The server has checked all
- * of it; a message that cannot be read means that the two are not of one build, and ends the worker. Loop thread.
+ * What the server tells a worker beside calls: the setup, catalogs, definitions, items and generations
+ * (proto/kindred/internal/link.proto). The server has checked all of it; a message that cannot be read
+ * means that the two are not of one build, and ends the worker. Loop thread.
  */
 #ifndef KINDRED_WORKER_INSTRUCTIONS_H
 #define KINDRED_WORKER_INSTRUCTIONS_H

@@ -1,12 +1,14 @@
 /*
  * Welcome to kindred-worker, the process that keeps histories and answers for them.
  *
- * A server starts several of these, gives each a contiguous run of shards and a socket on file descriptor 3, and sends it frames (common/frame.h). A worker
- * listens on no network and reads no other file than its shards and the model generations it is told of.
+ * A server starts several of these, gives each a contiguous run of shards and a socket on file descriptor
+ * 3, and sends it frames (common/frame.h). A worker listens on no network and reads no other file than its
+ * shards and the model generations it is told of.
  *
  *     uplink.c         the socket: whole frames in, replies gathered and written at once
  *     dispatch.c       one switch over all kinds of frames
- *     instructions.c   what the server tells us: setup, catalogs, definitions (rules.c), items (overlay.c), generations (generations.c)
+ *     instructions.c   what the server tells us: setup, catalogs and definitions (rules.c), items (overlay.c),
+ *                      generations (generations.c)
  *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
  *     many.c           the same for thousands of users, in slices
  *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit
@@ -14,7 +16,8 @@
  *     stats.c          what was counted
  *     worker.c         beginning and end
  *
- * Two threads matter: the loop thread, which does all of the above and never waits for a disk, and the writer thread, which waits for little else.
+ * Two threads matter: the loop thread, which does all of the above and never waits for a disk, and the
+ * writer thread, which waits for little else.
  */
 #include "common/error.h"
 #include "common/frame.h"
@@ -45,7 +48,10 @@ static bool is_stream_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_STREAM;
 }
 
-/* The server says when to stop, by FRAME_DRAIN or by closing the link; a signal to the whole group must not come before it. */
+/*
+ * The server says when to stop, by FRAME_DRAIN or by closing the link; a signal to the whole group must not
+ * come before it.
+ */
 static void ignore_signals(void)
 {
 	signal(SIGTERM, SIG_IGN);

@@ -1,9 +1,10 @@
 /*
- * The overlay: what changed in a catalog since a generation was built, so that a change of price, stock or visibility acts on the next call. One a catalog and
- * loaded generation; asked before the generation's own columns. Pure (memory only); loop thread.
+ * The overlay: what changed in a catalog since a generation was built, so that a change of price, stock or
+ * visibility acts on the next call. One a catalog and loaded generation; asked before the generation's own
+ * columns. Pure (memory only); loop thread.
  *
- * Only changes newer than the catalog's version in the generation are taken, and per item only newer over older: the order and number of times
- * in which changes come do not matter.
+ * Only changes newer than the catalog's version in the generation are taken, and per item only newer over
+ * older: the order and number of times in which changes come do not matter.
  */
 #ifndef KINDRED_WORKER_OVERLAY_H
 #define KINDRED_WORKER_OVERLAY_H
@@ -45,8 +46,8 @@ void overlay_fini(struct overlay *overlay);
 void overlay_clear(struct overlay *overlay);
 
 /*
- * Takes a change in; older ones are ignored. schema: the catalog's, as of now; attributes that it has not (or with another type) are left out.
- * 0 or E_EXHAUSTED.
+ * Takes a change in; older ones are ignored. schema: the catalog's, as of now; attributes that it has not
+ * (or with another type) are left out. 0 or E_EXHAUSTED.
  */
 int overlay_set(struct overlay *overlay, const struct filter_attribute *schema, uint32_t schema_count,
 		const Kindred__Internal__ItemSet *change, struct error *err);

@@ -1,8 +1,9 @@
 /*
- * A recipe: a definition made ready to be served from one generation. The relation is found, the filter compiled and its attributes mapped to the generation's
- * columns, event types have their weights, so that a call only looks things up. Made at the first call after its definition, its
- * catalog or the active generation changed; immutable then (but for what it learns of type numbers). It holds its generation and copies what it
- * needs of the definition, so a long call ends as it began. Loop thread.
+ * A recipe: a definition made ready to be served from one generation. The relation is found, the filter
+ * compiled and its attributes mapped to the generation's columns, event types have their weights, so that a
+ * call only looks things up. Made at the first call after its definition, its catalog or the active
+ * generation changed; immutable then (but for what it learns of type numbers). It holds its generation and
+ * copies what it needs of the definition, so a long call ends as it began. Loop thread.
  */
 #ifndef KINDRED_WORKER_RECIPE_H
 #define KINDRED_WORKER_RECIPE_H
@@ -20,7 +21,10 @@
 #define RECIPE_COUNT_MAX 1000
 #define RECIPE_COUNT_DEFAULT 20
 
-/* What an event type means to a definition: the low bits its weight in the profile (Q12, 0: none), and whether its items are excluded. */
+/*
+ * What an event type means to a definition: the low bits its weight in the profile (Q12, 0: none), and
+ * whether its items are excluded.
+ */
 #define RECIPE_WEIGHT 0x1fffu
 #define RECIPE_EXCLUDES 0x8000u
 
@@ -59,8 +63,9 @@ struct recipe {
 #define RECIPE_NO_COLUMN UINT32_MAX
 
 /*
- * E_PRECONDITION: the generation does not serve this definition (built before it was made or changed); the text says what to do. E_INTERNAL: the filter
- * does not compile against the catalog, which control.c has checked. E_EXHAUSTED. One reference is the caller's.
+ * E_PRECONDITION: the generation does not serve this definition (built before it was made or changed); the
+ * text says what to do. E_INTERNAL: the filter does not compile against the catalog, which control.c has
+ * checked. E_EXHAUSTED. One reference is the caller's.
  */
 int recipe_make(struct recipe **recipe, const Kindred__V1__Definition *definition, const struct catalog *catalog,
 		struct generation *generation, uint32_t shard_count, struct error *err);
@@ -68,13 +73,16 @@ void recipe_ref(struct recipe *recipe);
 void recipe_unref(struct recipe *recipe);
 
 /*
- * The recipe of a definition, made if need be; borrowed until the next frame (recipe_ref keeps it). generation NULL: none is active.
- * E_INVALID, E_NOT_FOUND, E_PRECONDITION with texts for the caller.
+ * The recipe of a definition, made if need be; borrowed until the next frame (recipe_ref keeps it).
+ * generation NULL: none is active. E_INVALID, E_NOT_FOUND, E_PRECONDITION with texts for the caller.
  */
 int recipe_find(struct recipe **recipe, struct rules *rules, struct generation *generation, uint32_t shard_count,
 		const char *name, size_t bytes, struct error *err);
 
-/* Rules by type number of a shard of this worker; of SHARD_TYPES_MAX entries. reader: of that shard, in a transaction. NULL: no memory. */
+/*
+ * Rules by type number of a shard of this worker; of SHARD_TYPES_MAX entries. reader: of that shard, in a
+ * transaction. NULL: no memory.
+ */
 const uint16_t *recipe_rules(struct recipe *recipe, uint32_t shard, struct shard_reader *reader);
 
 /* --- items, as they are now --- */

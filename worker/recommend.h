@@ -1,8 +1,11 @@
 /*
- * One user's recommendations: history -> profile -> scores -> filter -> fallback. The answer is a function of the user's history up to as_of, the generation, the version of
- * the definition and the catalog's changes, and of nothing else. Work is bounded by the history's cap, the generation's neighbours and its popular lists.
+ * One user's recommendations: history -> profile -> scores -> filter -> fallback. The answer is a function
+ * of the user's history up to as_of, the generation, the version of the definition and the catalog's
+ * changes, and of nothing else. Work is bounded by the history's cap, the generation's neighbours and its
+ * popular lists.
  *
- * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped, not cleared.
+ * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped,
+ * not cleared.
  */
 #ifndef KINDRED_WORKER_RECOMMEND_H
 #define KINDRED_WORKER_RECOMMEND_H
@@ -47,13 +50,17 @@ struct recommend_ask {
 	struct text_view user; /* checked */
 	uint32_t count; /* 1..RECIPE_COUNT_MAX */
 	/*
-	 * Events after until_ms do not count; lookback is counted back from as_of_ms. A call that gives no as_of has INT64_MAX for until_ms: an event that was
-	 * acked is seen, even if the clock of whoever sent it is ahead of ours.
+	 * Events after until_ms do not count; lookback is counted back from as_of_ms. A call that gives no as_of
+	 * has INT64_MAX for until_ms: an event that was acked is seen, even if the clock of whoever sent it is
+	 * ahead of ours.
 	 */
 	int64_t as_of_ms, until_ms;
 };
 
-/* shard: index of the user's; reader: of that shard, in a transaction. Errors: those of shard_read_history, and E_EXHAUSTED. */
+/*
+ * shard: index of the user's; reader: of that shard, in a transaction. Errors: those of shard_read_history,
+ * and E_EXHAUSTED.
+ */
 int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
 	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err);
 

@@ -11,7 +11,10 @@ struct worker;
 /* A FRAME_CALL_RECOMMEND, answered at once. */
 void recommend_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);
 
-/* One user of a request, from that user's shard. E_INVALID: the id is not valid. E_INTERNAL: another worker's user. Else the errors of recommend(). */
+/*
+ * One user of a request, from that user's shard. E_INVALID: the id is not valid. E_INTERNAL: another
+ * worker's user. Else the errors of recommend().
+ */
 int recommend_user(struct worker *worker, struct recipe *recipe, const struct request *request, struct text_view user,
 		   struct recommendation *found, struct error *err);
 

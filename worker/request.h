@@ -1,6 +1,6 @@
 /*
- * What a recommendation call asks for: kindred.v1.RecommendRequest and RecommendManyRequest, whose fields have the same numbers. Reading and
- * checking only; pure.
+ * What a recommendation call asks for: kindred.v1.RecommendRequest and RecommendManyRequest, whose fields
+ * have the same numbers. Reading and checking only; pure.
  */
 #ifndef KINDRED_WORKER_REQUEST_H
 #define KINDRED_WORKER_REQUEST_H
@@ -24,8 +24,9 @@ struct request {
 };
 
 /*
- * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. E_UNIMPLEMENTED: a field that is not served yet is set; the text names it. Users are only
- * counted (1 for a RecommendRequest, 1 to 10,000 when many).
+ * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. E_UNIMPLEMENTED: a
+ * field that is not served yet is set; the text names it. Users are only counted (1 for a RecommendRequest,
+ * 1 to 10,000 when many).
  */
 int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, struct request *request,
 		 struct error *err);

@@ -1,8 +1,9 @@
 /*
- * What the server told this worker to serve: catalogs (names and schemas) and definitions, newest versions. Loop thread; memory only.
+ * What the server told this worker to serve: catalogs (names and schemas) and definitions, newest versions.
+ * Loop thread; memory only.
  *
- * A definition's recipe (worker/recipe.h) hangs on it and is thrown away, to be made again by the next call, whenever the definition, its catalog
- * or the active generation changes.
+ * A definition's recipe (worker/recipe.h) hangs on it and is thrown away, to be made again by the next
+ * call, whenever the definition, its catalog or the active generation changes.
  */
 #ifndef KINDRED_WORKER_RULES_H
 #define KINDRED_WORKER_RULES_H

@@ -1,8 +1,10 @@
 /*
- * The worker's run of shards: opened once, each with a reader for the loop thread. The writer thread uses shards_at() alone.
+ * The worker's run of shards: opened once, each with a reader for the loop thread. The writer thread uses
+ * shards_at() alone.
  *
- * Reading: shards_reader() begins a read transaction at its first use after shards_release(), so that a batch of frames shares one and each sees
- * what was acked before it was sent. shards_release() at the end of every batch: a transaction left open would keep pages from being used again.
+ * Reading: shards_reader() begins a read transaction at its first use after shards_release(), so that a
+ * batch of frames shares one and each sees what was acked before it was sent. shards_release() at the end
+ * of every batch: a transaction left open would keep pages from being used again.
  */
 #ifndef KINDRED_WORKER_SHARDS_H
 #define KINDRED_WORKER_SHARDS_H
@@ -24,7 +26,10 @@ struct shards {
 	bool *reading; /* [count] */
 };
 
-/* Opens <directory>/shards/NNN for first..first+count-1. On an error everything is closed again, and the text says which shard. */
+/*
+ * Opens <directory>/shards/NNN for first..first+count-1. On an error everything is closed again, and the
+ * text says which shard.
+ */
 int shards_open(struct shards *shards, const char *directory, uint32_t total, uint32_t first, uint32_t count,
 		const struct shard_options *options, struct error *err);
 void shards_close(struct shards *shards);

@@ -1,4 +1,7 @@
-/* What the worker counts, for the server's status: sent once a second when something changed, and when asked. Loop thread. */
+/*
+ * What the worker counts, for the server's status: sent once a second when something changed, and when
+ * asked. Loop thread.
+ */
 #ifndef KINDRED_WORKER_STATS_H
 #define KINDRED_WORKER_STATS_H
 

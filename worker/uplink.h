@@ -1,13 +1,15 @@
 /*
- * The worker's end of the link to the server: whole frames in, in order; replies out, all of a loop iteration in one write. Loop thread only.
+ * The worker's end of the link to the server: whole frames in, in order; replies out, all of a loop
+ * iteration in one write. Loop thread only.
  *
- * Bounded both ways. In: the buffer grows to one frame (FRAME_PAYLOAD_MAX) at most. Out: while more than UPLINK_OUT_HIGH bytes wait for the server to
- * read them, no frame is taken and nothing is read (uplink_full); it goes on below UPLINK_OUT_LOW. So a server that does not read is not served, and its
- * own bounds tell its clients.
+ * Bounded both ways. In: the buffer grows to one frame (FRAME_PAYLOAD_MAX) at most. Out: while more than
+ * UPLINK_OUT_HIGH bytes wait for the server to read them, no frame is taken and nothing is read
+ * (uplink_full); it goes on below UPLINK_OUT_LOW. So a server that does not read is not served, and its own
+ * bounds tell its clients.
  *
  * Happy path: uplink_open -> handler->frame ... handler->batch -> ... -> uplink_finish -> handler->end(0).
- * Failures: the server closes its end (handler->end with 0); a broken frame or a failed write (handler->end with a negative code). end is called once; what is replied after it
- * is thrown away.
+ * Failures: the server closes its end (handler->end with 0); a broken frame or a failed write (handler->end
+ * with a negative code). end is called once; what is replied after it is thrown away.
  */
 #ifndef KINDRED_WORKER_UPLINK_H
 #define KINDRED_WORKER_UPLINK_H
@@ -54,8 +56,8 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 void uplink_close(struct uplink *link);
 
 /*
- * Begins a frame; its payload is then appended to the buffer returned (through blob_reserve), up to uplink_end or uplink_cancel.
- * NULL: no memory; the link has ended.
+ * Begins a frame; its payload is then appended to the buffer returned (through blob_reserve), up to
+ * uplink_end or uplink_cancel. NULL: no memory; the link has ended.
  */
 struct blob *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call);
 void uplink_end(struct uplink *link);

@@ -1,9 +1,9 @@
 /*
- * The state of a worker process, and its life. All of it belongs to the loop thread; the writer thread (worker/writer.h) and libuv's
- * work threads (worker/generations.h) get what they need by hand-over.
+ * The state of a worker process, and its life. All of it belongs to the loop thread; the writer thread
+ * (worker/writer.h) and libuv's work threads (worker/generations.h) get what they need by hand-over.
  *
  *     NEW --FRAME_SETUP--> SERVING --FRAME_DRAIN--> DRAINING --all done--> ENDED
- *     any --link closed or broken--> ENDED          (what was queued for the disk is still written before the process exits)
+ *     any --link closed or broken--> ENDED     (what was queued for the disk is still written before the exit)
  */
 #ifndef KINDRED_WORKER_H
 #define KINDRED_WORKER_H

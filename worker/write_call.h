@@ -1,4 +1,7 @@
-/* The calls that write: IngestEvents and DeleteUser. Checked as far as the loop thread can, handed to the writer, answered when they are on disk. */
+/*
+ * The calls that write: IngestEvents and DeleteUser. Checked as far as the loop thread can, handed to the
+ * writer, answered when they are on disk.
+ */
 #ifndef KINDRED_WORKER_WRITE_CALL_H
 #define KINDRED_WORKER_WRITE_CALL_H
 

@@ -1,14 +1,16 @@
 /*
- * The writer: a thread that puts calls on disk, many in one commit (worker/group.h), beside the loop thread that goes on answering from what is committed.
+ * The writer: a thread that puts calls on disk, many in one commit (worker/group.h), beside the loop thread
+ * that goes on answering from what is committed.
  *
- * It takes all that is waiting, up to the bounds of a group, so a lone event is committed at once and a flood together. What waits is bounded;
- * beyond it a call is refused at once.
+ * It takes all that is waiting, up to the bounds of a group, so a lone event is committed at once and a
+ * flood together. What waits is bounded; beyond it a call is refused at once.
  *
  * Everything here is called by the loop thread. A call that writes:
  *     writer_call -> fill it in -> writer_submit -> ... on_done (loop thread), after which the writer has it back
  *
- * Failure: no memory or a full queue (E_EXHAUSTED from writer_submit); a call whose deadline passed or that was cancelled while it waited is not worked on;
- * a disk that fails or is full gives each call of that shard its error and the writer goes on.
+ * Failure: no memory or a full queue (E_EXHAUSTED from writer_submit); a call whose deadline passed or that
+ * was cancelled while it waited is not worked on; a disk that fails or is full gives each call of that
+ * shard its error and the writer goes on.
  */
 #ifndef KINDRED_WORKER_WRITER_H
 #define KINDRED_WORKER_WRITER_H
@@ -23,7 +25,10 @@
 struct writer;
 
 struct writer_handler {
-	/* On the loop thread. call->err and call->reply are the answer; call lives during this call. Not called for a cancelled one. */
+	/*
+	 * On the loop thread. call->err and call->reply are the answer; call lives during this call. Not called for a
+	 * cancelled one.
+	 */
 	void (*done)(void *context, const struct write_call *call);
 	/* All that were done have been given. */
 	void (*batch)(void *context);
@@ -31,7 +36,10 @@ struct writer_handler {
 
 int writer_start(struct writer **writer, uv_loop_t *loop, struct shards *shards, const struct history_rules *rules,
 		 const struct writer_handler *handler, void *context, struct error *err);
-/* Everything submitted is put on disk, then the thread ends; done is not called any more. Frees (the loop must run once more for its handle). */
+/*
+ * Everything submitted is put on disk, then the thread ends; done is not called any more. Frees (the loop
+ * must run once more for its handle).
+ */
 void writer_stop(struct writer *writer);
 
 /* An empty call: kind, call, deadline, arrived and payload are to be filled in. NULL: no memory. */

@@ -1,10 +1,12 @@
 /*
- * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket pair as the server would. Replies may come in any
- * order; worker_reply waits for one and keeps the others.
+ * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket pair
+ * as the server would. Replies may come in any order; worker_reply waits for one and keeps the others.
  *
- *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }.. -> worker_end or worker_kill -> worker_process_fini
+ *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }..
+ *     -> worker_end or worker_kill -> worker_process_fini
  *
- * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than 20 seconds.
+ * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than 20
+ * seconds.
  */
 #ifndef KINDRED_TEST_WORKER_PROCESS_H
 #define KINDRED_TEST_WORKER_PROCESS_H

@@ -1,4 +1,7 @@
-/* The real kindred-worker, driven with frames as the server would: what is promised about acks, order, ends and deaths. */
+/*
+ * The real kindred-worker, driven with frames as the server would: what is promised about acks, order, ends
+ * and deaths.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,7 +167,10 @@ static void test_refuses_users_of_other_workers(void **state)
 	assert_true(taken > 5 && refused > 5);
 }
 
-/* Many calls are under way when it dies; a call answered before must be found afterwards, once, however often it is sent again. */
+/*
+ * Many calls are under way when it dies; a call answered before must be found afterwards, once, however
+ * often it is sent again.
+ */
 static void test_acked_events_survive_kill(void **state)
 {
 	enum { CALLS = 300, ACKED = 120 };
@@ -258,7 +264,10 @@ static void test_writes_of_one_user_keep_their_order(void **state)
 	worker_expect_error(process, deletion, STATUS_INVALID, "user_id: empty");
 }
 
-/* More than the disk takes: what does not fit the queue is refused at once, and what was acked, and only that, is there. */
+/*
+ * More than the disk takes: what does not fit the queue is refused at once, and what was acked, and only
+ * that, is there.
+ */
 static void test_a_flood_is_refused(void **state)
 {
 	enum { FRAMES = 60, EVENTS = 10000 };
@@ -478,7 +487,10 @@ static void test_broken_frames_end_it(void **state)
 	expect_failed_end(process);
 }
 
-/* A frame a byte at a time is a frame all the same, and one half of a frame is no reason to wait for nothing else. */
+/*
+ * A frame a byte at a time is a frame all the same, and one half of a frame is no reason to wait for
+ * nothing else.
+ */
 static void test_frames_in_pieces(void **state)
 {
 	struct worker_process *process = *state;

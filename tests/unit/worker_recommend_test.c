@@ -1,4 +1,7 @@
-/* The real kindred-worker answering for users: profile, rules, filters, changes of items, swaps of generations, thousands of users. */
+/*
+ * The real kindred-worker answering for users: profile, rules, filters, changes of items, swaps of
+ * generations, thousands of users.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -565,7 +568,10 @@ static void test_one_user_does_not_wait_for_many(void **state)
 	assert_int_equal(order[2], more);
 }
 
-/* A swap, an update and a drop in the middle of a message of users: its answer is still of one generation and one version. */
+/*
+ * A swap, an update and a drop in the middle of a message of users: its answer is still of one generation
+ * and one version.
+ */
 static void test_many_users_are_one_generation(void **state)
 {
 	struct worker_process *process = *state;

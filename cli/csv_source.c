@@ -10,6 +10,8 @@
 
 /* After this many quotes that never close, the file is not CSV with quotes. */
 #define UNCLOSED_MAX 100
+/* The keys of NDJSON are looked for in this much of a file. */
+#define KEYS_BYTES ((size_t)64 << 10)
 
 struct source {
 	struct line_buffer lines;
@@ -353,11 +355,16 @@ static bool is_header(const struct field *fields, size_t count)
 }
 
 /* The names of the columns from the options, the header, or the keys of the first lines. */
-static int columns_find(struct source *source, const struct source_options *options, const char *text, size_t bytes,
-			struct error *err)
+static int columns_find(struct source *source, const struct source_options *options, struct error *err)
 {
-	if (source->format == SOURCE_NDJSON)
-		return ndjson_keys(text, bytes, &source->columns, &source->column_count, SOURCE_COLUMNS_MAX, err);
+	if (source->format == SOURCE_NDJSON) {
+		const char *text;
+		size_t bytes;
+		int failed = line_peek(&source->lines, KEYS_BYTES, &text, &bytes, err);
+		return failed != 0 ? failed
+				   : ndjson_keys(text, bytes, &source->columns, &source->column_count,
+						 SOURCE_COLUMNS_MAX, err);
+	}
 	if (options->columns != NULL && !options->columns_unless_header)
 		return columns_given(source, options->columns, err);
 	struct row row = { 0 };
@@ -398,7 +405,7 @@ int source_open(struct source **source, line_read read, void *context, const str
 	size_t bytes = 0;
 	int code = line_buffer_init(&made->lines, read, context, row_max, err);
 	if (code == 0)
-		code = line_peek(&made->lines, &text, &bytes, err);
+		code = line_peek(&made->lines, 0, &text, &bytes, err);
 	if (code == 0 && bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
 		code = error_set(err, E_INVALID,
 				 "the file is UTF-16; convert it to UTF-8 first: `iconv -f UTF-16 -t UTF-8`");
@@ -412,7 +419,7 @@ int source_open(struct source **source, line_read read, void *context, const str
 	if (code == 0 && made->format == SOURCE_CSV)
 		code = parser_open(made, err);
 	if (code == 0)
-		code = columns_find(made, options, text, bytes, err);
+		code = columns_find(made, options, err);
 	if (code != 0) {
 		source_close(made);
 		return code;

@@ -40,10 +40,13 @@ static int fill(struct line_buffer *lines, struct error *err)
 	return 0;
 }
 
-int line_peek(struct line_buffer *lines, const char **text, size_t *bytes, struct error *err)
+int line_peek(struct line_buffer *lines, size_t least, const char **text, size_t *bytes, struct error *err)
 {
-	while (!lines->eof && lines->end < lines->capacity &&
-	       (lines->end == lines->at || memchr(lines->bytes + lines->at, '\n', lines->end - lines->at) == NULL)) {
+	for (;;) {
+		size_t there = lines->end - lines->at;
+		bool enough = there > 0 && there >= least && memchr(lines->bytes + lines->at, '\n', there) != NULL;
+		if (enough || lines->eof || lines->end == lines->capacity)
+			break;
 		int code = fill(lines, err);
 		if (code != 0)
 			return code;

@@ -32,8 +32,8 @@ struct line_buffer {
 int line_buffer_init(struct line_buffer *lines, line_read read, void *context, size_t row_max, struct error *err);
 void line_buffer_fini(struct line_buffer *lines);
 
-/* What is in the buffer, nothing consumed: at least the first line, unless that is longer than the buffer. For guessing a format. */
-int line_peek(struct line_buffer *lines, const char **text, size_t *bytes, struct error *err);
+/* What is in the buffer, nothing consumed: at least the first line and `least` bytes, unless the file or the buffer ends before. For guessing a format. */
+int line_peek(struct line_buffer *lines, size_t least, const char **text, size_t *bytes, struct error *err);
 /* Drops bytes at the very start (a byte order mark). */
 void line_drop(struct line_buffer *lines, size_t bytes);
 

@@ -1,0 +1,105 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/types.h"
+
+/* The type that a column with these values gets; each `times` times. */
+static attribute_type detect(unsigned times, const char *const *values, const char *stranger)
+{
+	struct type_counts counts = { 0 };
+	for (; *values != NULL; values++)
+		for (unsigned i = 0; i < times; i++)
+			type_see(&counts, *values, strlen(*values), "|");
+	if (stranger != NULL)
+		type_see(&counts, stranger, strlen(stranger), "|");
+	return type_decide(&counts);
+}
+
+#define DETECT(...) detect(1, (const char *const[]){ __VA_ARGS__, NULL }, NULL)
+
+static void detects_types(void **state)
+{
+	(void)state;
+	assert_int_equal(DETECT("1", "2.5", "-3e2", ""), TYPE_NUMBER);
+	assert_int_equal(DETECT("true", "False", "YES", "n"), TYPE_BOOLEAN);
+	assert_int_equal(DETECT("2026-11-23", "2026-11-23T10:00:00Z"), TYPE_TIMESTAMP);
+	assert_int_equal(DETECT("Drama|Crime", "Drama"), TYPE_LIST);
+	assert_int_equal(DETECT("red", "1", "true"), TYPE_STRING);
+	assert_int_equal(DETECT("", ""), TYPE_STRING);
+	/* numbers that are flags stay numbers: who says they are not counts? */
+	assert_int_equal(DETECT("0", "1", "1"), TYPE_NUMBER);
+}
+
+/* What would lose something as a number is none. */
+static void codes_are_no_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(DETECT("01234", "98765"), TYPE_STRING);
+	assert_int_equal(DETECT("+491234", "12"), TYPE_STRING);
+	assert_int_equal(DETECT("0x1f", "12"), TYPE_STRING);
+	assert_int_equal(DETECT("nan", "12"), TYPE_STRING);
+	assert_int_equal(DETECT("0.5", "-0.25", "0"), TYPE_NUMBER);
+	const char *const many[] = { "12345", NULL };
+	assert_int_equal(detect(1000, many, "01234"), TYPE_STRING);
+}
+
+/* One typo in a thousand prices is an error of its row; in ten it may be what the column is. */
+static void a_stranger_in_a_crowd_is_an_error(void **state)
+{
+	(void)state;
+	const char *const prices[] = { "9.95", NULL };
+	assert_int_equal(detect(1000, prices, "abc"), TYPE_NUMBER);
+	assert_int_equal(detect(10, prices, "abc"), TYPE_STRING);
+	struct type_counts counts = { 0 };
+	for (unsigned i = 0; i < 1000; i++)
+		type_see(&counts, "9.95", 4, "|");
+	assert_int_equal(type_strangers(&counts, TYPE_NUMBER), 0);
+	type_see(&counts, "abc", 3, "|");
+	assert_int_equal(type_strangers(&counts, TYPE_NUMBER), 1);
+	assert_int_equal(type_strangers(&counts, TYPE_STRING), 0);
+}
+
+static void reads_values(void **state)
+{
+	double number;
+	bool boolean;
+	(void)state;
+	assert_true(number_parse("1e3", 3, &number));
+	assert_true(number == 1000);
+	assert_false(number_parse("1e999", 5, &number));
+	assert_false(number_parse("1,5", 3, &number));
+	assert_false(number_parse("", 0, &number));
+	assert_false(number_parse("1 2", 3, &number));
+	assert_true(boolean_parse("No", 2, &boolean));
+	assert_false(boolean);
+	assert_true(boolean_parse("1", 1, &boolean));
+	assert_true(boolean);
+	assert_false(boolean_parse("maybe", 5, &boolean));
+}
+
+static void names_types(void **state)
+{
+	(void)state;
+	assert_int_equal(type_parse("List"), TYPE_LIST);
+	assert_int_equal(type_parse("float"), TYPE_NONE);
+	assert_string_equal(type_name(TYPE_TIMESTAMP), "timestamp");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(detects_types),
+		cmocka_unit_test(codes_are_no_numbers),
+		cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
+		cmocka_unit_test(reads_values),
+		cmocka_unit_test(names_types),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -276,9 +276,12 @@ void door_flush(struct door *door)
 
 /* --- open, start --- */
 
+/* C core logs an error for much that a client does wrong: once clients can come, none of it may fill the log. */
+static bool clients_may_come;
+
 static void on_grpc_log(gpr_log_func_args *args)
 {
-	if (args->severity == GPR_LOG_SEVERITY_ERROR)
+	if (args->severity == GPR_LOG_SEVERITY_ERROR && !clients_may_come)
 		log_warning("grpc: %s", args->message);
 	else
 		log_debug("grpc: %s", args->message);
@@ -377,6 +380,7 @@ int door_start(struct door *door, struct error *err)
 	bool thread = door->options.polling_thread;
 	int rc;
 
+	clients_may_come = true;
 	grpc_server_start(door->grpc);
 	if (!thread && !poll_shared(door)) {
 		log_warning("door: cannot find gRPC's epoll descriptor; a thread polls instead (grpc_polling=thread)");

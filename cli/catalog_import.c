@@ -125,7 +125,7 @@ struct import {
 	const struct arguments *arguments;
 	struct input input;
 	struct source *source;
-	struct plan plan;
+	struct catalog_plan plan;
 	struct progress progress;
 	struct problems problems;
 	struct sender *sender;
@@ -172,7 +172,7 @@ static int source_restart(struct import *import, const char *what, struct error 
 
 static void mapping_say(const struct import *import)
 {
-	const struct plan *plan = &import->plan;
+	const struct catalog_plan *plan = &import->plan;
 	char delimiter[32];
 	cli_say(import->cli, "%s: %s; id is '%s', name is %s%s%s, image is %s%s%s", import->input.name,
 		source_format(import->source) == SOURCE_NDJSON
@@ -186,7 +186,7 @@ static void mapping_say(const struct import *import)
 
 static void attributes_say(const struct import *import)
 {
-	const struct plan *plan = &import->plan;
+	const struct catalog_plan *plan = &import->plan;
 	for (size_t i = 0; i <= plan->count; i++) {
 		const struct plan_column *column = &plan->columns[i];
 		if (column->use != PLAN_ATTRIBUTE)
@@ -208,7 +208,7 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 {
 	size_t count;
 	const char *const *names = source_columns(import->source, &count);
-	int code = plan_make(&import->plan, names, count, &import->arguments->plan, err);
+	int code = catalog_plan_make(&import->plan, names, count, &import->arguments->plan, err);
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
 	mapping_say(import);
@@ -225,11 +225,11 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 	*catalog = response->catalog;
 	response->catalog = NULL;
 	kindred__v1__get_catalog_response__free_unpacked(response, NULL);
-	return *catalog == NULL ? 0 : plan_schema(&import->plan, *catalog, err);
+	return *catalog == NULL ? 0 : catalog_plan_schema(&import->plan, *catalog, err);
 }
 
 /* The schema's attributes that the catalog does not have yet; room for PLAN_ATTRIBUTES_MAX. */
-static size_t attributes_new(const struct plan *plan, Kindred__V1__AttributeSchema *storage,
+static size_t attributes_new(const struct catalog_plan *plan, Kindred__V1__AttributeSchema *storage,
 			     Kindred__V1__AttributeSchema **attributes)
 {
 	size_t count = 0;
@@ -373,7 +373,7 @@ static int row_send(struct import *import, const struct row *row, bool *own, str
 		if (code != 0)
 			return code;
 	}
-	int code = plan_item(&import->plan, row, &import->arena, &item, err);
+	int code = catalog_plan_item(&import->plan, row, &import->arena, &item, err);
 	*own = code == E_INVALID;
 	if (code == 0 && kindred__v1__item__get_packed_size(item) > ITEM_BYTES) {
 		*own = true;
@@ -387,11 +387,11 @@ static int row_take(struct import *import, bool see, const struct row *row, bool
 {
 	*own = true;
 	if (see)
-		return plan_see(&import->plan, row, err);
+		return catalog_plan_see(&import->plan, row, err);
 	if (import->sender != NULL)
 		return row_send(import, row, own, err);
 	Kindred__V1__Item *item;
-	int code = plan_item(&import->plan, row, &import->arena, &item, err);
+	int code = catalog_plan_item(&import->plan, row, &import->arena, &item, err);
 	*own = code == E_INVALID;
 	arena_reset(&import->arena);
 	return code;
@@ -504,7 +504,7 @@ static int import_run(struct import *import, struct error *err)
 		return code;
 	if (import->rows == 0)
 		return error_set(err, E_INVALID, "%s has a header and no rows", import->input.name);
-	bool suspicious = plan_decide(&import->plan) + import->problems.count > 0;
+	bool suspicious = catalog_plan_decide(&import->plan) + import->problems.count > 0;
 	attributes_say(import);
 	if (import->arguments->import.abort_on_error && suspicious)
 		code = check_all(import, err);

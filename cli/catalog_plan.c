@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int column_find(const struct plan *plan, const char *name)
+static int column_find(const struct catalog_plan *plan, const char *name)
 {
 	for (size_t i = 0; i < plan->count; i++) {
 		if (strcmp(plan->names[i], name) == 0)
@@ -17,7 +17,7 @@ static int column_find(const struct plan *plan, const char *name)
 	return -1;
 }
 
-static int no_such_column(const struct plan *plan, const char *flag, const char *name, struct error *err)
+static int no_such_column(const struct catalog_plan *plan, const char *flag, const char *name, struct error *err)
 {
 	char known[300];
 	return error_set(err, E_INVALID, "%s: the file has no column '%.64s'; it has %s", flag, name,
@@ -25,7 +25,7 @@ static int no_such_column(const struct plan *plan, const char *flag, const char 
 }
 
 /* The column of a role: given, of the layout, or guessed; -1: none. */
-static int role_column(struct plan *plan, enum role role, const char *given, const char *layout, int *column,
+static int role_column(struct catalog_plan *plan, enum role role, const char *given, const char *layout, int *column,
 		       struct error *err)
 {
 	if (given == NULL && layout != NULL && column_find(plan, layout) >= 0)
@@ -36,7 +36,7 @@ static int role_column(struct plan *plan, enum role role, const char *given, con
 	return 0;
 }
 
-static int roles_choose(struct plan *plan, const struct plan_options *options, struct error *err)
+static int roles_choose(struct catalog_plan *plan, const struct plan_options *options, struct error *err)
 {
 	const struct layout *layout = options->layout;
 	int code = role_column(plan, ROLE_ID, options->id, layout != NULL ? layout->catalog.id : NULL, &plan->id, err);
@@ -64,7 +64,7 @@ static int roles_choose(struct plan *plan, const struct plan_options *options, s
 	return 0;
 }
 
-static bool attribute_taken(const struct plan *plan, size_t before, const char *name)
+static bool attribute_taken(const struct catalog_plan *plan, size_t before, const char *name)
 {
 	for (size_t i = 0; i < before; i++) {
 		if (plan->columns[i].use == PLAN_ATTRIBUTE && strcmp(plan->columns[i].attribute, name) == 0)
@@ -73,7 +73,7 @@ static bool attribute_taken(const struct plan *plan, size_t before, const char *
 	return false;
 }
 
-static int attribute_add(struct plan *plan, size_t column, const char *header, struct error *err)
+static int attribute_add(struct catalog_plan *plan, size_t column, const char *header, struct error *err)
 {
 	char *name = plan->columns[column].attribute;
 	attribute_name_make(header, name);
@@ -109,7 +109,7 @@ static bool ignored(const struct plan_options *options, const char *name)
 	return false;
 }
 
-static int types_apply(struct plan *plan, const struct plan_options *options, struct error *err)
+static int types_apply(struct catalog_plan *plan, const struct plan_options *options, struct error *err)
 {
 	for (size_t i = 0; i < options->ignore_count; i++) {
 		if (column_find(plan, options->ignore[i]) < 0)
@@ -128,8 +128,8 @@ static int types_apply(struct plan *plan, const struct plan_options *options, st
 	return 0;
 }
 
-int plan_make(struct plan *plan, const char *const *names, size_t count, const struct plan_options *options,
-	      struct error *err)
+int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_t count,
+		      const struct plan_options *options, struct error *err)
 {
 	const struct layout *layout = options->layout;
 	memset(plan, 0, sizeof *plan);
@@ -156,7 +156,7 @@ int plan_make(struct plan *plan, const char *const *names, size_t count, const s
 	return code;
 }
 
-int plan_schema(struct plan *plan, const Kindred__V1__Catalog *catalog, struct error *err)
+int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *catalog, struct error *err)
 {
 	for (size_t i = 0; i <= plan->count; i++) {
 		struct plan_column *column = &plan->columns[i];
@@ -179,12 +179,12 @@ int plan_schema(struct plan *plan, const Kindred__V1__Catalog *catalog, struct e
 	return 0;
 }
 
-static bool is_nothing(const struct plan *plan, const struct field *field)
+static bool is_nothing(const struct catalog_plan *plan, const struct field *field)
 {
 	return field->bytes == 0 || (plan->nothing != NULL && strcmp(field->text, plan->nothing) == 0);
 }
 
-static int roles_check(const struct plan *plan, const struct row *row, struct error *err)
+static int roles_check(const struct catalog_plan *plan, const struct row *row, struct error *err)
 {
 	const struct field *id = &row->fields[plan->id];
 	if (id->bytes == 0)
@@ -201,7 +201,7 @@ static int roles_check(const struct plan *plan, const struct row *row, struct er
 	return 0;
 }
 
-int plan_see(struct plan *plan, const struct row *row, struct error *err)
+int catalog_plan_see(struct catalog_plan *plan, const struct row *row, struct error *err)
 {
 	int code = roles_check(plan, row, err);
 	if (code != 0)
@@ -215,7 +215,7 @@ int plan_see(struct plan *plan, const struct row *row, struct error *err)
 	return 0;
 }
 
-uint64_t plan_decide(struct plan *plan)
+uint64_t catalog_plan_decide(struct catalog_plan *plan)
 {
 	uint64_t strangers = 0;
 	for (size_t i = 0; i < plan->count; i++) {
@@ -242,7 +242,7 @@ int name_year(const char *name, size_t bytes)
 	return year;
 }
 
-static Kindred__V1__Attribute *attribute_next(const struct plan *plan, size_t column, Kindred__V1__Item *item,
+static Kindred__V1__Attribute *attribute_next(const struct catalog_plan *plan, size_t column, Kindred__V1__Item *item,
 					      Kindred__V1__Attribute *storage)
 {
 	Kindred__V1__Attribute *attribute = &storage[item->n_attributes];
@@ -259,8 +259,8 @@ static char *text_of(const struct row *row, int column, struct arena *arena)
 	return arena_strndup(arena, row->fields[column].text, row->fields[column].bytes);
 }
 
-int plan_item(const struct plan *plan, const struct row *row, struct arena *arena, Kindred__V1__Item **item,
-	      struct error *err)
+int catalog_plan_item(const struct catalog_plan *plan, const struct row *row, struct arena *arena,
+		      Kindred__V1__Item **item, struct error *err)
 {
 	int code = roles_check(plan, row, err);
 	if (code != 0)

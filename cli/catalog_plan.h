@@ -2,7 +2,7 @@
  * What `catalog import` makes of a file's columns: which is the id, the name, the image, and which attribute the others become,
  * of which type; and a row turned into an Item by it. Pure.
  *
- * Call order:  plan_make -> plan_schema (when the catalog exists) -> plan_see for every row -> plan_decide -> plan_item for every row.
+ * Call order:  catalog_plan_make -> catalog_plan_schema (when the catalog exists) -> catalog_plan_see for every row -> catalog_plan_decide -> catalog_plan_item for every row.
  */
 #ifndef KINDRED_CLI_CATALOG_PLAN_H
 #define KINDRED_CLI_CATALOG_PLAN_H
@@ -43,7 +43,7 @@ struct plan_column {
 	struct type_counts counts;
 };
 
-struct plan {
+struct catalog_plan {
 	const char *const *names; /* the source's */
 	size_t count;
 	struct plan_column columns[SOURCE_COLUMNS_MAX + 1]; /* one more for the year made from names */
@@ -55,19 +55,19 @@ struct plan {
 };
 
 /* E_INVALID: no id column can be told, a flag names a column that is not there, more than PLAN_ATTRIBUTES_MAX attributes. */
-int plan_make(struct plan *plan, const char *const *names, size_t count, const struct plan_options *options,
-	      struct error *err);
+int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_t count,
+		      const struct plan_options *options, struct error *err);
 /* Takes over the types of attributes that the catalog has. E_INVALID: --type says another. */
-int plan_schema(struct plan *plan, const Kindred__V1__Catalog *catalog, struct error *err);
+int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *catalog, struct error *err);
 
 /* Looks at a row's values. Returns 0, or E_INVALID with a text when the row cannot be used whatever its columns' types turn out to be. */
-int plan_see(struct plan *plan, const struct row *row, struct error *err);
+int catalog_plan_see(struct catalog_plan *plan, const struct row *row, struct error *err);
 /* Chooses types where none is known. Returns how many values may not fit them; 0: all do. */
-uint64_t plan_decide(struct plan *plan);
+uint64_t catalog_plan_decide(struct catalog_plan *plan);
 
 /* The row as an Item; all of it in the arena or in the row. E_INVALID: "column 'price': 'abc' is not a number". */
-int plan_item(const struct plan *plan, const struct row *row, struct arena *arena, Kindred__V1__Item **item,
-	      struct error *err);
+int catalog_plan_item(const struct catalog_plan *plan, const struct row *row, struct arena *arena,
+		      Kindred__V1__Item **item, struct error *err);
 
 /* "(1995)" at the end of a name. 0: there is none. */
 int name_year(const char *name, size_t bytes);

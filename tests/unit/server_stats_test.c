@@ -1,0 +1,60 @@
+/* Rates over the last ten seconds, and what Prometheus reads. */
+#include "server/stats.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_rates(void **state)
+{
+	struct stats stats = { 0 };
+	struct stats_rates rates = { 0 };
+
+	(void)state;
+	assert_true(stats_ingest_rate(&rates) == 0);
+	stats_sample(&rates, &stats);
+	assert_true(stats_ingest_rate(&rates) == 0);
+	stats.ingest_events = 100;
+	stats_sample(&rates, &stats);
+	assert_true(stats_ingest_rate(&rates) == 100);
+	for (unsigned second = 0; second < 50; second++) {
+		stats.ingest_events += 30;
+		stats.recommend_users += 7;
+		stats_sample(&rates, &stats);
+	}
+	assert_true(stats_ingest_rate(&rates) == 30);
+	assert_true(stats_recommend_rate(&rates) == 7);
+	for (unsigned second = 0; second < 5; second++)
+		stats_sample(&rates, &stats);
+	assert_true(stats_ingest_rate(&rates) == 15); /* five busy seconds of ten */
+	for (unsigned second = 0; second < 5; second++)
+		stats_sample(&rates, &stats);
+	assert_true(stats_ingest_rate(&rates) == 0);
+}
+
+static void test_metrics(void **state)
+{
+	struct stats stats = { .calls = 12, .workers_up = 3 };
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	(void)state;
+	assert_non_null(out);
+	stats_metrics(&stats, out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text, "# TYPE kindred_calls_total counter\nkindred_calls_total 12\n"));
+	assert_non_null(strstr(text, "# TYPE kindred_workers_up gauge\nkindred_workers_up 3\n"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rates), cmocka_unit_test(test_metrics) };
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -97,8 +97,11 @@ static gpr_timespec deadline_in(int64_t timeout_ms)
 static grpc_call *call_new(struct rpc_client *client, grpc_completion_queue *queue, const char *method,
 			   int64_t timeout_ms)
 {
-	return grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue,
-					grpc_slice_from_copied_string(method), NULL, deadline_in(timeout_ms), NULL);
+	grpc_slice name = grpc_slice_from_copied_string(method);
+	grpc_call *call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, name, NULL,
+						   deadline_in(timeout_ms), NULL);
+	grpc_slice_unref(name); /* the call has its own reference */
+	return call;
 }
 
 static grpc_byte_buffer *buffer_pack(const ProtobufCMessage *message)

@@ -40,7 +40,10 @@ static void add_relation(struct table *table, const Kindred__V1__Generation *gen
 	const Kindred__V1__Evaluation *evaluation = relation->evaluation;
 	char created[32], count[TEXT_MAX];
 	time_text(generation->create_time, created);
-	table_format(table, first ? "%s%" PRIu64 : "", generation->active ? "*" : "", generation->number);
+	if (first)
+		table_format(table, "%s%" PRIu64, generation->active ? "*" : "", generation->number);
+	else
+		table_cell(table, "");
 	table_cell(table, first ? created : "");
 	table_format(table, "%s%s%s", relation->catalog, relation->n_definitions ? ": " : "",
 		     relation->n_definitions ? relation->definitions[0] : "");

@@ -85,6 +85,9 @@ static int list(struct job *job)
 	if (!rc)
 		rc = control_catalog_list(job->server->control, request->page_token, size, &reply->catalogs,
 					  &reply->n_catalogs, &more, &job->err);
+	if (!rc)
+		reply->n_catalogs =
+			page_cut((ProtobufCMessage **)reply->catalogs, reply->n_catalogs, PAGE_BYTES, &more, NULL);
 	if (!rc && more && !(reply->next_page_token = strdup(reply->catalogs[reply->n_catalogs - 1]->name)))
 		rc = error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
 	return rc;

@@ -90,6 +90,9 @@ static int list(struct job *job)
 	if (!rc)
 		rc = control_definition_list(job->server->control, request->page_token, size, &reply->definitions,
 					     &reply->n_definitions, &more, &job->err);
+	if (!rc)
+		reply->n_definitions = page_cut((ProtobufCMessage **)reply->definitions, reply->n_definitions,
+						PAGE_BYTES, &more, NULL);
 	if (!rc && more && !(reply->next_page_token = strdup(reply->definitions[reply->n_definitions - 1]->name)))
 		rc = error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
 	return rc;

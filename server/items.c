@@ -12,6 +12,7 @@
 
 #define BATCH_MAX 10000
 #define LIST_MAX 1000
+#define READ_ITEMS 50
 
 /*
  * Whether changes must be told: some worker has a generation. Asked when the job is made. A worker that loads its first one later is
@@ -200,11 +201,46 @@ static int token_read(const char *token, struct item_key *after, struct error *e
 	return 0;
 }
 
+static struct item_key key_of(const char *catalog, const Kindred__V1__Item *item)
+{
+	return item_key(catalog_seed(catalog, strlen(catalog)), item->id, strlen(item->id));
+}
+
+/* Reads on until the page has `size` items or as many bytes as it may. An item can have 800 kB, so a few at a time. */
+static int fill_page(struct job *job, Kindred__V1__ListItemsResponse *reply, const char *catalog, struct item_key after,
+		     size_t size, bool *more)
+{
+	size_t bytes = PAGE_BYTES;
+
+	*more = true;
+	while (*more && reply->n_items < size) {
+		size_t left = size - reply->n_items, count = 0, kept, used;
+		Kindred__V1__Item **items = NULL;
+		int rc = control_item_list(job->server->control, catalog, after, left < READ_ITEMS ? left : READ_ITEMS,
+					   &items, &count, more, &job->err);
+
+		if (rc)
+			return rc;
+		if (!count)
+			return 0;
+		kept = page_cut((ProtobufCMessage **)items, count, bytes, more, &used);
+		memcpy(reply->items + reply->n_items, items, kept * sizeof *items);
+		reply->n_items += kept;
+		free(items);
+		if (kept < count || used >= bytes)
+			return 0;
+		bytes -= used;
+		after = key_of(catalog, reply->items[reply->n_items - 1]);
+	}
+	return 0;
+}
+
 static int list(struct job *job)
 {
 	Kindred__V1__ListItemsRequest *request = (Kindred__V1__ListItemsRequest *)job->request;
 	Kindred__V1__ListItemsResponse *reply = job_reply(job, &kindred__v1__list_items_response__descriptor);
 	struct item_key after;
+	char token[17];
 	bool more = false;
 	size_t size;
 	int rc;
@@ -214,20 +250,17 @@ static int list(struct job *job)
 	rc = page_size(request->page_size, LIST_MAX, &size, &job->err);
 	if (!rc)
 		rc = token_read(request->page_token, &after, &job->err);
-	if (!rc)
-		rc = control_item_list(job->server->control, request->catalog, after, size, &reply->items,
-				       &reply->n_items, &more, &job->err);
-	if (!rc && more) {
-		const char *last = reply->items[reply->n_items - 1]->id;
-		struct catalog_seed seed = catalog_seed(request->catalog, strlen(request->catalog));
-		char token[17];
-
-		snprintf(token, sizeof token, "%016" PRIx64, item_key(seed, last, strlen(last)).value);
-		reply->next_page_token = strdup(token);
-		if (!reply->next_page_token)
-			rc = error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
-	}
-	return rc;
+	if (rc)
+		return rc;
+	reply->items = calloc(size, sizeof *reply->items);
+	if (!reply->items)
+		return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
+	rc = fill_page(job, reply, request->catalog, after, size, &more);
+	if (rc || !more || !reply->n_items)
+		return rc;
+	snprintf(token, sizeof token, "%016" PRIx64, key_of(request->catalog, reply->items[reply->n_items - 1]).value);
+	reply->next_page_token = strdup(token);
+	return reply->next_page_token ? 0 : error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
 }
 
 void items_import(struct call *call, const uint8_t *data, size_t bytes)

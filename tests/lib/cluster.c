@@ -209,9 +209,24 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
 	return remove(path);
 }
 
+/* A sanitizer's report of any of the processes, whose standard error is the log, fails the test that made it. */
+static void check_log(struct cluster *cluster)
+{
+	char path[256];
+	snprintf(path, sizeof path, "%s/server.log", cluster->home);
+	char *log = read_file(path);
+	bool reported = strstr(log, "Sanitizer") || strstr(log, "runtime error:");
+	free(log);
+	if (reported)
+		fail_with_log(cluster, "a sanitizer has something to say");
+}
+
 void cluster_fini(struct cluster *cluster)
 {
-	cluster_stop(cluster);
+	int code = cluster_stop(cluster);
+	check_log(cluster);
+	if (code != 0)
+		fail_with_log(cluster, "the server did not end as it should");
 	if (getenv("KEEP"))
 		fprintf(stderr, "kept: %s\n", cluster->home);
 	else

@@ -29,7 +29,7 @@ void cluster_start(struct cluster *cluster, const char *const *options);
 int cluster_stop(struct cluster *cluster);
 /* kill -9 of the server alone; waits until it is gone and its workers are too. */
 void cluster_kill(struct cluster *cluster);
-/* Stops what runs and removes the home (kept, and said, when the environment has KEEP). */
+/* Stops what runs, which must end with 0 and without a sanitizer's report, and removes the home (kept, and said, when the environment has KEEP). */
 void cluster_fini(struct cluster *cluster);
 
 /* What a program printed and how it ended. */

@@ -408,6 +408,8 @@ int build_run(const struct build_options *options, char *path, struct error *err
 	build->dir.lock_fd = -1;
 	report_init(&build->report, options->progress_fd);
 	path = path ? path : own_path;
+	struct error own_error = { 0 };
+	err = err ? err : &own_error;
 
 	int code = prepare(build, err);
 	if (!code)
@@ -424,6 +426,8 @@ int build_run(const struct build_options *options, char *path, struct error *err
 		code = publish(build, generation, path, err);
 	if (!code)
 		say_done(build, generation, path);
+	else
+		report_failed(&build->report, err->text);
 	release(build);
 	free(build);
 	return code;

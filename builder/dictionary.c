@@ -10,8 +10,8 @@ int dictionary_init(struct space *space, struct dictionary *d, struct error *err
 	memset(d, 0, sizeof *d);
 	int code = region_make(space, &d->slots, FIRST_SLOTS * sizeof(uint32_t), err);
 	d->mask = FIRST_SLOTS - 1;
-	uint64_t *first = code ? NULL : buffer_extend(space, &d->offsets, sizeof *first, err);
-	if (!first || !buffer_extend(space, &d->bytes, 0, err)) {
+	uint64_t *first = code ? NULL : pile_extend(space, &d->offsets, sizeof *first, err);
+	if (!first || !pile_extend(space, &d->bytes, 0, err)) {
 		dictionary_fini(space, d);
 		return E_EXHAUSTED;
 	}
@@ -21,8 +21,8 @@ int dictionary_init(struct space *space, struct dictionary *d, struct error *err
 
 void dictionary_fini(struct space *space, struct dictionary *d)
 {
-	buffer_free(space, &d->offsets);
-	buffer_free(space, &d->bytes);
+	pile_free(space, &d->offsets);
+	pile_free(space, &d->bytes);
 	region_free(space, &d->slots);
 	memset(d, 0, sizeof *d);
 }
@@ -68,8 +68,8 @@ uint32_t dictionary_add(struct space *space, struct dictionary *d, const char *t
 			return DICTIONARY_NO_CODE;
 		slot = find_slot(d, text, bytes);
 	}
-	char *place = buffer_extend(space, &d->bytes, bytes, err);
-	uint64_t *offset = place ? buffer_extend(space, &d->offsets, sizeof *offset, err) : NULL;
+	char *place = pile_extend(space, &d->bytes, bytes, err);
+	uint64_t *offset = place ? pile_extend(space, &d->offsets, sizeof *offset, err) : NULL;
 	if (!offset)
 		return DICTIONARY_NO_CODE;
 	if (bytes)

@@ -9,8 +9,8 @@
 #define DICTIONARY_NO_CODE UINT32_MAX
 
 struct dictionary {
-	struct buffer offsets; /* uint64_t[count + 1] */
-	struct buffer bytes;
+	struct pile offsets; /* uint64_t[count + 1] */
+	struct pile bytes;
 	struct region slots; /* uint32_t[mask + 1], code + 1; 0: free */
 	uint32_t mask;
 	uint32_t count;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define PORTION 64u /* queries a thread takes at once */
+#define LEARN_PART 0.7 /* of the evaluation, for its progress */
 
 struct query {
 	uint64_t first, event; /* the user's first event, and the one to foresee */
@@ -151,7 +152,8 @@ static struct answer ask(struct asker *asker, const struct query *query)
 		asker->marks[all[e].item] = asker->mark;
 		if (looked == room)
 			continue;
-		uint32_t weight = (uint32_t)(plan->weights[all[e].type] / plan->largest * (float)SCORE_ONE + 0.5f);
+		uint32_t weight =
+			(uint32_t)((double)plan->weights[all[e].type] / (double)plan->largest * SCORE_ONE + 0.5);
 		asker->events[looked++] =
 			(struct profile_event){ all[e].item, weight ? weight : 1, (int64_t)all[e].time_s * 1000 };
 	}
@@ -193,7 +195,7 @@ static int ask_portions(void *context, uint32_t thread)
 			q->answers[n] = ask(asker, &q->queries[n]);
 		}
 		if (thread == 0 && q->input->report)
-			report_step(q->input->report, 0.5 + 0.5 * first / q->count);
+			report_step(q->input->report, (double)first / q->count);
 	}
 	atomic_fetch_add(&q->busy_ns, clock_monotonic_ns() - start_ns);
 	if (asker) {
@@ -271,8 +273,12 @@ static int ask_all(struct evaluation *out, struct questions *q, struct error *er
 static int learn_and_ask(struct evaluation *out, struct questions *q, struct error *err)
 {
 	struct learned learned;
+	if (q->input->report)
+		report_part(q->input->report, 0, LEARN_PART);
 	int code = learn(&learned, q->input, q->split_s, q->split_s, err);
 	q->learned = &learned;
+	if (q->input->report)
+		report_part(q->input->report, LEARN_PART, 1);
 	if (!code)
 		code = ask_all(out, q, err);
 	learned_free(q->input->space, &learned);

@@ -15,8 +15,8 @@ struct loading {
 static int add_text(struct items *items, struct item_texts *texts, const char *text)
 {
 	size_t bytes = text ? strlen(text) : 0;
-	char *place = buffer_extend(items->space, &texts->bytes, bytes, NULL);
-	uint64_t *offset = place ? buffer_extend(items->space, &texts->offsets, sizeof *offset, NULL) : NULL;
+	char *place = pile_extend(items->space, &texts->bytes, bytes, NULL);
+	uint64_t *offset = place ? pile_extend(items->space, &texts->offsets, sizeof *offset, NULL) : NULL;
 	if (!offset)
 		return E_EXHAUSTED;
 	if (bytes)
@@ -25,9 +25,9 @@ static int add_text(struct items *items, struct item_texts *texts, const char *t
 	return 0;
 }
 
-static int add_first_offset(struct items *items, struct buffer *offsets)
+static int add_first_offset(struct items *items, struct pile *offsets)
 {
-	uint64_t *first = buffer_extend(items->space, offsets, sizeof *first, NULL);
+	uint64_t *first = pile_extend(items->space, offsets, sizeof *first, NULL);
 	if (!first)
 		return E_EXHAUSTED;
 	*first = 0;
@@ -74,13 +74,13 @@ static int add_list(struct items *items, struct item_column *column, const Kindr
 		for (size_t v = 0; v < given->list_value->n_values; v++) {
 			const char *text = given->list_value->values[v];
 			uint32_t code = dictionary_add(items->space, &column->dictionary, text, strlen(text), NULL);
-			uint32_t *place = buffer_extend(items->space, &column->values, sizeof *place, NULL);
+			uint32_t *place = pile_extend(items->space, &column->values, sizeof *place, NULL);
 			if (code == DICTIONARY_NO_CODE || !place)
 				return E_EXHAUSTED;
 			*place = code;
 		}
 	}
-	uint64_t *offset = buffer_extend(items->space, &column->list_offsets, sizeof *offset, NULL);
+	uint64_t *offset = pile_extend(items->space, &column->list_offsets, sizeof *offset, NULL);
 	if (!offset)
 		return E_EXHAUSTED;
 	*offset = column->values.used / sizeof(uint32_t);
@@ -91,7 +91,7 @@ static int add_value(struct items *items, struct item_column *column, const Kind
 {
 	if (column->type == VALUE_STRING_LIST)
 		return add_list(items, column, given);
-	void *place = buffer_extend(items->space, &column->values, value_bytes(column->type), NULL);
+	void *place = pile_extend(items->space, &column->values, value_bytes(column->type), NULL);
 	if (!place)
 		return E_EXHAUSTED;
 	switch (column->type) {
@@ -152,7 +152,7 @@ static int make_columns(struct items *items, const Kindred__V1__Catalog *catalog
 		column->name = strdup(catalog->attributes[a]->name);
 		column->type = (enum value_type)catalog->attributes[a]->type;
 		bool texts = column->type == VALUE_STRING || column->type == VALUE_STRING_LIST;
-		if (!column->name || !buffer_extend(items->space, &column->values, 0, NULL) ||
+		if (!column->name || !pile_extend(items->space, &column->values, 0, NULL) ||
 		    (texts && dictionary_init(items->space, &column->dictionary, NULL)) ||
 		    (column->type == VALUE_STRING_LIST && add_first_offset(items, &column->list_offsets)))
 			return E_EXHAUSTED;
@@ -169,8 +169,8 @@ static int load_item(void *context, struct item_key key, const Kindred__V1__Item
 	if (items->count == MODEL_ITEMS_MAX)
 		return error_set(loading->err, E_EXHAUSTED, "catalog %s has more than %u items", items->catalog,
 				 MODEL_ITEMS_MAX);
-	uint64_t *key_place = buffer_extend(items->space, &items->keys, sizeof *key_place, NULL);
-	uint8_t *hidden_place = buffer_extend(items->space, &items->hidden, 1, NULL);
+	uint64_t *key_place = pile_extend(items->space, &items->keys, sizeof *key_place, NULL);
+	uint8_t *hidden_place = pile_extend(items->space, &items->hidden, 1, NULL);
 	bool good = key_place && hidden_place && !add_text(items, &items->ids, item->id) &&
 		    !add_text(items, &items->names, item->name) && !add_text(items, &items->images, item->image_url);
 	size_t hint = 0;
@@ -193,9 +193,9 @@ int items_load(struct items *items, struct space *space, struct control *control
 	items->catalog = strdup(catalog);
 	if (!items->catalog || add_first_offset(items, &items->ids.offsets) ||
 	    add_first_offset(items, &items->names.offsets) || add_first_offset(items, &items->images.offsets) ||
-	    !buffer_extend(space, &items->keys, 0, NULL) || !buffer_extend(space, &items->hidden, 0, NULL) ||
-	    !buffer_extend(space, &items->ids.bytes, 0, NULL) || !buffer_extend(space, &items->names.bytes, 0, NULL) ||
-	    !buffer_extend(space, &items->images.bytes, 0, NULL))
+	    !pile_extend(space, &items->keys, 0, NULL) || !pile_extend(space, &items->hidden, 0, NULL) ||
+	    !pile_extend(space, &items->ids.bytes, 0, NULL) || !pile_extend(space, &items->names.bytes, 0, NULL) ||
+	    !pile_extend(space, &items->images.bytes, 0, NULL))
 		return error_set(err, E_EXHAUSTED, "no memory for the catalog %s", catalog);
 
 	Kindred__V1__Catalog *read = NULL;
@@ -213,8 +213,8 @@ int items_load(struct items *items, struct space *space, struct control *control
 
 static void free_texts(struct items *items, struct item_texts *texts)
 {
-	buffer_free(items->space, &texts->offsets);
-	buffer_free(items->space, &texts->bytes);
+	pile_free(items->space, &texts->offsets);
+	pile_free(items->space, &texts->bytes);
 }
 
 void items_free(struct items *items)
@@ -224,13 +224,13 @@ void items_free(struct items *items)
 	for (uint32_t c = 0; c < items->column_count; c++) {
 		struct item_column *column = &items->columns[c];
 		free(column->name);
-		buffer_free(items->space, &column->values);
-		buffer_free(items->space, &column->list_offsets);
+		pile_free(items->space, &column->values);
+		pile_free(items->space, &column->list_offsets);
 		dictionary_fini(items->space, &column->dictionary);
 	}
 	free(items->columns);
-	buffer_free(items->space, &items->keys);
-	buffer_free(items->space, &items->hidden);
+	pile_free(items->space, &items->keys);
+	pile_free(items->space, &items->hidden);
 	free_texts(items, &items->ids);
 	free_texts(items, &items->names);
 	free_texts(items, &items->images);
@@ -255,29 +255,29 @@ static int compare_ranked(const void *a, const void *b)
 }
 
 /* Fixed-size elements: new[row] = old[slot_of[row]]. */
-static int permute(struct items *items, struct buffer *buffer, size_t element_bytes, const uint32_t *slot_of)
+static int permute(struct items *items, struct pile *pile, size_t element_bytes, const uint32_t *slot_of)
 {
-	struct buffer ordered = { 0 };
-	char *to = buffer_extend(items->space, &ordered, items->count * element_bytes, NULL);
+	struct pile ordered = { 0 };
+	char *to = pile_extend(items->space, &ordered, items->count * element_bytes, NULL);
 	if (!to)
 		return E_EXHAUSTED;
-	const char *from = buffer->region.data;
+	const char *from = pile->region.data;
 	for (uint32_t row = 0; row < items->count; row++)
 		memcpy(to + row * element_bytes, from + slot_of[row] * element_bytes, element_bytes);
-	buffer_free(items->space, buffer);
-	*buffer = ordered;
+	pile_free(items->space, pile);
+	*pile = ordered;
 	return 0;
 }
 
 /* Ranges of elements cut out by offsets. */
-static int permute_ranges(struct items *items, struct buffer *offsets, struct buffer *elements, size_t element_bytes,
+static int permute_ranges(struct items *items, struct pile *offsets, struct pile *elements, size_t element_bytes,
 			  const uint32_t *slot_of)
 {
-	struct buffer new_offsets = { 0 }, new_elements = { 0 };
-	uint64_t *at = buffer_extend(items->space, &new_offsets, ((size_t)items->count + 1) * sizeof *at, NULL);
-	char *to = at ? buffer_extend(items->space, &new_elements, elements->used, NULL) : NULL;
+	struct pile new_offsets = { 0 }, new_elements = { 0 };
+	uint64_t *at = pile_extend(items->space, &new_offsets, ((size_t)items->count + 1) * sizeof *at, NULL);
+	char *to = at ? pile_extend(items->space, &new_elements, elements->used, NULL) : NULL;
 	if (!to) {
-		buffer_free(items->space, &new_offsets);
+		pile_free(items->space, &new_offsets);
 		return E_EXHAUSTED;
 	}
 	const uint64_t *old = offsets->region.data;
@@ -288,8 +288,8 @@ static int permute_ranges(struct items *items, struct buffer *offsets, struct bu
 		memcpy(to + at[row] * element_bytes, from + first * element_bytes, count * element_bytes);
 		at[row + 1] = at[row] + count;
 	}
-	buffer_free(items->space, offsets);
-	buffer_free(items->space, elements);
+	pile_free(items->space, offsets);
+	pile_free(items->space, elements);
 	*offsets = new_offsets;
 	*elements = new_elements;
 	return 0;

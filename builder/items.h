@@ -14,14 +14,14 @@
 
 /* Texts behind each other: uint64_t[count + 1] offsets, and the bytes. */
 struct item_texts {
-	struct buffer offsets, bytes;
+	struct pile offsets, bytes;
 };
 
 struct item_column {
 	char *name;
 	enum value_type type;
-	struct buffer values; /* number, boolean, timestamp: as in the model; string: codes; list: codes of all */
-	struct buffer list_offsets; /* uint64_t[count + 1], lists only */
+	struct pile values; /* number, boolean, timestamp: as in the model; string: codes; list: codes of all */
+	struct pile list_offsets; /* uint64_t[count + 1], lists only */
 	struct dictionary dictionary; /* strings and lists */
 };
 
@@ -32,8 +32,8 @@ struct items {
 	uint32_t count;
 	uint32_t column_count;
 	struct item_column *columns;
-	struct buffer keys; /* uint64_t[count] */
-	struct buffer hidden; /* uint8_t[count] */
+	struct pile keys; /* uint64_t[count] */
+	struct pile hidden; /* uint8_t[count] */
 	struct item_texts ids, names, images;
 	uint32_t *index; /* model_index_make of keys; of slots, after items_order of rows */
 	uint32_t index_mask;

@@ -50,8 +50,8 @@ static uint32_t collect(struct list_maker *maker, const struct event *events, ui
 static int add_user(struct list_maker *maker, uint32_t length)
 {
 	struct lists *lists = maker->lists;
-	struct list_entry *to = buffer_extend(lists->space, &lists->entries, length * sizeof *to, maker->err);
-	uint64_t *offset = to ? buffer_extend(lists->space, &lists->offsets, sizeof *offset, maker->err) : NULL;
+	struct list_entry *to = pile_extend(lists->space, &lists->entries, length * sizeof *to, maker->err);
+	uint64_t *offset = to ? pile_extend(lists->space, &lists->offsets, sizeof *offset, maker->err) : NULL;
 	if (!offset)
 		return E_EXHAUSTED;
 	for (uint32_t i = 0; i < length; i++)
@@ -64,8 +64,8 @@ static int add_user(struct list_maker *maker, uint32_t length)
 
 static int make_users(struct list_maker *maker, const struct events *events)
 {
-	uint64_t *first = buffer_extend(maker->lists->space, &maker->lists->offsets, sizeof *first, maker->err);
-	if (!first || !buffer_extend(maker->lists->space, &maker->lists->entries, 0, maker->err))
+	uint64_t *first = pile_extend(maker->lists->space, &maker->lists->offsets, sizeof *first, maker->err);
+	if (!first || !pile_extend(maker->lists->space, &maker->lists->entries, 0, maker->err))
 		return E_EXHAUSTED;
 	*first = 0;
 	const uint64_t *offsets = events_offsets(events);
@@ -131,8 +131,8 @@ void lists_free(struct lists *lists)
 {
 	if (!lists->space)
 		return;
-	buffer_free(lists->space, &lists->entries);
-	buffer_free(lists->space, &lists->offsets);
+	pile_free(lists->space, &lists->entries);
+	pile_free(lists->space, &lists->offsets);
 	region_free(lists->space, &lists->places);
 	region_free(lists->space, &lists->item_offsets);
 	*lists = (struct lists){ 0 };

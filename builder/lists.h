@@ -24,8 +24,8 @@ struct list_place {
 
 struct lists {
 	struct space *space;
-	struct buffer entries; /* struct list_entry[count] */
-	struct buffer offsets; /* uint64_t[users + 1] */
+	struct pile entries; /* struct list_entry[count] */
+	struct pile offsets; /* uint64_t[users + 1] */
 	struct region places; /* struct list_place[count], item by item, in order of users */
 	struct region item_offsets; /* uint64_t[items + 1] into places */
 	uint64_t count;

@@ -19,12 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define MEMORY_MB_DEFAULT 1024
 #define MEMORY_MB_MIN 64
-#define PRIORITY 10 /* serving goes first */
 
 const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
@@ -107,6 +105,20 @@ static uint32_t one_a_core(void)
 	return cores > PARALLEL_MAX ? PARALLEL_MAX : (uint32_t)cores;
 }
 
+static uint32_t cores(void)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	return online > PARALLEL_MAX ? PARALLEL_MAX : online > 0 ? (uint32_t)online : 1;
+}
+
+/* Set by the server, so that all processes log as much. */
+static enum log_level level_from_environment(void)
+{
+	const char *name = getenv("KINDRED_LOG_LEVEL");
+	int level = name ? log_level_parse(name) : -1;
+	return level < 0 ? LOG_INFO : (enum log_level)level;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -119,12 +131,13 @@ int main(int argc, char **argv)
 	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
 				       .progress_fd = STDOUT_FILENO,
 				       .params = params_default() };
-	log_init("builder", LOG_INFO);
+	log_init("builder", level_from_environment());
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, &build);
 	if (build.threads == 0)
+		build.threads = cores();
+	if (build.threads == 0)
 		build.threads = one_a_core();
-	setpriority(PRIO_PROCESS, 0, PRIORITY);
 	build.now_ms = clock_wall_ms();
 	struct error error = { 0 };
 	int code = build_run(&build, NULL, &error);

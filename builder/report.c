@@ -71,6 +71,7 @@ void report_begin(struct report *report, enum report_phase phase, double from, d
 	report->phase = phase;
 	report->from = from;
 	report->to = to;
+	report_part(report, 0, 1);
 	va_list arguments;
 	va_start(arguments, format);
 	vsnprintf(report->note, sizeof report->note, format, arguments);
@@ -78,12 +79,17 @@ void report_begin(struct report *report, enum report_phase phase, double from, d
 	put_progress(report, from);
 }
 
+void report_part(struct report *report, double from, double to)
+{
+	report->part_from = from;
+	report->part_to = to;
+}
+
 void report_step(struct report *report, double done)
 {
 	if (clock_monotonic_ns() - report->written_ns < LINE_NS)
 		return;
-	if (done > 1)
-		done = 1;
+	done = report->part_from + (done > 1 ? 1 : done) * (report->part_to - report->part_from);
 	put_progress(report, report->from + done * (report->to - report->from));
 }
 
@@ -119,4 +125,12 @@ void report_done(struct report *report, json_t *facts)
 	json_object_set_new(facts, "done", json_true());
 	json_object_set_new(facts, "seconds", json_real(seconds));
 	put_object(report, facts);
+}
+
+void report_failed(struct report *report, const char *text)
+{
+	if (report->terminal)
+		put(report, "\n", 1); /* below the progress; the log says the rest */
+	else
+		put_object(report, json_pack("{ss}", "error", text));
 }

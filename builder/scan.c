@@ -14,8 +14,8 @@
 
 /* What one shard gave for one catalog. */
 struct scan_segment {
-	struct buffer events; /* struct event */
-	struct buffer counts; /* uint32_t: events of each user */
+	struct pile events; /* struct event */
+	struct pile counts; /* uint32_t: events of each user */
 };
 
 /* What one shard gave in all. */
@@ -68,8 +68,8 @@ static uint32_t whole_seconds(int64_t time_ms)
 static int keep_event(struct shard_scan *s, size_t catalog, const struct history_entry *entry, uint32_t slot,
 		      uint32_t type)
 {
-	struct buffer *events = &s->segments[catalog].events;
-	struct event *event = buffer_extend(s->work->scan->space, events, sizeof *event, s->err);
+	struct pile *events = &s->segments[catalog].events;
+	struct event *event = pile_extend(s->work->scan->space, events, sizeof *event, s->err);
 	if (!event)
 		return E_EXHAUSTED;
 	*event = (struct event){ .item = slot, .time_s = whole_seconds(entry->time_ms), .type = (uint16_t)(type - 2) };
@@ -127,7 +127,7 @@ static int scan_user(void *context, const char *user, size_t user_bytes, const v
 		if (counts[c] == 0)
 			continue;
 		any = true;
-		uint32_t *count = buffer_extend(s->work->scan->space, &s->segments[c].counts, sizeof *count, s->err);
+		uint32_t *count = pile_extend(s->work->scan->space, &s->segments[c].counts, sizeof *count, s->err);
 		if (!count)
 			return E_EXHAUSTED;
 		*count = counts[c];
@@ -260,8 +260,8 @@ int scan_run(struct scan *scan, struct space *space, const struct datadir *dir, 
 void scan_free(struct scan *scan)
 {
 	for (size_t s = 0; scan->segments && s < scan->shards * scan->catalogs; s++) {
-		buffer_free(scan->space, &scan->segments[s].events);
-		buffer_free(scan->space, &scan->segments[s].counts);
+		pile_free(scan->space, &scan->segments[s].events);
+		pile_free(scan->space, &scan->segments[s].counts);
 	}
 	free(scan->segments);
 	*scan = (struct scan){ 0 };
@@ -270,9 +270,9 @@ void scan_free(struct scan *scan)
 void scan_counts(const struct scan *scan, size_t catalog, uint64_t *counts)
 {
 	for (size_t s = 0; s < scan->shards; s++) {
-		const struct buffer *buffer = &scan->segments[s * scan->catalogs + catalog].events;
-		const struct event *events = buffer->region.data;
-		for (size_t e = 0; e < buffer->used / sizeof *events; e++)
+		const struct pile *pile = &scan->segments[s * scan->catalogs + catalog].events;
+		const struct event *events = pile->region.data;
+		for (size_t e = 0; e < pile->used / sizeof *events; e++)
 			if (events[e].time_s <= scan->limit_s)
 				counts[events[e].item]++;
 	}
@@ -324,8 +324,8 @@ int scan_join(struct scan *scan, size_t catalog, const uint32_t *row_of, struct 
 	for (size_t s = 0; s < scan->shards; s++) {
 		struct scan_segment *segment = &scan->segments[s * scan->catalogs + catalog];
 		join_segment(scan, segment, row_of, events);
-		buffer_free(scan->space, &segment->events);
-		buffer_free(scan->space, &segment->counts);
+		pile_free(scan->space, &segment->events);
+		pile_free(scan->space, &segment->counts);
 	}
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define PAGE 4096u
-#define FIRST_BUFFER_BYTES (64u << 10)
+#define FIRST_PILE_BYTES (64u << 10)
 
 void space_init(struct space *space, const char *folder, uint64_t limit_bytes)
 {
@@ -152,23 +152,23 @@ void region_free(struct space *space, struct region *region)
 	*region = (struct region){ 0 };
 }
 
-void *buffer_extend(struct space *space, struct buffer *buffer, size_t bytes, struct error *err)
+void *pile_extend(struct space *space, struct pile *pile, size_t bytes, struct error *err)
 {
-	size_t needed = buffer->used + bytes;
-	if (needed > buffer->region.bytes || !buffer->region.data) {
-		size_t room = buffer->region.bytes + buffer->region.bytes / 2;
-		if (room < FIRST_BUFFER_BYTES)
-			room = FIRST_BUFFER_BYTES;
-		if (region_grow(space, &buffer->region, room > needed ? room : needed, err))
+	size_t needed = pile->used + bytes;
+	if (needed > pile->region.bytes || !pile->region.data) {
+		size_t room = pile->region.bytes + pile->region.bytes / 2;
+		if (room < FIRST_PILE_BYTES)
+			room = FIRST_PILE_BYTES;
+		if (region_grow(space, &pile->region, room > needed ? room : needed, err))
 			return NULL;
 	}
-	void *place = (char *)buffer->region.data + buffer->used;
-	buffer->used = needed;
+	void *place = (char *)pile->region.data + pile->used;
+	pile->used = needed;
 	return place;
 }
 
-void buffer_free(struct space *space, struct buffer *buffer)
+void pile_free(struct space *space, struct pile *pile)
 {
-	region_free(space, &buffer->region);
-	buffer->used = 0;
+	region_free(space, &pile->region);
+	pile->used = 0;
 }

@@ -30,7 +30,7 @@ struct region {
 };
 
 /* A region that grows at its end. All zero is an empty one. */
-struct buffer {
+struct pile {
 	struct region region;
 	size_t used; /* bytes */
 };
@@ -45,7 +45,7 @@ int region_grow(struct space *space, struct region *region, size_t bytes, struct
 void region_free(struct space *space, struct region *region);
 
 /* Room for `bytes` more at the end, which become used; NULL: no memory (err is set). The pointer lives until the next call. */
-void *buffer_extend(struct space *space, struct buffer *buffer, size_t bytes, struct error *err);
-void buffer_free(struct space *space, struct buffer *buffer);
+void *pile_extend(struct space *space, struct pile *pile, size_t bytes, struct error *err);
+void pile_free(struct space *space, struct pile *pile);
 
 #endif

@@ -1,0 +1,199 @@
+#include "lib/build_fixture.h"
+
+#include "common/clock.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void need(bool good, const char *format, ...)
+{
+	if (good)
+		return;
+	va_list arguments;
+	va_start(arguments, format);
+	fputs("build fixture: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	abort();
+}
+
+void build_fixture_init(struct build_fixture *f, uint32_t shards)
+{
+	struct error err = { 0 };
+	memset(f, 0, sizeof *f);
+	f->history_cap = 1000;
+	need(shards <= sizeof f->shards / sizeof *f->shards, "too many shards");
+	need(temp_dir_make(&f->home) == 0, "no folder");
+	snprintf(f->data, sizeof f->data, "%s/data", f->home.path);
+	need(datadir_init(f->data, shards, &err) == 0, "%s", err.text);
+	need(datadir_open(&f->dir, f->data, true, &err) == 0, "%s", err.text);
+}
+
+static void close_all(struct build_fixture *f)
+{
+	struct error err = { 0 };
+	for (size_t s = 0; s < sizeof f->shards / sizeof *f->shards; s++) {
+		if (!f->shards[s])
+			continue;
+		need(shard_write_commit(f->shards[s], &err) == 0, "%s", err.text);
+		shard_close(f->shards[s]);
+		f->shards[s] = NULL;
+	}
+	if (f->control)
+		control_close(f->control);
+	f->control = NULL;
+}
+
+void build_fixture_fini(struct build_fixture *f)
+{
+	close_all(f);
+	datadir_close(&f->dir);
+	temp_dir_remove(&f->home);
+}
+
+static struct control *control_of(struct build_fixture *f)
+{
+	struct error err = { 0 };
+	char path[DATADIR_PATH_MAX];
+	if (!f->control)
+		need(control_open(&f->control, datadir_control(&f->dir, path), 64 << 20, false, &err) == 0, "%s",
+		     err.text);
+	return f->control;
+}
+
+static struct shard *shard_of(struct build_fixture *f, const char *user)
+{
+	struct error err = { 0 };
+	char path[DATADIR_PATH_MAX];
+	uint32_t number = user_shard(user, strlen(user), f->dir.shards);
+	if (!f->shards[number]) {
+		struct shard_options options = { .map_bytes = 256 << 20, .durability = SHARD_NOSYNC };
+		need(shard_open(&f->shards[number], datadir_shard(&f->dir, number, path), &options, &err) == 0, "%s",
+		     err.text);
+		need(shard_write_begin(f->shards[number], &err) == 0, "%s", err.text);
+	}
+	return f->shards[number];
+}
+
+static void put_item(struct build_fixture *f, const char *catalog, unsigned number, bool hidden)
+{
+	char id[24], name[32], category[8];
+	snprintf(id, sizeof id, "i%u", number);
+	snprintf(name, sizeof name, "Item %u", number);
+	snprintf(category, sizeof category, "c%u", number % 3);
+	Kindred__V1__Attribute price = KINDRED__V1__ATTRIBUTE__INIT, kind = KINDRED__V1__ATTRIBUTE__INIT;
+	price.name = "price";
+	price.value_case = KINDRED__V1__ATTRIBUTE__VALUE_NUMBER_VALUE;
+	price.number_value = number;
+	kind.name = "category";
+	kind.value_case = KINDRED__V1__ATTRIBUTE__VALUE_STRING_VALUE;
+	kind.string_value = category;
+	Kindred__V1__Attribute *attributes[] = { &price, &kind };
+	Kindred__V1__Item item = KINDRED__V1__ITEM__INIT, *items[] = { &item };
+	item.id = id;
+	item.name = name;
+	item.hidden = hidden;
+	item.attributes = attributes;
+	item.n_attributes = 2;
+	enum control_change change;
+	char *reason = NULL;
+	struct error err = { 0 };
+	need(control_items_put(control_of(f), catalog, 1, items, 1, &change, &reason, &err) == 0, "%s", err.text);
+	need(change == CONTROL_CREATED, "item %s: %s", id, reason ? reason : "not created");
+}
+
+void build_fixture_catalog(struct build_fixture *f, const char *name, unsigned items)
+{
+	Kindred__V1__AttributeSchema price = KINDRED__V1__ATTRIBUTE_SCHEMA__INIT,
+				     kind = KINDRED__V1__ATTRIBUTE_SCHEMA__INIT, *schema[] = { &price, &kind };
+	price.name = "price";
+	price.type = KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_NUMBER;
+	kind.name = "category";
+	kind.type = KINDRED__V1__ATTRIBUTE_TYPE__ATTRIBUTE_TYPE_STRING;
+	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT, *made = NULL;
+	catalog.name = (char *)name;
+	catalog.attributes = schema;
+	catalog.n_attributes = 2;
+	struct error err = { 0 };
+	need(control_catalog_create(control_of(f), &catalog, 1, &made, &err) == 0, "%s", err.text);
+	kindred__v1__catalog__free_unpacked(made, NULL);
+	for (unsigned i = 0; i < items; i++)
+		put_item(f, name, i, items > 2 && i == items - 1);
+}
+
+void build_fixture_define(struct build_fixture *f, const char *name, const char *catalog, const char *events,
+			  int64_t window_s, bool popular_only)
+{
+	Kindred__V1__Definition definition = KINDRED__V1__DEFINITION__INIT, *made = NULL;
+	Kindred__V1__EventWeight weights[16], *pointers[16];
+	char *copy = strdup(events), *rest = copy;
+	need(copy, "no memory");
+	for (char *part; (part = strsep(&rest, ","));) {
+		Kindred__V1__EventWeight *weight = &weights[definition.n_events];
+		kindred__v1__event_weight__init(weight);
+		weight->type = strsep(&part, "=");
+		weight->weight = strtof(part, NULL);
+		pointers[definition.n_events++] = weight;
+	}
+	Google__Protobuf__Duration window = GOOGLE__PROTOBUF__DURATION__INIT;
+	window.seconds = window_s;
+	definition.name = (char *)name;
+	definition.catalog = (char *)catalog;
+	definition.events = pointers;
+	definition.model_window = window_s ? &window : NULL;
+	if (popular_only)
+		definition.strategy = KINDRED__V1__STRATEGY__STRATEGY_POPULAR;
+	struct error err = { 0 };
+	need(control_definition_create(control_of(f), &definition, 1, &made, &err) == 0, "%s", err.text);
+	kindred__v1__definition__free_unpacked(made, NULL);
+	free(copy);
+}
+
+void build_fixture_event(struct build_fixture *f, const char *user, const char *catalog, const char *item,
+			 const char *type, int64_t time_ms)
+{
+	struct history_rules rules = { .cap = f->history_cap };
+	struct shard_event event = { .user = user,
+				     .user_bytes = strlen(user),
+				     .type = type,
+				     .type_bytes = strlen(type),
+				     .item = item_key(catalog_seed(catalog, strlen(catalog)), item, strlen(item)),
+				     .time_ms = time_ms,
+				     .weight = 1 };
+	struct error err = { 0 };
+	need(shard_write_event(shard_of(f, user), &rules, &event, &err) > 0, "%s", err.text);
+}
+
+struct build_options build_fixture_options(void)
+{
+	return (struct build_options){
+		.memory_mb = 256, .threads = 2, .now_ms = BUILD_FIXTURE_NOW_MS, .params = params_default()
+	};
+}
+
+int build_fixture_build(struct build_fixture *f, const struct build_options *options, struct error *err)
+{
+	close_all(f);
+	struct build_options own = options ? *options : build_fixture_options();
+	own.data = f->data;
+	own.progress_fd = -1;
+	return build_run(&own, f->path, err);
+}
+
+struct model *build_fixture_open(const struct build_fixture *f)
+{
+	struct model *model = NULL;
+	struct error err = { 0 };
+	need(model_open(&model, f->path, true, &err) == 0, "%s", err.text);
+	return model;
+}
+
+uint32_t build_fixture_row(const struct model_catalog *catalog, const char *id)
+{
+	uint32_t row = model_row(catalog, item_key(catalog_seed(catalog->name, strlen(catalog->name)), id, strlen(id)));
+	need(row != MODEL_NO_ROW, "no item %s in catalog %s", id, catalog->name);
+	return row;
+}

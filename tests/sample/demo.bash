@@ -153,10 +153,9 @@ recommended() {
 	fi
 }
 
-# The best three of what is new.
-new_items() {
-	awk 'NR == FNR { before[$2] = 1; next }
-		$1 ~ /^[0-9]+$/ && !($2 in before) && n++ < 3 { printf "%s ", $2 }' "$work/$1.before" "$work/$1.after"
+# The ids of the best three after the event.
+best_items() {
+	awk '$1 ~ /^[0-9]+$/ && n++ < 3 { printf "%s ", $2 }' "$work/$1.after"
 }
 
 # --- the sample ---
@@ -207,31 +206,29 @@ name_of() {
 }
 
 why_john() {
-	local now=$1 anchors carts id here there text=''
+	local now=$1 anchors carts id here there
 	anchors=$(awk -F, '/Soccer Shoes/ { printf "%s ", $1 }' "$sample/shop.csv")
 	{
 		read -r carts
+		say "Why: it goes with the shoes at this time of the year. Of the $carts carts with soccer shoes from these weeks"
 		while read -r id here there; do
-			text+="${text:+, }$(name_of shop "$id") $here% ($there%)"
+			say "  $here% held $(name_of shop "$id") ($there% of those from half a year away)"
 		done
-	} < <(awk -v anchors="$anchors" -v items="$(new_items john)" -v today="$(date -u -d "@$now" +%F)" \
+	} < <(awk -v anchors="$anchors" -v items="$(best_items john)" -v today="$(date -u -d "@$now" +%F)" \
 		-f "$sample/companions.awk" "$work/shop_events.csv")
-	say "Why: he gets what goes with the shoes around this time of the year. The events hold $carts carts with soccer" \
-		"shoes from these weeks, and in so many of them there was also (and half a year away): $text."
 }
 
 why_jane() {
-	local now=$1 people id share rise text=''
+	local now=$1 people id share rise
 	{
 		read -r people
+		say "Why: they have the same audience, and some are the talk of these weeks. Of the $people who watched Game of Thrones"
 		while read -r id share rise; do
-			text+="${text:+, }$(name_of series "$id") $share% (x $rise)"
+			say "  $share% watched $(name_of series "$id") (everybody, in the last four weeks: $rise times as much as before)"
 		done
-	} < <(awk -v anchor=game-of-thrones -v items="$(new_items jane)" \
+	} < <(awk -v anchor=game-of-thrones -v items="$(best_items jane)" \
 		-v from="$(date -u -d "@$((now - 28 * 86400))" +%F)" \
 		-f "$sample/followers.awk" "$work/series_events.csv" "$work/series_events.csv")
-	say "Why: $people people of the events watched Game of Thrones, and so many of them also watched (and how much more" \
-		"it was watched in the last four weeks than before): $text."
 }
 
 # --- anybody's files ---

@@ -3,7 +3,9 @@
  * is wrong, the second sends items in batches, several in flight. With --on-error abort a pass without sending stands between them when
  * the first found anything suspicious, so that nothing is sent from a file that has an error.
  */
+#include "cli/catalog.h"
 #include "cli/catalog_plan.h"
+#include "cli/catalog_schema.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/import_options.h"
@@ -201,9 +203,6 @@ static void attributes_say(const struct import *import)
 	}
 }
 
-/* Goes through the file; with see, looks at values; else makes items, and sends them when there is a sender. */
-static int pass(struct import *import, bool see, struct error *err);
-
 static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, struct error *err)
 {
 	size_t count;
@@ -212,11 +211,8 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
 	mapping_say(import);
-	Kindred__V1__GetCatalogRequest request = KINDRED__V1__GET_CATALOG_REQUEST__INIT;
 	Kindred__V1__GetCatalogResponse *response;
-	request.name = (char *)import->catalog;
-	code = cli_call(import->cli, "/kindred.v1.CatalogService/GetCatalog", &request,
-			&kindred__v1__get_catalog_response__descriptor, &response, err);
+	code = catalog_fetch(import->cli, import->catalog, &response, err);
 	*catalog = NULL;
 	if (code == E_NOT_FOUND)
 		return 0;
@@ -226,65 +222,6 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 	response->catalog = NULL;
 	kindred__v1__get_catalog_response__free_unpacked(response, NULL);
 	return *catalog == NULL ? 0 : catalog_plan_schema(&import->plan, *catalog, err);
-}
-
-/* The schema's attributes that the catalog does not have yet; room for PLAN_ATTRIBUTES_MAX. */
-static size_t attributes_new(const struct catalog_plan *plan, Kindred__V1__AttributeSchema *storage,
-			     Kindred__V1__AttributeSchema **attributes)
-{
-	size_t count = 0;
-	for (size_t i = 0; i <= plan->count; i++) {
-		const struct plan_column *column = &plan->columns[i];
-		if (column->use != PLAN_ATTRIBUTE || column->known)
-			continue;
-		kindred__v1__attribute_schema__init(&storage[count]);
-		storage[count].name = (char *)column->attribute;
-		storage[count].type = column->type;
-		attributes[count] = &storage[count];
-		count++;
-	}
-	return count;
-}
-
-static int catalog_make(struct import *import, size_t count, Kindred__V1__AttributeSchema **attributes,
-			struct error *err)
-{
-	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
-	Kindred__V1__CreateCatalogRequest request = KINDRED__V1__CREATE_CATALOG_REQUEST__INIT;
-	Kindred__V1__CreateCatalogResponse *response;
-	catalog.name = (char *)import->catalog;
-	catalog.n_attributes = count;
-	catalog.attributes = attributes;
-	request.catalog = &catalog;
-	int code = cli_call(import->cli, "/kindred.v1.CatalogService/CreateCatalog", &request,
-			    &kindred__v1__create_catalog_response__descriptor, &response, err);
-	if (code == 0)
-		kindred__v1__create_catalog_response__free_unpacked(response, NULL);
-	return code;
-}
-
-static int attributes_add(struct import *import, size_t count, Kindred__V1__AttributeSchema **attributes,
-			  struct error *err)
-{
-	Kindred__V1__UpdateCatalogRequest request = KINDRED__V1__UPDATE_CATALOG_REQUEST__INIT;
-	Kindred__V1__UpdateCatalogResponse *response;
-	request.name = (char *)import->catalog;
-	request.n_add_attributes = count;
-	request.add_attributes = attributes;
-	int code = cli_call(import->cli, "/kindred.v1.CatalogService/UpdateCatalog", &request,
-			    &kindred__v1__update_catalog_response__descriptor, &response, err);
-	if (code == 0)
-		kindred__v1__update_catalog_response__free_unpacked(response, NULL);
-	return code;
-}
-
-static int schema_send(struct import *import, bool exists, struct error *err)
-{
-	Kindred__V1__AttributeSchema storage[PLAN_ATTRIBUTES_MAX], *attributes[PLAN_ATTRIBUTES_MAX];
-	size_t count = attributes_new(&import->plan, storage, attributes);
-	if (!exists)
-		return catalog_make(import, count, attributes, err);
-	return count > 0 ? attributes_add(import, count, attributes, err) : 0;
 }
 
 static uint64_t answer_batch(const ProtobufCMessage *answer)
@@ -397,6 +334,7 @@ static int row_take(struct import *import, bool see, const struct row *row, bool
 	return code;
 }
 
+/* Goes through the file; with see, looks at values; else makes items, and sends them when there is a sender. */
 static int pass(struct import *import, bool see, struct error *err)
 {
 	for (;;) {
@@ -509,7 +447,7 @@ static int import_run(struct import *import, struct error *err)
 	if (import->arguments->import.abort_on_error && suspicious)
 		code = check_all(import, err);
 	if (code == 0)
-		code = schema_send(import, exists, err);
+		code = catalog_schema_send(import->cli, import->catalog, &import->plan, exists, err);
 	if (code == 0)
 		code = send_all(import, err);
 	return code;

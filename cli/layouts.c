@@ -4,16 +4,14 @@
 
 static const struct layout table[] = {
 	{ .name = "movielens",
-	  .prose = "MovieLens (1M: ratings.dat, movies.dat; also the CSV files of newer ones) and MovieTweetings; "
-		   "every rating is an event \"Rated\"; catalogs get a list of genres and the year",
+	  .prose = "MovieLens and MovieTweetings (.dat or CSV): every rating is a \"Rated\"; items get genres and year",
 	  .events = { .columns = "user_id,movie_id,rating,timestamp", .event_type = "Rated" },
 	  .catalog = { .columns = "movie_id,title,genres",
 		       .separator = "|",
 		       .year_attribute = "year",
 		       .nothing = "(no genres listed)" } },
 	{ .name = "online-retail",
-	  .prose = "Online Retail I and II of UCI: a row is a \"Purchased\", one with a negative quantity a "
-		   "\"Returned\"; also with a column of events (purchase, return, adjust)",
+	  .prose = "UCI Online Retail I and II: a row is a \"Purchased\", with a quantity below 0 a \"Returned\"",
 	  .events = { .columns = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country",
 		      .event_type = "Purchased",
 		      .time_format = "%m/%d/%Y %H:%M",
@@ -22,12 +20,11 @@ static const struct layout table[] = {
 		      .map = { { "purchase", "Purchased" }, { "return", "Returned" }, { "adjust", "Adjusted" } } },
 	  .catalog = { .columns = "stock_code,title,last_price,is_product" } },
 	{ .name = "yoochoose",
-	  .prose = "RecSys Challenge 2015 (yoochoose-clicks.dat, or with a header): sessions are users, every click is "
-		   "an event \"Viewed\"",
+	  .prose = "RecSys Challenge 2015, clicks: sessions are the users, every click is a \"Viewed\"",
 	  .events = { .columns = "session_id,timestamp,item_id,category", .event_type = "Viewed" },
 	  .catalog = { .columns = "item_id,category" } },
 	{ .name = "taobao",
-	  .prose = "Taobao UserBehavior.csv: pv, cart, fav, buy become \"Viewed\", \"Added to Cart\", \"Favourited\", "
+	  .prose = "UserBehavior.csv: pv, cart, fav, buy are \"Viewed\", \"Added to Cart\", \"Favourited\", "
 		   "\"Purchased\"",
 	  .events = { .columns = "user_id,item_id,category_id,behavior,timestamp",
 		      .map = { { "pv", "Viewed" },

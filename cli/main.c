@@ -4,6 +4,7 @@
  */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/layouts.h"
 #include "common/log.h"
 #include "version.h"
 
@@ -51,8 +52,9 @@ static void print_help(FILE *out, const char *group)
 		fprintf(out, "  kindred %-20s %s\n", name, command->prose);
 	}
 	fprintf(out,
-		"\nkindred COMMAND --help says more and shows examples. The server is %s unless --server or\n"
-		"KINDRED_SERVER say otherwise; --json and --quiet go with every command.\n",
+		"\nkindred COMMAND --help says more and shows examples; kindred help layouts lists known data sets.\n"
+		"The server is %s unless --server or KINDRED_SERVER say otherwise; --json and --quiet go\n"
+		"with every command.\n",
 		CLI_SERVER_DEFAULT);
 	if (!group)
 		fprintf(out, "\nA first try:\n"
@@ -129,11 +131,45 @@ static int run(struct cli *cli, const struct command *command, int argc, char **
 	return command->run(cli, argc, argv);
 }
 
+static void print_layouts(void)
+{
+	size_t count;
+	const struct layout *all = layouts(&count);
+	printf("Layouts of known data sets, for --layout of `kindred events import` and `kindred catalog import`:\n\n");
+	for (size_t i = 0; i < count; i++)
+		printf("  %-15s %s\n", all[i].name, all[i].prose);
+}
+
+/* `kindred help [layouts | COMMAND]`; argv begins behind "help". */
+static int help(struct cli *cli, int argc, char **argv)
+{
+	int words = 0;
+	if (argc == 0) {
+		print_help(stdout, NULL);
+		return 0;
+	}
+	if (strcmp(argv[0], "layouts") == 0) {
+		print_layouts();
+		return 0;
+	}
+	if (argc == 1 && is_group(argv[0])) {
+		print_help(stdout, argv[0]);
+		return 0;
+	}
+	const struct command *command = find(argc, argv, &words);
+	if (command == NULL)
+		return unknown(argc, argv);
+	static char option[] = "--help";
+	char *line[] = { NULL, option, NULL };
+	return run(cli, command, 2, line);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli cli = { .server = getenv("KINDRED_SERVER") };
 	int words = 0, code;
 	log_init("kindred", LOG_WARNING);
+	setenv("ARGP_HELP_FMT", "rmargin=100,no-dup-args-note", 0); /* examples stay on their line */
 	if (!cli.server || !*cli.server)
 		cli.server = CLI_SERVER_DEFAULT;
 	int first = skip_options(argc, argv, &cli);
@@ -146,10 +182,12 @@ int main(int argc, char **argv)
 		printf("kindred %s (%s)\n", KINDRED_VERSION, KINDRED_REVISION);
 		return 0;
 	}
-	if (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-?") == 0 || strcmp(argv[first], "help") == 0) {
+	if (strcmp(argv[first], "--help") == 0 || strcmp(argv[first], "-?") == 0) {
 		print_help(stdout, NULL);
 		return 0;
 	}
+	if (strcmp(argv[first], "help") == 0)
+		return error_exit_code(help(&cli, argc - first - 1, argv + first + 1));
 	const struct command *command = find(argc - first, argv + first, &words);
 	if (command)
 		code = run(&cli, command, argc - first - words + 1, argv + first + words - 1);

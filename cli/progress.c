@@ -75,8 +75,9 @@ void progress_update(struct progress *progress, uint64_t done, double share)
 		progress->recent_ns = now;
 		progress->recent_done = done;
 	}
-	if (share > 1)
-		share = 1;
+	/* What was read of a packed file is ahead of what came out of it: never done before it is. */
+	if (share > 0.99)
+		share = 0.99;
 	double seconds = progress_seconds(progress);
 	double left = share > 0.01 && seconds > 1 ? seconds / share * (1 - share) : -1;
 	char text[160], bar[BAR + 1], line[256];

@@ -23,6 +23,7 @@
 #define RETRY_MAX_MS INT64_C(3600000)
 #define LINE_MAX_BYTES 65536
 #define NICE 10
+#define SERVE_TRIES 5
 /* linux/ioprio.h: class idle, for a process */
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_IDLE (3 << 13)
@@ -82,6 +83,11 @@ static void on_served(void *context, int code, const struct error *err)
 {
 	struct builds *builds = context;
 
+	/* Every worker died under the swap: the generation is good all the same. */
+	if (code == E_UNAVAILABLE && !builds->stopping && builds->serve_tries++ < SERVE_TRIES) {
+		swap_start(&builds->server->swap, builds->number, on_served, builds);
+		return;
+	}
 	if (code) {
 		builds->err = *err;
 		failed(builds);
@@ -154,6 +160,7 @@ static void on_over(struct builds *builds)
 		return;
 	}
 	move(builds, BUILDS_ACTIVATING);
+	builds->serve_tries = 0;
 	swap_start(&server->swap, builds->number, on_served, builds);
 }
 

@@ -34,6 +34,7 @@ struct builds {
 	int64_t last_ms; /* wall time of the last build's start; 0: never */
 	int64_t retry_ms; /* wall time before which the schedule does not try again */
 	unsigned failures; /* in a row */
+	unsigned serve_tries;
 	bool definitions_changed;
 	uint64_t definitions_changed_ms; /* loop time */
 	uint64_t ingested; /* server->stats.ingest_events at the last tick */

@@ -17,8 +17,10 @@
 
 #define QUICK_MS 5000 /* a death sooner after the start than this counts as one more in a row */
 #define BACKOFF_MS 100
-#define BACKOFF_MAX_MS 10000
+#define BACKOFF_MAX_MS 10000 /* of one that does not come up */
+#define BACKOFF_UP_MAX_MS 400 /* of one that did: its users are to have it back within a second */
 #define FIRST_TRIES 3
+#define ALIGN_TRIES 2
 
 /* Allowed moves, as bits by target. */
 static const unsigned moves[] = {
@@ -45,11 +47,12 @@ static void move(struct worker *worker, enum worker_state to)
 static uint64_t backoff_ms(const struct worker *worker)
 {
 	unsigned doublings = worker->quick_deaths > 1 ? worker->quick_deaths - 2 : 0;
-	uint64_t wait = doublings > 7 ? BACKOFF_MAX_MS : (uint64_t)BACKOFF_MS << doublings;
+	uint64_t most = worker->was_up ? BACKOFF_UP_MAX_MS : BACKOFF_MAX_MS;
+	uint64_t wait = doublings > 7 ? most : (uint64_t)BACKOFF_MS << doublings;
 
 	if (worker->quick_deaths < 2)
 		return 0;
-	return wait < BACKOFF_MAX_MS ? wait : BACKOFF_MAX_MS;
+	return wait < most ? wait : most;
 }
 
 static void check_all_left(struct supervisor *supervisor)
@@ -151,24 +154,32 @@ static void worker_up(struct worker *worker)
 	struct server *server = worker->server;
 
 	worker->aligning = false;
+	worker->align_tries = 0;
 	if (worker->state != WORKER_LOADING)
 		return;
 	move(worker, WORKER_UP);
 	log_info("supervisor: worker %u up (pid %d, shards %u-%u, generation %" PRIu64 ") in %" PRIu64 " ms",
 		 worker->number, worker->pid, worker->first_shard, worker->first_shard + worker->shard_count - 1,
 		 worker->generation, uv_now(&server->loop) - worker->started_ms);
-	worker->ever_up = true;
+	worker->was_up = worker->ever_up = true;
 	if (supervisor_up(&server->supervisor) == server->supervisor.count)
 		server_workers_up(server);
 }
 
 static void align_failed(struct worker *worker, const char *what, const char *text, size_t bytes, bool damaged)
 {
+	bool again;
+
 	if (!worker->link.open)
 		return; /* it died; it will be started again */
 	log_error("supervisor: worker %u cannot %s generation %" PRIu64 ": %.*s", worker->number, what,
 		  worker->aligning_to, (int)bytes, text);
-	if (damaged && server_active_damaged(worker->server, worker->aligning_to))
+	/* Another generation may be active by now; or a swap that was given up made it forget this one between load and activation. */
+	if (damaged)
+		again = server_active_damaged(worker->server, worker->aligning_to);
+	else
+		again = server_active(worker->server) != worker->aligning_to || worker->align_tries++ < ALIGN_TRIES;
+	if (again)
 		align(worker);
 	else
 		worker_up(worker);
@@ -337,7 +348,8 @@ static void worker_start(struct worker *worker)
 	worker->started_ms = uv_now(&server->loop);
 	worker->incarnation++;
 	worker->process_gone = worker->link_gone = false;
-	worker->has_model = worker->aligning = false;
+	worker->has_model = worker->aligning = worker->was_up = false;
+	worker->align_tries = 0;
 	worker->generation = 0;
 	if (link_init(&worker->link, &server->loop)) {
 		worker->process_gone = worker->link_gone = true;

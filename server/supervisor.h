@@ -34,7 +34,7 @@ struct worker {
 	uv_timer_t timer; /* the restart; while leaving, the last resort */
 	int pid; /* 0: no process */
 	bool process_gone, link_gone; /* both: it can be started again */
-	bool ever_up;
+	bool ever_up, was_up; /* ever; since its last start */
 	uint32_t restarts;
 	uint32_t quick_deaths; /* in a row */
 	uint64_t started_ms; /* loop time */
@@ -43,6 +43,7 @@ struct worker {
 	uint64_t generation; /* that it serves */
 	bool aligning; /* it is being given a generation */
 	uint64_t aligning_to;
+	unsigned align_tries; /* that failed in a row */
 	struct ask ask; /* for that */
 	/* from its last statistics */
 	uint64_t resident_bytes;

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PATIENCE_NS UINT64_C(30000000000)
+#define LOOK_AGAIN_MS 20
+
 struct swap_request {
 	struct swap_request *next;
 	uint64_t number; /* 0: only prune */
@@ -53,6 +56,8 @@ int swap_init(struct swap *swap, struct server *server, uint32_t workers, struct
 {
 	*swap = (struct swap){ .server = server };
 	swap->asks = calloc(workers, sizeof *swap->asks);
+	uv_timer_init(&server->loop, &swap->timer);
+	swap->timer.data = swap;
 	if (!swap->asks)
 		return error_set(err, E_EXHAUSTED, "out of memory");
 	return 0;
@@ -102,7 +107,7 @@ static void give_up(struct swap *swap)
 	log_error("swap: generation %" PRIu64 " is not served: %s", swap->first->number, swap->err.text);
 	command.number = swap->first->number;
 	/* Once some may have activated it, it stays with them until it is pruned: the old one must be active again before. */
-	if (swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP)
+	if ((swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP) && command.number != server_active(server))
 		for (uint32_t i = 0; i < server->supervisor.count; i++)
 			link_send_message(&server->supervisor.workers[i].link, FRAME_GENERATION_DROP, &command.base);
 	finish(swap, swap->err.code);
@@ -347,8 +352,29 @@ static void on_loaded(struct ask *answered, int code, const uint8_t *data, size_
 	catchup_start(swap->server, swap->generation, NULL, on_caught_up, swap, 0);
 }
 
+static void load(struct swap *swap);
+
+static void on_look_again(uv_timer_t *timer)
+{
+	load(timer->data);
+}
+
+/* All workers are being restarted: one will be up in a moment. */
+static bool wait_for_a_worker(struct swap *swap)
+{
+	struct server *server = swap->server;
+
+	if (supervisor_up(&server->supervisor) || server->state >= SERVER_DRAINING ||
+	    clock_monotonic_ns() - swap->first->begun_ns > PATIENCE_NS)
+		return false;
+	uv_timer_start(&swap->timer, on_look_again, LOOK_AGAIN_MS, 0);
+	return true;
+}
+
 static void load(struct swap *swap)
 {
+	if (wait_for_a_worker(swap))
+		return;
 	for (uint32_t i = 0; i < swap->server->supervisor.count; i++) {
 		struct worker *worker = &swap->server->supervisor.workers[i];
 

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <uv.h>
 
 struct server;
 struct swap_request;
@@ -38,6 +39,7 @@ struct swap {
 	struct generation *generation;
 	struct swap_ask *asks; /* one a worker */
 	uint32_t waiting; /* answers still to come */
+	uv_timer_t timer; /* while no worker is up */
 	struct error err;
 };
 

@@ -78,31 +78,55 @@ static struct shard *shard_of(struct build_fixture *f, const char *user)
 	return f->shards[number];
 }
 
-static void put_item(struct build_fixture *f, const char *catalog, unsigned number, bool hidden)
-{
+/* What one item of a batch points to. */
+struct made_item {
 	char id[24], name[32], category[8];
-	snprintf(id, sizeof id, "i%u", number);
-	snprintf(name, sizeof name, "Item %u", number);
-	snprintf(category, sizeof category, "c%u", number % 3);
-	Kindred__V1__Attribute price = KINDRED__V1__ATTRIBUTE__INIT, kind = KINDRED__V1__ATTRIBUTE__INIT;
-	price.name = "price";
-	price.value_case = KINDRED__V1__ATTRIBUTE__VALUE_NUMBER_VALUE;
-	price.number_value = number;
-	kind.name = "category";
-	kind.value_case = KINDRED__V1__ATTRIBUTE__VALUE_STRING_VALUE;
-	kind.string_value = category;
-	Kindred__V1__Attribute *attributes[] = { &price, &kind };
-	Kindred__V1__Item item = KINDRED__V1__ITEM__INIT, *items[] = { &item };
-	item.id = id;
-	item.name = name;
-	item.hidden = hidden;
-	item.attributes = attributes;
-	item.n_attributes = 2;
-	enum control_change change;
-	char *reason = NULL;
+	Kindred__V1__Attribute price, kind, *attributes[2];
+	Kindred__V1__Item item;
+};
+
+static Kindred__V1__Item *make_item(struct made_item *made, unsigned number, bool hidden)
+{
+	snprintf(made->id, sizeof made->id, "i%u", number);
+	snprintf(made->name, sizeof made->name, "Item %u", number);
+	snprintf(made->category, sizeof made->category, "c%u", number % 3);
+	kindred__v1__attribute__init(&made->price);
+	kindred__v1__attribute__init(&made->kind);
+	made->price.name = (char *)"price";
+	made->price.value_case = KINDRED__V1__ATTRIBUTE__VALUE_NUMBER_VALUE;
+	made->price.number_value = number;
+	made->kind.name = (char *)"category";
+	made->kind.value_case = KINDRED__V1__ATTRIBUTE__VALUE_STRING_VALUE;
+	made->kind.string_value = made->category;
+	made->attributes[0] = &made->price;
+	made->attributes[1] = &made->kind;
+	kindred__v1__item__init(&made->item);
+	made->item.id = made->id;
+	made->item.name = made->name;
+	made->item.hidden = hidden;
+	made->item.attributes = made->attributes;
+	made->item.n_attributes = 2;
+	return &made->item;
+}
+
+static void put_items(struct build_fixture *f, const char *catalog, unsigned count)
+{
+	struct made_item *made = calloc(count, sizeof *made);
+	Kindred__V1__Item **items = calloc(count, sizeof *items);
+	enum control_change *changes = calloc(count, sizeof *changes);
+	char **reasons = calloc(count, sizeof *reasons);
+	need(made && items && changes && reasons, "no memory");
+	for (unsigned i = 0; i < count; i++)
+		items[i] = make_item(&made[i], i, count > 2 && i == count - 1);
 	struct error err = { 0 };
-	need(control_items_put(control_of(f), catalog, 1, items, 1, &change, &reason, &err) == 0, "%s", err.text);
-	need(change == CONTROL_CREATED, "item %s: %s", id, reason ? reason : "not created");
+	need(control_items_put(control_of(f), catalog, count, items, 1, changes, reasons, &err) == 0, "%s", err.text);
+	for (unsigned i = 0; i < count; i++)
+		need(changes[i] == CONTROL_CREATED, "item %s: %s", items[i]->id,
+		     reasons[i] ? reasons[i] : "not created");
+	free(made);
+	free(items);
+	free(changes);
+	free(reasons);
 }
 
 void build_fixture_catalog(struct build_fixture *f, const char *name, unsigned items)
@@ -120,8 +144,8 @@ void build_fixture_catalog(struct build_fixture *f, const char *name, unsigned i
 	struct error err = { 0 };
 	need(control_catalog_create(control_of(f), &catalog, 1, &made, &err) == 0, "%s", err.text);
 	kindred__v1__catalog__free_unpacked(made, NULL);
-	for (unsigned i = 0; i < items; i++)
-		put_item(f, name, i, items > 2 && i == items - 1);
+	if (items)
+		put_items(f, name, items);
 }
 
 void build_fixture_define(struct build_fixture *f, const char *name, const char *catalog, const char *events,

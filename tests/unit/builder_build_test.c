@@ -1,0 +1,517 @@
+/* Whole builds, from a data directory on disk to a generation that a worker can open. */
+#include "builder/build.h"
+#include "common/clock.h"
+#include "lib/build_fixture.h"
+#include "lib/events_fixture.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define NOW BUILD_FIXTURE_NOW_MS
+#define MINUTE 60000
+
+static struct build_fixture fixture;
+
+static int set_up(void **state)
+{
+	(void)state;
+	build_fixture_init(&fixture, 4);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	build_fixture_fini(&fixture);
+	return 0;
+}
+
+static void add_event(unsigned user, unsigned item, const char *type, int64_t time_ms)
+{
+	char user_id[24], item_id[24];
+	snprintf(user_id, sizeof user_id, "user-%u", user);
+	snprintf(item_id, sizeof item_id, "i%u", item);
+	build_fixture_event(&fixture, user_id, "shop", item_id, type, time_ms);
+}
+
+/* Users who view three of the items of their group of four (0..3, 4..7, ..), the first of it most often, over 20 days. */
+static void add_shoppers(unsigned users, unsigned groups)
+{
+	for (unsigned u = 0; u < users; u++) {
+		unsigned first = u % groups * 4;
+		int64_t time_ms = NOW - 20 * DAY_MS + (int64_t)u * 20 * DAY_MS / users;
+		add_event(u, first, "Viewed", time_ms);
+		add_event(u, first + 1 + u / groups % 3, "Viewed", time_ms + MINUTE);
+		add_event(u, first + 1 + (u / groups + 1) % 3, "Viewed", time_ms + 2 * MINUTE);
+	}
+}
+
+static void make_shop(unsigned items)
+{
+	build_fixture_catalog(&fixture, "shop", items);
+	build_fixture_define(&fixture, "next", "shop", "Viewed=1", 0, false);
+}
+
+static void build(const struct build_options *options)
+{
+	struct error err = { 0 };
+	int code = build_fixture_build(&fixture, options, &err);
+	if (code)
+		fail_msg("%s", err.text);
+}
+
+/* --- what is in it --- */
+
+static void test_everything_is_there(void **state)
+{
+	(void)state;
+	make_shop(14);
+	add_shoppers(600, 3);
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->head->generation, 1);
+	assert_int_equal(model->head->create_ms, NOW);
+	assert_int_equal(model->events, 1800);
+	assert_int_equal(model->users, 600);
+	assert_int_equal(model->newest_event_ms, NOW - 20 * DAY_MS + INT64_C(599) * 20 * DAY_MS / 600 + 2 * MINUTE);
+	const struct model_catalog *shop = model_catalog_find(model, "shop");
+	assert_int_equal(shop->items, 14); /* i12 and i13 without events too */
+
+	for (uint32_t row = 0; row < 3; row++) /* the firsts of the three groups lead */
+		assert_int_equal((model_item_id(shop, row).data[1] - '0') % 4, 0);
+	for (unsigned i = 0; i < 14; i++) {
+		char id[8], name[16], category[8];
+		snprintf(id, sizeof id, "i%u", i);
+		snprintf(name, sizeof name, "Item %u", i);
+		snprintf(category, sizeof category, "c%u", i % 3);
+		uint32_t row = build_fixture_row(shop, id);
+		assert_memory_equal(model_item_name(shop, row).data, name, strlen(name));
+		struct value price = model_value(shop, row, 0), kind = model_value(shop, row, 1);
+		assert_true(price.type == VALUE_NUMBER && price.number == i);
+		assert_int_equal(kind.type, VALUE_STRING);
+		assert_memory_equal(kind.string.data, category, strlen(category));
+		assert_int_equal(shop->hidden[row], i == 13);
+	}
+
+	const struct model_relation *relation = model_relation_find(shop, "Viewed=1|window=0");
+	assert_non_null(relation);
+	assert_int_equal(relation->events, 1800);
+	assert_int_equal(relation->users, 600);
+	assert_int_equal(relation->items, 12);
+	assert_int_equal(relation->definition_count, 1);
+	assert_string_equal(relation->definitions[0], "next");
+	assert_true(relation->evaluation.queries > 100);
+	assert_true(relation->evaluation.hit_rate > 0.99);
+	for (uint32_t row = 0; row < shop->items; row++) {
+		unsigned own = (unsigned)atoi(model_item_id(shop, row).data + 1);
+		uint64_t first = relation->offsets[row], end = relation->offsets[row + 1];
+		assert_int_equal(end - first, own < 12 ? 3 : 0);
+		for (uint64_t at = first; at < end; at++) /* only of its own group */
+			assert_int_equal((unsigned)atoi(model_item_id(shop, relation->rows[at]).data + 1) / 4, own / 4);
+	}
+	assert_int_equal(relation->popular_count, 12);
+	model_close(model);
+}
+
+static void test_several_catalogs_and_relations(void **state)
+{
+	(void)state;
+	make_shop(8);
+	build_fixture_catalog(&fixture, "films", 5);
+	build_fixture_catalog(&fixture, "unused", 5);
+	build_fixture_define(&fixture, "bought", "shop", "Viewed=1,Purchased=5", 86400, false);
+	build_fixture_define(&fixture, "top-films", "films", "Watched=1", 0, true);
+	for (unsigned u = 0; u < 30; u++) {
+		char user[16];
+		snprintf(user, sizeof user, "user-%u", u);
+		add_event(u, u % 4, "Viewed", NOW - 5 * DAY_MS);
+		add_event(u, 4 + u % 2, "Viewed", NOW - MINUTE);
+		add_event(u, 6, "Purchased", NOW);
+		build_fixture_event(&fixture, user, "films", "i2", "Watched", NOW);
+		build_fixture_event(&fixture, user, "films", "i3", "Rated", NOW); /* a type that nobody uses */
+	}
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->catalog_count, 2);
+	assert_int_equal(model->events, 120);
+	assert_int_equal(model->users, 30);
+	const struct model_catalog *shop = model_catalog_find(model, "shop"),
+				   *films = model_catalog_find(model, "films");
+	const struct model_relation *viewed = model_relation_find(shop, "Viewed=1|window=0"),
+				    *bought = model_relation_find(shop, "Purchased=5;Viewed=1|window=86400"),
+				    *watched = model_relation_find(films, "Watched=1|window=0");
+	assert_int_equal(viewed->events, 60);
+	assert_int_equal(bought->events, 60); /* the views of five days ago lie outside of its window */
+	assert_int_equal(bought->popular_rows[0], build_fixture_row(shop, "i6"));
+	assert_int_equal(
+		bought->offsets[build_fixture_row(shop, "i0") + 1] - bought->offsets[build_fixture_row(shop, "i0")], 0);
+	assert_int_equal(watched->events, 30);
+	assert_int_equal(watched->neighbours, 0);
+	assert_int_equal(watched->popular_count, 1);
+	assert_int_equal(watched->popular_rows[0], build_fixture_row(films, "i2"));
+	model_close(model);
+}
+
+/* --- the same input, the same bytes --- */
+
+struct file {
+	uint8_t *bytes;
+	size_t count;
+};
+
+static struct file read_file(const char *path)
+{
+	struct file file = { 0 };
+	FILE *stream = fopen(path, "rb");
+	assert_non_null(stream);
+	fseek(stream, 0, SEEK_END);
+	file.count = (size_t)ftell(stream);
+	rewind(stream);
+	file.bytes = malloc(file.count);
+	assert_int_equal(fread(file.bytes, 1, file.count, stream), file.count);
+	fclose(stream);
+	return file;
+}
+
+static json_t *meta_without_time(const struct file *file, const struct model_section *section)
+{
+	json_t *meta = json_loadb((char *)file->bytes + section->offset, section->bytes, 0, NULL);
+	assert_non_null(meta);
+	json_object_del(meta, "time");
+	json_object_del(meta, "generation");
+	return meta;
+}
+
+static void assert_same_but_time(const char *path, const char *other_path)
+{
+	struct file a = read_file(path), b = read_file(other_path);
+	const struct model_head *head = (struct model_head *)a.bytes, *other = (struct model_head *)b.bytes;
+	assert_int_equal(head->sections, other->sections);
+	const struct model_section *x = (const struct model_section *)(head + 1),
+				   *y = (const struct model_section *)(other + 1);
+	for (uint32_t s = 0; s < head->sections; s++) {
+		assert_int_equal(x[s].kind, y[s].kind);
+		assert_int_equal(x[s].offset, y[s].offset);
+		if (x[s].kind == MODEL_META) {
+			json_t *meta = meta_without_time(&a, &x[s]), *other_meta = meta_without_time(&b, &y[s]);
+			assert_true(json_equal(meta, other_meta));
+			json_decref(meta);
+			json_decref(other_meta);
+			continue;
+		}
+		assert_int_equal(x[s].bytes, y[s].bytes);
+		assert_memory_equal(a.bytes + x[s].offset, b.bytes + y[s].offset, x[s].bytes);
+	}
+	free(a.bytes);
+	free(b.bytes);
+}
+
+static void test_same_bytes_with_any_threads_and_memory(void **state)
+{
+	(void)state;
+	make_shop(300);
+	build_fixture_define(&fixture, "bought", "shop", "Viewed=1,Purchased=5", 0, false);
+	uint64_t seed = 4;
+	for (unsigned u = 0; u < 3000; u++) {
+		int64_t time_ms = NOW - 500 * DAY_MS + (int64_t)u * 500 * DAY_MS / 3000;
+		for (unsigned n = 0; n < 12; n++)
+			add_event(u, events_fixture_random(&seed, 1 + events_fixture_random(&seed, 300)),
+				  n % 5 ? "Viewed" : "Purchased", time_ms + n * MINUTE);
+	}
+	struct build_options options = build_fixture_options();
+	options.threads = 1;
+	build(&options);
+	char first[PATH_MAX];
+	strcpy(first, fixture.path);
+	struct model *model = build_fixture_open(&fixture);
+	assert_true(model->catalogs[0].relations[0].neighbours > 10000);
+	assert_non_null(model->catalogs[0].relations[0].multipliers); /* 500 days: seasons are in it */
+	assert_true(model->catalogs[0].relations[1].evaluation.queries > 100);
+	model_close(model);
+
+	options.threads = 2;
+	build(&options);
+	assert_same_but_time(first, fixture.path);
+	options.threads = 7;
+	options.memory_mb = 1; /* nearly everything goes through files */
+	build(&options);
+	assert_same_but_time(first, fixture.path);
+	struct file file = read_file(fixture.path);
+	assert_non_null(memmem(file.bytes, file.count, "\"peak_files_mb\":", 16));
+	assert_null(memmem(file.bytes, file.count, "\"peak_files_mb\":0", 17));
+	free(file.bytes);
+}
+
+/* --- odd data --- */
+
+static const struct model_relation *only_relation(const struct model *model)
+{
+	return &model->catalogs[0].relations[0];
+}
+
+static void test_no_events(void **state)
+{
+	(void)state;
+	make_shop(5);
+	build(NULL); /* the shards do not even exist */
+	struct model *model = build_fixture_open(&fixture);
+	assert_true(model->newest_event_ms == INT64_MIN);
+	assert_int_equal(model->catalogs[0].items, 5);
+	assert_int_equal(only_relation(model)->popular_count, 0);
+	assert_int_equal(only_relation(model)->evaluation.queries, 0);
+	model_close(model);
+}
+
+static void test_one_event(void **state)
+{
+	(void)state;
+	make_shop(5);
+	add_event(1, 3, "Viewed", NOW);
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->newest_event_ms, NOW);
+	assert_int_equal(only_relation(model)->popular_count, 1);
+	assert_int_equal(only_relation(model)->popular_rows[0], 0);
+	assert_memory_equal(model_item_id(&model->catalogs[0], 0).data, "i3", 2);
+	model_close(model);
+}
+
+static void test_empty_catalog_with_events(void **state)
+{
+	(void)state;
+	make_shop(0);
+	add_event(1, 3, "Viewed", NOW);
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->catalogs[0].items, 0);
+	assert_int_equal(model->events, 0);
+	model_close(model);
+	struct file file = read_file(fixture.path);
+	assert_non_null(memmem(file.bytes, file.count, "\"events_of_unknown_items\":1", 27));
+	free(file.bytes);
+}
+
+static void test_all_events_at_one_time(void **state)
+{
+	(void)state;
+	make_shop(40);
+	for (unsigned u = 0; u < 300; u++)
+		for (unsigned n = 0; n < 4; n++)
+			add_event(u, u % 10 * 4 + n, "Viewed", NOW - DAY_MS);
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(only_relation(model)->evaluation.queries, 0);
+	assert_int_equal(only_relation(model)->neighbours, 40 * 3);
+	model_close(model);
+}
+
+static void test_one_user_with_a_great_many_events(void **state)
+{
+	(void)state;
+	fixture.history_cap = 10000;
+	make_shop(2000);
+	for (unsigned n = 0; n < 12000; n++)
+		add_event(0, n % 2000 / 2 * 2, "Viewed", NOW - 12000 * MINUTE + (int64_t)n * MINUTE);
+	for (unsigned u = 1; u < 50; u++) {
+		add_event(u, 1, "Viewed", NOW - u * MINUTE);
+		add_event(u, 3, "Viewed", NOW - u * MINUTE + 1000);
+	}
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	/* the crowd decides what is popular, not the one */
+	uint32_t best = only_relation(model)->popular_rows[0];
+	assert_true(best == build_fixture_row(&model->catalogs[0], "i1") ||
+		    best == build_fixture_row(&model->catalogs[0], "i3"));
+	uint32_t row = build_fixture_row(&model->catalogs[0], "i1");
+	assert_int_equal(only_relation(model)->rows[only_relation(model)->offsets[row]],
+			 build_fixture_row(&model->catalogs[0], "i3"));
+	model_close(model);
+}
+
+static void test_items_seen_once(void **state)
+{
+	(void)state;
+	make_shop(1000);
+	for (unsigned u = 0; u < 500; u++) {
+		add_event(u, 2 * u, "Viewed", NOW - 10 * DAY_MS + u * MINUTE);
+		add_event(u, 2 * u + 1, "Viewed", NOW - 10 * DAY_MS + u * MINUTE + 1);
+	}
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(only_relation(model)->neighbours, 1000);
+	assert_true(only_relation(model)->evaluation.cold_share > 0.99);
+	model_close(model);
+}
+
+static void test_events_of_the_future(void **state)
+{
+	(void)state;
+	make_shop(14);
+	add_shoppers(300, 3);
+	for (unsigned u = 0; u < 5; u++)
+		add_event(1000 + u, 12, "Viewed", NOW + 30000 * DAY_MS + u);
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->events, 900); /* they neither count nor make all others look old */
+	assert_true(model->newest_event_ms <= NOW);
+	assert_int_equal(only_relation(model)->items, 12);
+	assert_true(only_relation(model)->evaluation.hit_rate > 0.99);
+	model_close(model);
+
+	/* a machine whose clock is wrong: everything seems to come from the future, and counts */
+	struct build_options options = build_fixture_options();
+	options.now_ms = DAY_MS;
+	build(&options);
+	model = build_fixture_open(&fixture);
+	assert_int_equal(model->events, 905);
+	model_close(model);
+}
+
+/* --- refusals --- */
+
+static unsigned generations(void)
+{
+	char path[DATADIR_PATH_MAX];
+	uint64_t *numbers = NULL;
+	size_t count = 0;
+	assert_int_equal(model_list(datadir_models(&fixture.dir, path), &numbers, &count, NULL), 0);
+	free(numbers);
+	return (unsigned)count;
+}
+
+static void test_nothing_to_learn(void **state)
+{
+	(void)state;
+	struct error err = { 0 };
+	assert_int_equal(build_fixture_build(&fixture, NULL, &err), E_PRECONDITION); /* no control store yet */
+	build_fixture_catalog(&fixture, "shop", 3);
+	add_event(1, 1, "Viewed", NOW);
+	assert_int_equal(build_fixture_build(&fixture, NULL, &err), E_PRECONDITION);
+	assert_non_null(strstr(err.text, "kindred define"));
+	assert_int_equal(generations(), 0);
+
+	struct build_options options = build_fixture_options();
+	options.data = "/nowhere";
+	options.progress_fd = -1;
+	assert_int_equal(build_run(&options, NULL, &err), E_NOT_FOUND);
+}
+
+static void test_a_generation_is_never_replaced(void **state)
+{
+	(void)state;
+	make_shop(5);
+	struct build_options options = build_fixture_options();
+	options.generation = 12;
+	build(&options);
+	struct file before = read_file(fixture.path);
+	struct error err = { 0 };
+	assert_int_equal(build_fixture_build(&fixture, &options, &err), E_EXISTS);
+	struct file after = read_file(fixture.path);
+	assert_int_equal(before.count, after.count);
+	assert_memory_equal(before.bytes, after.bytes, before.count);
+	free(before.bytes);
+	free(after.bytes);
+	build(NULL); /* without a number: the next one */
+	assert_non_null(strstr(fixture.path, "00000013.kindred"));
+	assert_int_equal(generations(), 2);
+}
+
+static void test_one_builder_at_a_time(void **state)
+{
+	(void)state;
+	char path[DATADIR_PATH_MAX], leftover[DATADIR_PATH_MAX + 32], spill[DATADIR_PATH_MAX + 32];
+	make_shop(5);
+	snprintf(leftover, sizeof leftover, "%s/.build-00000007.4711", datadir_models(&fixture.dir, path));
+	snprintf(spill, sizeof spill, "%s/build-x1y2z3", datadir_tmp(&fixture.dir, path));
+	close(open(leftover, O_CREAT | O_WRONLY, 0644));
+	close(open(spill, O_CREAT | O_WRONLY, 0644));
+
+	int other = open(datadir_models(&fixture.dir, path), O_RDONLY | O_DIRECTORY);
+	assert_int_equal(flock(other, LOCK_EX), 0);
+	struct error err = { 0 };
+	assert_int_equal(build_fixture_build(&fixture, NULL, &err), E_UNAVAILABLE);
+	assert_int_equal(access(leftover, F_OK), 0); /* it may be the other one's */
+	close(other);
+
+	build(NULL);
+	assert_int_equal(access(leftover, F_OK), -1);
+	assert_int_equal(access(spill, F_OK), -1);
+	assert_int_equal(generations(), 1);
+}
+
+static void test_progress_is_told(void **state)
+{
+	(void)state;
+	make_shop(12);
+	add_shoppers(300, 3);
+	build(NULL); /* so that everything is committed */
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	struct build_options options = build_fixture_options();
+	options.data = fixture.data;
+	options.progress_fd = ends[1];
+	assert_int_equal(build_run(&options, NULL, NULL), 0);
+	options.generation = 1;
+	assert_int_equal(build_run(&options, NULL, NULL), E_EXISTS);
+	close(ends[1]);
+	FILE *lines = fdopen(ends[0], "r");
+	char line[2000];
+	double progress = 0;
+	unsigned done = 0, failed = 0, phases = 0;
+	while (fgets(line, sizeof line, lines)) {
+		json_t *json = json_loads(line, 0, NULL);
+		assert_non_null(json);
+		if (json_is_true(json_object_get(json, "done"))) {
+			done++;
+			assert_int_equal(json_integer_value(json_object_get(json, "events")), 900);
+			assert_non_null(strstr(json_string_value(json_object_get(json, "path")), "00000002.kindred"));
+			progress = 0; /* the next build's begins */
+		} else if (json_object_get(json, "error")) {
+			failed++;
+		} else {
+			double now = json_real_value(json_object_get(json, "progress"));
+			assert_true(now >= progress && now <= 1);
+			progress = now;
+			phases++;
+		}
+		json_decref(json);
+	}
+	fclose(lines);
+	assert_int_equal(done, 1);
+	assert_int_equal(failed, 1);
+	assert_true(phases >= 8);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_everything_is_there),
+		TEST(test_several_catalogs_and_relations),
+		TEST(test_same_bytes_with_any_threads_and_memory),
+		TEST(test_no_events),
+		TEST(test_one_event),
+		TEST(test_empty_catalog_with_events),
+		TEST(test_all_events_at_one_time),
+		TEST(test_one_user_with_a_great_many_events),
+		TEST(test_items_seen_once),
+		TEST(test_events_of_the_future),
+		TEST(test_nothing_to_learn),
+		TEST(test_a_generation_is_never_replaced),
+		TEST(test_one_builder_at_a_time),
+		TEST(test_progress_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -190,8 +190,8 @@ static void test_catalog_errors(void **state)
 	FILE *file = fopen(path, "w");
 	fprintf(file, "id,name,price\nx1,One,5\nx2,Two,cheap\n,Three,7\nx4,Four,9\n");
 	fclose(file);
-	cluster_fails(&cluster, ":3:",
-		      CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "abort"));
+	cluster_fails(&cluster,
+		      ":3:", CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "abort"));
 	cluster_fails(&cluster, "bad", CLI("catalog", "get", "bad"));
 	struct output skipped = cluster_run(
 		&cluster, CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "skip"));

@@ -13,7 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SAMPLE_DAYS 398 /* thirteen months: the weeks around today are there twice, and all is within the usual retention */
+#define SAMPLE_DAYS                                                                                                    \
+	398 /* thirteen months: the weeks around today are there twice, and all is within the usual retention */
 #define JOHN 0
 #define JANE 1
 

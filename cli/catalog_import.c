@@ -373,9 +373,10 @@ static int check_all(struct import *import, struct error *err)
 	if (code == 0)
 		code = pass(import, false, err);
 	if (code == 0 && import->problems.count > 0)
-		code = error_set(err, E_INVALID,
-				 "%s: %s rows with errors; nothing was imported. Mend them, or say --on-error skip",
-				 import->input.name, text_count(import->problems.count, count));
+		code = error_set(err, E_INVALID, "%s: %s rows with errors; nothing was imported. %s",
+				 import->input.name, text_count(import->problems.count, count),
+				 import->problems.count == import->rows ? "Are the columns right?"
+									: "Mend them, or say --on-error skip");
 	return code;
 }
 
@@ -444,7 +445,8 @@ static int import_run(struct import *import, struct error *err)
 		return error_set(err, E_INVALID, "%s has a header and no rows", import->input.name);
 	bool suspicious = catalog_plan_decide(&import->plan) + import->problems.count > 0;
 	attributes_say(import);
-	if (import->arguments->import.abort_on_error && suspicious)
+	bool none = import->problems.count == import->rows;
+	if (none || (import->arguments->import.abort_on_error && suspicious))
 		code = check_all(import, err);
 	if (code == 0)
 		code = catalog_schema_send(import->cli, import->catalog, &import->plan, exists, err);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <grpc/support/log.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -276,15 +277,28 @@ void door_flush(struct door *door)
 
 /* --- open, start --- */
 
-/* C core logs an error for much that a client does wrong: once clients can come, none of it may fill the log. */
-static bool clients_may_come;
+/* What C core complained of last before clients could come: why a port could not be opened. */
+static char complaint[160];
+static bool listening_in; /* only then: later C core complains from threads of its own */
 
+/*
+ * C core logs an error for much that a client does wrong, which may not fill the log; and says why it cannot open a port only here, in a text
+ * of nested braces that has os_error:"Address already in use" somewhere.
+ */
 static void on_grpc_log(gpr_log_func_args *args)
 {
-	if (args->severity == GPR_LOG_SEVERITY_ERROR && !clients_may_come)
-		log_warning("grpc: %s", args->message);
-	else
-		log_debug("grpc: %s", args->message);
+	const char *cause = strstr(args->message, "os_error:\"");
+
+	log_debug("grpc: %s", args->message);
+	if (args->severity != GPR_LOG_SEVERITY_ERROR || !listening_in)
+		return;
+	if (cause) {
+		cause += strlen("os_error:\"");
+		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "\""), cause);
+	} else {
+		cause = strncmp(args->message, "UNKNOWN:", 8) ? args->message : args->message + 8;
+		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "{"), cause);
+	}
 }
 
 static grpc_server *make_server(const struct door_options *options)
@@ -323,13 +337,17 @@ static grpc_server *make_server(const struct door_options *options)
 static int bind_port(struct door *door, struct error *err)
 {
 	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
-	int port = grpc_server_add_http2_port(door->grpc, door->options.listen, plain);
+	int port;
 
+	complaint[0] = 0;
+	listening_in = true;
+	port = grpc_server_add_http2_port(door->grpc, door->options.listen, plain);
+	listening_in = false;
 	grpc_server_credentials_release(plain);
 	if (port <= 0)
-		return error_set(err, E_UNAVAILABLE,
-				 "listen: cannot open %s: another program has it, or it is no address of this machine",
-				 door->options.listen);
+		return error_set(err, E_UNAVAILABLE, "listen: cannot open %s: %s", door->options.listen,
+				 *complaint ? complaint
+					    : "another program has it, or it is no address of this machine");
 	door->port = (uint16_t)port;
 	return 0;
 }
@@ -380,7 +398,6 @@ int door_start(struct door *door, struct error *err)
 	bool thread = door->options.polling_thread;
 	int rc;
 
-	clients_may_come = true;
 	grpc_server_start(door->grpc);
 	if (!thread && !poll_shared(door)) {
 		log_warning("door: cannot find gRPC's epoll descriptor; a thread polls instead (grpc_polling=thread)");

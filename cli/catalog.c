@@ -192,13 +192,22 @@ int cmd_catalog_list(struct cli *cli, int argc, char **argv)
 
 /* --- get --- */
 
+static void line_print(const char *what, const char *text)
+{
+	printf("  %s: ", what);
+	text_write(stdout, text);
+	printf("\n");
+}
+
 void item_print(const Kindred__V1__Item *item)
 {
-	printf("%s%s\n  name: %s\n  image: %s\n", item->id, item->hidden ? " (hidden)" : "", item->name,
-	       item->image_url);
+	text_write(stdout, item->id);
+	printf("%s\n", item->hidden ? " (hidden)" : "");
+	line_print("name", item->name);
+	line_print("image", item->image_url);
 	for (size_t i = 0; i < item->n_attributes; i++) {
 		char *text = attribute_text(item->attributes[i]);
-		printf("  %s: %s\n", item->attributes[i]->name, text != NULL ? text : "");
+		line_print(item->attributes[i]->name, text != NULL ? text : "");
 		free(text);
 	}
 }

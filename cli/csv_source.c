@@ -409,6 +409,11 @@ int source_open(struct source **source, line_read read, void *context, const str
 	if (code == 0 && bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
 		code = error_set(err, E_INVALID,
 				 "the file is UTF-16; convert it to UTF-8 first: `iconv -f UTF-16 -t UTF-8`");
+	/* A packed file is unpacked by cli/input.c when it can look at it first; what comes through a pipe it cannot. */
+	if (code == 0 && bytes >= 4 && (memcmp(text, "\x1f\x8b", 2) == 0 || memcmp(text, "\x28\xb5\x2f\xfd", 4) == 0))
+		code = error_set(err, E_INVALID,
+				 "the input is packed: give the file's name, or unpack it on the way (`zstd -dc` or "
+				 "`gzip -dc`)");
 	if (code == 0 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		line_drop(&made->lines, 3);
 		text += 3;

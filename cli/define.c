@@ -14,6 +14,7 @@
 #define SERVICE "/kindred.v1.DefinitionService/"
 #define EVENTS_MAX 16
 #define EXCLUDE_MAX 64
+#define COUNT_DEFAULT 20u
 
 struct define {
 	Kindred__V1__Definition definition;
@@ -273,7 +274,7 @@ static void list_page(struct table *table, const Kindred__V1__ListDefinitionsRes
 		table_cell(table, definition->catalog);
 		table_cell(table, events);
 		table_cell(table, duration_text(definition->lookback ? definition->lookback->seconds : 0, span));
-		table_format(table, "%u", definition->count);
+		table_format(table, "%u", definition->count != 0 ? definition->count : COUNT_DEFAULT);
 		table_cell(table, definition->filter);
 	}
 }
@@ -351,7 +352,7 @@ static void print_definition(const Kindred__V1__Definition *definition)
 	       definition->exclude_seen       ? (definition->n_exclude_events ? ", all seen" : "all seen")
 	       : definition->n_exclude_events ? ""
 					      : "nothing",
-	       definition->count);
+	       definition->count != 0 ? definition->count : COUNT_DEFAULT);
 	if (definition->fallback && definition->fallback->kind < 4)
 		printf("  fallback  %s%s\n", fallbacks[definition->fallback->kind],
 		       definition->fallback->ignore_filter ? ", filter or not" : "");

@@ -1,7 +1,6 @@
 #include "cli/text.h"
 
 #include <locale.h>
-#include <stdio.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -114,6 +113,12 @@ size_t text_fit(const char *text, size_t bytes, size_t columns)
 		at += length;
 	}
 	return at;
+}
+
+void text_write(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++)
+		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
 }
 
 const char *text_quote(const char *text, size_t bytes, char *buffer)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define TEXT_MAX 48 /* room that each of these needs at least */
 
@@ -20,6 +21,9 @@ const char *text_elapsed(double seconds, char *buffer);
 /* A value of a file for an error text: at most 40 characters, whole ones, without control characters; "..." when it was cut. */
 #define TEXT_QUOTE_MAX 200
 const char *text_quote(const char *text, size_t bytes, char *buffer);
+
+/* Writes a text from elsewhere so that it cannot steer the terminal: control characters as '?'. */
+void text_write(FILE *out, const char *text);
 
 /* Columns of a terminal that the text takes: wide and combining characters counted as they are shown. */
 size_t text_width(const char *text, size_t bytes);

@@ -21,6 +21,8 @@ static json_t *enum_json(const ProtobufCFieldDescriptor *field, int number)
 /* JSON has no infinity. The figures of a model may be one where nothing was measured. */
 static json_t *real_json(double number)
 {
+	if (number == trunc(number) && fabs(number) < 1e15)
+		return json_integer((json_int_t)number); /* 1997, not 1997.0 */
 	return isfinite(number) ? json_real(number) : json_null();
 }
 

@@ -195,6 +195,7 @@ static void says_what_a_file_is_not(void **state)
 	(void)state;
 	assert_string_equal(read_all("", 0, 1, &options), "the file is empty");
 	assert_non_null(strstr(read_all("\xff\xfei\0d\0", 6, 6, &options), "iconv -f UTF-16"));
+	assert_non_null(strstr(read_all("\x28\xb5\x2f\xfd....", 8, 8, &options), "zstd -dc"));
 	const struct source_options quote = { .delimiter = "\"" };
 	assert_non_null(strstr(read_all("a,b\n", 4, 4, &quote), "--delimiter"));
 	assert_string_equal(read_all("id,name\n", 8, 8, &options), "");

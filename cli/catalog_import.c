@@ -452,6 +452,9 @@ static int import_run(struct import *import, struct error *err)
 		code = catalog_schema_send(import->cli, import->catalog, &import->plan, exists, err);
 	if (code == 0)
 		code = send_all(import, err);
+	if (code == 0 && import->problems.count == import->rows)
+		code = error_set(err, E_INVALID, "%s: every row has an error; are the columns right?",
+				 import->input.name);
 	return code;
 }
 

@@ -94,10 +94,8 @@ int events_plan_make(struct events_plan *plan, const char *const *names, size_t 
 	plan->time_format = options->time_format;
 	if (plan->time_format == NULL && layout != NULL)
 		plan->time_format = layout->events.time_format;
-	int code = type_choose(plan, options, err);
-	if (code == 0)
-		code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL,
-				   &plan->user, err);
+	int code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL, &plan->user,
+			       err);
 	if (code == 0)
 		code = role_column(plan, ROLE_ITEM, options->item, layout != NULL ? layout->events.item : NULL,
 				   &plan->item, err);
@@ -112,6 +110,8 @@ int events_plan_make(struct events_plan *plan, const char *const *names, size_t 
 		code = needed(plan, ROLE_USER, plan->user, err);
 	if (code == 0)
 		code = needed(plan, ROLE_ITEM, plan->item, err);
+	if (code == 0)
+		code = type_choose(plan, options, err);
 	if (code == 0)
 		code = properties_choose(plan, options, err);
 	if (code == 0 && plan->event < 0 && layout != NULL && layout->events.negative_column != NULL)

@@ -17,7 +17,7 @@
 
 #define TICK_MS 1000
 #define DEFINITIONS_REST_MS 3000 /* after the last new definition; several often come together */
-#define DEFINITIONS_PATIENCE_MS 60000
+#define CALM_PATIENCE_MS 60000
 #define QUIET_TICKS 3
 #define RETRY_MS INT64_C(30000)
 #define RETRY_MAX_MS INT64_C(3600000)
@@ -362,11 +362,8 @@ static bool definition_waits(const struct builds *builds)
 {
 	struct server *server = builds->server;
 
-	uint64_t since_ms = uv_now(&server->loop) - builds->definitions_changed_ms;
-
-	/* Often a definition comes first and then its events: a model of the first few of them would serve nobody. */
-	return builds->definitions_changed && since_ms >= DEFINITIONS_REST_MS &&
-	       (builds->quiet_ticks >= QUIET_TICKS || since_ms >= DEFINITIONS_PATIENCE_MS) &&
+	return builds->definitions_changed &&
+	       uv_now(&server->loop) - builds->definitions_changed_ms >= DEFINITIONS_REST_MS &&
 	       status_accepted(server) > 0 && registry_lacks(&server->registry, generation_has, server->active);
 }
 
@@ -395,15 +392,30 @@ static bool due(const struct builds *builds)
 	       status_events_since(server) >= (uint64_t)server->config.build_min_events;
 }
 
+/*
+ * Not in the middle of an import: a model of the first part of it would be all there is until the next one is due. Where events never stop
+ * coming, a build waits for a minute in vain and then begins.
+ */
+static bool calm(struct builds *builds)
+{
+	uint64_t now_ms = uv_now(&builds->server->loop);
+
+	if (!builds->due_ms)
+		builds->due_ms = now_ms;
+	return builds->quiet_ticks >= QUIET_TICKS || now_ms - builds->due_ms >= CALM_PATIENCE_MS;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
 	struct builds *builds = timer->data;
-	uint64_t ingested = builds->server->stats.ingest_events;
+	struct server *server = builds->server;
+	uint64_t ingested = server->stats.ingest_events;
 
 	builds->quiet_ticks = ingested == builds->ingested ? builds->quiet_ticks + 1 : 0;
 	builds->ingested = ingested;
-	if (builds->server->state == SERVER_SERVING && !builds_running(builds) &&
-	    !swap_running(&builds->server->swap) && due(builds))
+	if (server->state != SERVER_SERVING || builds_running(builds) || swap_running(&server->swap) || !due(builds))
+		builds->due_ms = 0;
+	else if (calm(builds))
 		builds_start(builds, false, NULL, NULL, NULL);
 }
 

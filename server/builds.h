@@ -4,7 +4,7 @@
  *     IDLE -> STARTING (exact counts are asked for) -> RUNNING -> ACTIVATING -> IDLE, or FAILED
  *
  * On its own it builds when build_every_minutes have passed since the last build and build_min_events new events came, and a few seconds after a
- * definition came that the active generation has no relation for. After a failure it waits longer each time. A builder may be killed at any moment:
+ * definition came that the active generation has no relation for; not in the middle of an import, though. After a failure it waits longer each time. A builder may be killed at any moment:
  * nothing it has written is read before it says that it is done. Loop thread.
  */
 #ifndef KINDRED_SERVER_BUILDS_H
@@ -39,6 +39,7 @@ struct builds {
 	uint64_t definitions_changed_ms; /* loop time */
 	uint64_t ingested; /* server->stats.ingest_events at the last tick */
 	unsigned quiet_ticks; /* in a row without events */
+	uint64_t due_ms; /* loop time since when one is due; 0: none is */
 	uv_timer_t timer;
 	/* the process */
 	uv_process_t process;

@@ -23,9 +23,10 @@ struct scored_row {
 	uint32_t row;
 };
 
-/* The neighbours of a block of rows, until all blocks are there. */
+/* Where the neighbours of a block of rows are, until all blocks are there. */
 struct block {
-	struct scored_row *found;
+	uint32_t thread; /* whose pile */
+	uint64_t first; /* in that pile */
 	uint32_t counts[BLOCK_ROWS];
 };
 
@@ -44,8 +45,11 @@ struct product {
 	float *from, *to; /* [items]: n^norm_from, n^norm_to */
 	struct block *blocks;
 	uint32_t block_count, block_rows;
+	struct space *space;
+	struct pile found[PARALLEL_MAX]; /* struct scored_row, of each thread */
 	_Atomic uint32_t next_block;
 	_Atomic bool failed;
+	struct error error; /* of the thread that failed first */
 	struct report *report;
 };
 
@@ -266,23 +270,22 @@ static uint32_t make_row(const struct product *product, struct row_sums *row, ui
 	return pick_best(product, row, item);
 }
 
-static int make_block(struct product *product, struct row_sums *row, uint32_t number)
+static int make_block(struct product *product, struct row_sums *row, uint32_t number, uint32_t thread,
+		      struct error *err)
 {
 	struct block *block = &product->blocks[number];
-	uint32_t first = number * product->block_rows, total = 0, room = 0;
+	uint32_t first = number * product->block_rows;
+	block->thread = thread;
+	block->first = product->found[thread].used / sizeof(struct scored_row);
 	for (uint32_t r = 0; r < product->block_rows && first + r < product->items; r++) {
 		uint32_t count = make_row(product, row, first + r);
-		if (total + count > room) {
-			room = 2 * (total + count);
-			struct scored_row *larger = realloc(block->found, room * sizeof *larger);
-			if (!larger)
-				return E_EXHAUSTED;
-			block->found = larger;
-		}
+		size_t bytes = count * sizeof(struct scored_row);
+		struct scored_row *to = pile_extend(product->space, &product->found[thread], bytes, err);
+		if (!to)
+			return E_EXHAUSTED;
 		if (count)
-			memcpy(block->found + total, row->heap, count * sizeof *row->heap);
+			memcpy(to, row->heap, bytes);
 		block->counts[r] = count;
-		total += count;
 	}
 	return 0;
 }
@@ -293,18 +296,21 @@ static int make_blocks(void *context, uint32_t thread)
 	struct row_sums row = { .sums = calloc((size_t)product->items + 1, sizeof *row.sums),
 				.touched = malloc(((size_t)product->items + 1) * sizeof *row.touched),
 				.heap = malloc(product->keep * sizeof *row.heap) };
-	int code = row.sums && row.touched && row.heap ? 0 : E_EXHAUSTED;
+	struct error error = { 0 };
+	int code = 0;
+	if (!row.sums || !row.touched || !row.heap)
+		code = error_set(&error, E_EXHAUSTED, "no memory to learn the neighbours of %u items", product->items);
 	uint64_t total = product->item_offsets[product->items];
 	uint32_t number;
 	while (!code && !atomic_load(&product->failed) &&
 	       (number = atomic_fetch_add(&product->next_block, 1)) < product->block_count) {
-		code = make_block(product, &row, number);
+		code = make_block(product, &row, number, thread, &error);
 		if (thread == 0 && product->report && total)
 			report_step(product->report,
 				    (double)product->item_offsets[number * product->block_rows] / (double)total);
 	}
-	if (code)
-		atomic_store(&product->failed, true);
+	if (code && !atomic_exchange(&product->failed, true))
+		product->error = error;
 	free(row.sums);
 	free(row.touched);
 	free(row.heap);
@@ -329,8 +335,9 @@ static int join_blocks(struct neighbours *out, struct product *product, struct e
 	uint32_t *rows = out->rows.data;
 	float *scores = out->scores.data;
 	for (uint32_t b = 0; b < product->block_count; b++) {
-		struct block *block = &product->blocks[b];
-		const struct scored_row *found = block->found;
+		const struct block *block = &product->blocks[b];
+		const struct scored_row *found = product->found[block->thread].region.data;
+		found += block->first;
 		for (uint32_t r = 0; r < product->block_rows && b * product->block_rows + r < product->items; r++) {
 			for (uint32_t n = 0; n < block->counts[r]; n++, found++) {
 				rows[out->count] = found->row;
@@ -338,8 +345,6 @@ static int join_blocks(struct neighbours *out, struct product *product, struct e
 			}
 			offsets[b * product->block_rows + r + 1] = out->count;
 		}
-		free(block->found);
-		block->found = NULL;
 	}
 	return 0;
 }
@@ -371,16 +376,18 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 				   .shrink = (float)params->shrink,
 				   .min_count = (uint32_t)params->min_count,
 				   .block_rows = choose_block_rows(lists->items, threads),
+				   .space = lists->space,
 				   .report = report };
 	product.block_count = (lists->items + product.block_rows - 1) / product.block_rows;
 	product.blocks = calloc((size_t)product.block_count + 1, sizeof *product.blocks);
-	if (!product.blocks || make_tables(&product, lists, params, longest) ||
-	    parallel_run(threads, make_blocks, &product))
+	if (!product.blocks || make_tables(&product, lists, params, longest))
 		code = error_set(err, E_EXHAUSTED, "no memory to learn the neighbours of %u items", lists->items);
+	if (!code && parallel_run(threads, make_blocks, &product))
+		code = error_set(err, product.error.code, "%s", product.error.text);
 	if (!code)
 		code = join_blocks(out, &product, err);
-	for (uint32_t b = 0; product.blocks && b < product.block_count; b++)
-		free(product.blocks[b].found);
+	for (uint32_t t = 0; t < PARALLEL_MAX; t++)
+		pile_free(out->space, &product.found[t]);
 	free(product.blocks);
 	free(product.gap);
 	free(product.length);

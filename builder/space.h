@@ -3,7 +3,8 @@
  * stays below the limit, else in a file of <data>/tmp that is unlinked at once and mapped shared, so that the kernel can write it out and take its
  * pages back. Users of a region see no difference but speed.
  *
- * Small things (a few megabytes) come from malloc and are not counted. Any thread; one region belongs to one thread at a time.
+ * What is a hundred bytes or so an item, and small things, come from malloc and are not counted. Files show in the process's resident size
+ * while there is memory to spare, as any mapped file does. Any thread; one region belongs to one thread at a time.
  */
 #ifndef KINDRED_BUILDER_SPACE_H
 #define KINDRED_BUILDER_SPACE_H

@@ -1,6 +1,7 @@
 /*
- * The HTTP side, for people and for monitoring: /healthz, /status (JSON), /metrics (Prometheus). libmicrohttpd.h is included here only. It
- * runs on the loop thread: libuv watches libmicrohttpd's own epoll descriptor. Numbers of shards are at most a second old.
+ * The HTTP side, for people and for monitoring: /healthz, /status (JSON), /metrics (Prometheus).
+ * libmicrohttpd.h is included here only. It runs on the loop thread: libuv watches libmicrohttpd's own epoll
+ * descriptor. Numbers of shards are at most a second old.
  */
 #ifndef KINDRED_SERVER_ADMIN_H
 #define KINDRED_SERVER_ADMIN_H

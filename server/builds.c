@@ -309,7 +309,10 @@ static void begin(void *context)
 	struct server *server = builds->server;
 	uint64_t highest = server->kept_count ? server->kept[server->kept_count - 1] : 0;
 
-	/* A number once given is not given again: a generation that failed may have been named in a log or an answer. */
+	/*
+	 * A number once given is not given again: a generation that failed may have been named in a log or an
+	 * answer.
+	 */
 	builds->number = (builds->number > highest ? builds->number : highest) + 1;
 	builds->last_ms = clock_wall_ms();
 	builds->phase[0] = 0;
@@ -393,8 +396,8 @@ static bool due(const struct builds *builds)
 }
 
 /*
- * Not in the middle of an import: a model of the first part of it would be all there is until the next one is due. Where events never stop
- * coming, a build waits for a minute in vain and then begins.
+ * Not in the middle of an import: a model of the first part of it would be all there is until the next one is
+ * due. Where events never stop coming, a build waits for a minute in vain and then begins.
  */
 static bool calm(struct builds *builds)
 {

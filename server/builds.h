@@ -1,11 +1,13 @@
 /*
- * Builds: starts the builder, one at a time and at low priority, follows what it says, and has the swap serve what it made.
+ * Builds: starts the builder, one at a time and at low priority, follows what it says, and has the swap serve
+ * what it made.
  *
  *     IDLE -> STARTING (exact counts are asked for) -> RUNNING -> ACTIVATING -> IDLE, or FAILED
  *
- * On its own it builds when build_every_minutes have passed since the last build and build_min_events new events came, and a few seconds after a
- * definition came that the active generation has no relation for; not in the middle of an import, though. After a failure it waits longer each time. A builder may be killed at any moment:
- * nothing it has written is read before it says that it is done. Loop thread.
+ * On its own it builds when build_every_minutes have passed since the last build and build_min_events new
+ * events came, and a few seconds after a definition came that the active generation has no relation for; not
+ * in the middle of an import, though. After a failure it waits longer each time. A builder may be killed at
+ * any moment: nothing it has written is read before it says that it is done. Loop thread.
  */
 #ifndef KINDRED_SERVER_BUILDS_H
 #define KINDRED_SERVER_BUILDS_H

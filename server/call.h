@@ -14,10 +14,11 @@
  *     unary    call_reply or call_fail
  *     stream   call_message_done, after any number of call_send; call_fail may come beside it, once, and then ends the whole call
  *
- * so a call lives until everything that was begun for it is over, and none of these need check whether the client is still there.
+ * so a call lives until everything that was begun for it is over, and none of these need check whether the
+ * client is still there.
  *
- * A stream is read no faster than its messages are done: at most stream_window in work or unsent at once. When the client has half-closed and
- * the last message is done, the door ends the stream with OK.
+ * A stream is read no faster than its messages are done: at most stream_window in work or unsent at once.
+ * When the client has half-closed and the last message is done, the door ends the stream with OK.
  */
 #ifndef KINDRED_SERVER_CALL_H
 #define KINDRED_SERVER_CALL_H
@@ -54,7 +55,10 @@ struct call {
 
 /* Unary: the answer. The bytes are copied. */
 void call_reply(struct call *call, const void *data, size_t bytes);
-/* Ends the call with an error. Unary: the answer. Stream: after the replies already sent; no further message() comes. */
+/*
+ * Ends the call with an error. Unary: the answer. Stream: after the replies already sent; no further
+ * message() comes.
+ */
 void call_fail(struct call *call, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void call_fail_error(struct call *call, const struct error *err);
 /* Stream: one more reply, copied and queued. */

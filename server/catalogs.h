@@ -1,6 +1,7 @@
 /*
- * CatalogService, the catalogs: their schemas in the control store (items.c has the items). Every change is on disk, and has been sent to the workers, before the client is
- * answered: the client's next call sees it. Handlers run on the loop, the store's part on its lane.
+ * CatalogService, the catalogs: their schemas in the control store (items.c has the items). Every change is
+ * on disk, and has been sent to the workers, before the client is answered: the client's next call sees it.
+ * Handlers run on the loop, the store's part on its lane.
  */
 #ifndef KINDRED_SERVER_CATALOGS_H
 #define KINDRED_SERVER_CATALOGS_H

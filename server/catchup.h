@@ -1,6 +1,7 @@
 /*
- * Catching up: a generation was built from catalogs as they were then; before it serves, workers are sent every item that changed
- * since. Runs in portions on the control lane, and waits while the links are full. Loop thread.
+ * Catching up: a generation was built from catalogs as they were then; before it serves, workers are sent
+ * every item that changed since. Runs in portions on the control lane, and waits while the links are full.
+ * Loop thread.
  */
 #ifndef KINDRED_SERVER_CATCHUP_H
 #define KINDRED_SERVER_CATCHUP_H

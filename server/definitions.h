@@ -1,6 +1,6 @@
 /*
- * DefinitionService: definitions in the control store. As with catalogs, a change is on disk and has been sent to the workers before the client is
- * answered. Handlers run on the loop, the store's part on its lane.
+ * DefinitionService: definitions in the control store. As with catalogs, a change is on disk and has been
+ * sent to the workers before the client is answered. Handlers run on the loop, the store's part on its lane.
  */
 #ifndef KINDRED_SERVER_DEFINITIONS_H
 #define KINDRED_SERVER_DEFINITIONS_H

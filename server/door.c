@@ -140,8 +140,8 @@ static void on_idle(uv_idle_t *idle)
 }
 
 /*
- * Takes what has completed. A look at the queue with no waiting also makes C core read its sockets, but only one ready socket at
- * a time: it is empty only when its epoll_wait has just answered that there is nothing.
+ * Takes what has completed. A look at the queue with no waiting also makes C core read its sockets, but only
+ * one ready socket at a time: it is empty only when its epoll_wait has just answered that there is nothing.
  */
 static void drain(struct door *door)
 {
@@ -282,8 +282,8 @@ static char complaint[160];
 static bool listening_in; /* only then: later C core complains from threads of its own */
 
 /*
- * C core logs an error for much that a client does wrong, which may not fill the log; and says why it cannot open a port only here, in a text
- * of nested braces that has os_error:"Address already in use" somewhere.
+ * C core logs an error for much that a client does wrong, which may not fill the log; and says why it cannot
+ * open a port only here, in a text of nested braces that has os_error:"Address already in use" somewhere.
  */
 static void on_grpc_log(gpr_log_func_args *args)
 {
@@ -438,8 +438,8 @@ static void on_sweep(uv_timer_t *sweep)
 	struct door_call *call, *next;
 
 	/*
-	 * Connections are told to go away and asked whether they have heard; an idle gRPC client looks at its sockets every five seconds only.
-	 * With nothing in work there is nothing to wait for.
+	 * Connections are told to go away and asked whether they have heard; an idle gRPC client looks at its
+	 * sockets every five seconds only. With nothing in work there is nothing to wait for.
 	 */
 	if (!door->calls && ++door->quiet_sweeps == QUIET_SWEEPS)
 		door_cancel(door);

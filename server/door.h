@@ -1,13 +1,13 @@
 /*
- * The door: the port that clients come in by, on gRPC's C core. The only place (door.c, door_call.c) that knows gRPC; the rest of the
- * server sees server/call.h.
+ * The door: the port that clients come in by, on gRPC's C core. The only place (door.c, door_call.c) that
+ * knows gRPC; the rest of the server sees server/call.h.
  *
- * Everything runs on the loop thread. With polling "shared" the loop itself drives gRPC: libuv watches the epoll descriptor on which C core waits
- * (server/epoll_tap.h finds it), and the completion queue is drained without waiting. With "thread" a thread waits on the completion
- * queue and hands its events to the loop.
+ * Everything runs on the loop thread. With polling "shared" the loop itself drives gRPC: libuv watches the
+ * epoll descriptor on which C core waits (server/epoll_tap.h finds it), and the completion queue is drained
+ * without waiting. With "thread" a thread waits on the completion queue and hands its events to the loop.
  *
- * Call order: door_open (binds; a port that is taken fails here) -> door_start -> door_flush once per turn of the loop, before it waits -> door_stop
- * -> [door_cancel] -> on_stopped -> door_close.
+ * Call order: door_open (binds; a port that is taken fails here) -> door_start -> door_flush once per turn of
+ * the loop, before it waits -> door_stop -> [door_cancel] -> on_stopped -> door_close.
  */
 #ifndef KINDRED_SERVER_DOOR_H
 #define KINDRED_SERVER_DOOR_H
@@ -39,14 +39,17 @@ struct door_options {
 };
 
 int door_open(struct door **door, const struct door_options *options, struct error *err);
-/* Takes calls from now on. E_UNAVAILABLE never: a loop that cannot drive gRPC falls back to the thread, with a warning. */
+/*
+ * Takes calls from now on. E_UNAVAILABLE never: a loop that cannot drive gRPC falls back to the thread, with
+ * a warning.
+ */
 int door_start(struct door *door, struct error *err);
 uint16_t door_port(const struct door *door);
 /* Sends what this turn of the loop gave rise to. */
 void door_flush(struct door *door);
 /*
- * No new calls. Unary calls end by themselves. Streams that have been idle for a second are ended with UNAVAILABLE, busy ones so at the next message
- * after grace_ms; then on_stopped comes.
+ * No new calls. Unary calls end by themselves. Streams that have been idle for a second are ended with
+ * UNAVAILABLE, busy ones so at the next message after grace_ms; then on_stopped comes.
  */
 void door_stop(struct door *door, uint64_t grace_ms);
 /* Cancels all calls; they end soon. */

@@ -1,5 +1,6 @@
 /*
- * What door.c (the server, polling, standing requests) and door_call.c (the life of one call) share. Nobody else includes this.
+ * What door.c (the server, polling, standing requests) and door_call.c (the life of one call) share. Nobody
+ * else includes this.
  *
  * A call's states:
  *

@@ -1,6 +1,7 @@
 /*
- * Listens in on this process's epoll_wait(). gRPC's C core does not say on which epoll descriptor it waits, nor whether a
- * look at its completion queue left events unread; both are seen here. The executable's own epoll_wait is found before libc's, and passes every call on.
+ * Listens in on this process's epoll_wait(). gRPC's C core does not say on which epoll descriptor it waits,
+ * nor whether a look at its completion queue left events unread; both are seen here. The executable's own
+ * epoll_wait is found before libc's, and passes every call on.
  *
  * Per thread.
  */

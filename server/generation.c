@@ -3,6 +3,7 @@
 #include "common/datadir.h"
 #include "common/log.h"
 #include "common/model.h"
+#include "server/stamp.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -149,18 +150,6 @@ bool generation_has(const void *context, const char *catalog, const char *relati
 
 /* --- the API's message --- */
 
-static Google__Protobuf__Timestamp *timestamp(int64_t time_ms)
-{
-	Google__Protobuf__Timestamp *stamp = malloc(sizeof *stamp);
-
-	if (!stamp)
-		return NULL;
-	google__protobuf__timestamp__init(stamp);
-	stamp->seconds = time_ms / 1000;
-	stamp->nanos = (int32_t)(time_ms % 1000) * 1000000;
-	return stamp;
-}
-
 static Kindred__V1__Evaluation *evaluation_message(const struct model_evaluation *evaluation)
 {
 	Kindred__V1__Evaluation *message = malloc(sizeof *message);
@@ -213,9 +202,9 @@ static bool fill(Kindred__V1__Generation *message, const struct model *model, ui
 	size_t relations = 0;
 
 	message->number = number;
-	message->create_time = timestamp(model->head->create_ms);
+	message->create_time = stamp_new(model->head->create_ms);
 	if (model->newest_event_ms != INT64_MIN)
-		message->newest_event_time = timestamp(model->newest_event_ms);
+		message->newest_event_time = stamp_new(model->newest_event_ms);
 	message->bytes = model->file_bytes;
 	message->events = model->events;
 	message->users = model->users;

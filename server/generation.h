@@ -1,6 +1,7 @@
 /*
- * What the server itself must know of a model generation: which catalogs it was built from, at which version, and which relations it
- * has. Read from the head and the JSON of the file; the server never maps the rest. Reading blocks: on a lane.
+ * What the server itself must know of a model generation: which catalogs it was built from, at which version,
+ * and which relations it has. Read from the head and the JSON of the file; the server never maps the rest.
+ * Reading blocks: on a lane.
  */
 #ifndef KINDRED_SERVER_GENERATION_H
 #define KINDRED_SERVER_GENERATION_H
@@ -45,13 +46,17 @@ int generation_message(Kindred__V1__Generation **message, const char *models_dir
 		       struct error *err);
 
 /*
- * How many events had been accepted when a generation's build began is kept beside it, in "00000007.accepted": after a restart the
- * server still knows how many are new. Losing it costs an early build, nothing more.
+ * How many events had been accepted when a generation's build began is kept beside it, in
+ * "00000007.accepted": after a restart the server still knows how many are new. Losing it costs an early
+ * build, nothing more.
  */
 int generation_accepted_write(const char *models_directory, uint64_t number, uint64_t accepted, struct error *err);
 /* Unlinks the generation's files. Not being there is fine. */
 int generation_unlink(const char *models_directory, uint64_t number, struct error *err);
-/* At start: removes what a builder or server that was killed left unfinished, and files of generations that are gone. */
+/*
+ * At start: removes what a builder or server that was killed left unfinished, and files of generations that
+ * are gone.
+ */
 void generation_sweep(const char *models_directory);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * grpc.health.v1: https://github.com/grpc/grpc/blob/master/doc/health-checking.md. Every service we have, and "" for the whole server, share one state: SERVING
- * from the moment that all workers are up until the server drains. Loop thread.
+ * grpc.health.v1: https://github.com/grpc/grpc/blob/master/doc/health-checking.md. Every service we have, and
+ * "" for the whole server, share one state: SERVING from the moment that all workers are up until the server
+ * drains. Loop thread.
  */
 #ifndef KINDRED_SERVER_HEALTH_H
 #define KINDRED_SERVER_HEALTH_H

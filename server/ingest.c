@@ -124,7 +124,10 @@ static int make_answer(struct ingest_batch *batch, struct buffer *answer)
 	return 0;
 }
 
-/* Answers the batches at the head of the line that are complete. A failed one ends the call, and with it those behind. */
+/*
+ * Answers the batches at the head of the line that are complete. A failed one ends the call, and with it
+ * those behind.
+ */
 static void answer_in_order(struct call *call)
 {
 	struct ingest *ingest = call->state;

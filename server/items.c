@@ -15,8 +15,8 @@
 #define READ_ITEMS 50
 
 /*
- * Whether changes must be told: some worker has a generation. Asked when the job is made. A worker that loads its first one later is
- * caught up from the control store, by a job that stands behind this one in the lane.
+ * Whether changes must be told: some worker has a generation. Asked when the job is made. A worker that loads
+ * its first one later is caught up from the control store, by a job that stands behind this one in the lane.
  */
 static bool somebody_serves(const struct server *server)
 {

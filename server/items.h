@@ -1,6 +1,7 @@
 /*
- * CatalogService, the items: import, read, change, delete. Every call is a job on the control lane; workers that serve a model are told of
- * each change before the client is answered, so that its next recommendation knows it.
+ * CatalogService, the items: import, read, change, delete. Every call is a job on the control lane; workers
+ * that serve a model are told of each change before the client is answered, so that its next recommendation
+ * knows it.
  *
  * Handlers of the methods table (server/call.h). Loop thread.
  */

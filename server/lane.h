@@ -1,9 +1,11 @@
 /*
- * Lanes: slow work (disk) done off the loop, one job at a time and in order, per lane. The server has two: one for the control
- * store, whose calls want one thread at a time, and one for the files of model generations.
+ * Lanes: slow work (disk) done off the loop, one job at a time and in order, per lane. The server has two:
+ * one for the control store, whose calls want one thread at a time, and one for the files of model
+ * generations.
  *
- * A job that answers a call:  job_new -> lane_run -> work() on a thread: request unpacked, reply set -> done() on the loop.
- * When nobody waits for the call any more by the time its turn comes, work() is not called and the job ends with E_CANCELLED or E_DEADLINE.
+ * A job that answers a call:  job_new -> lane_run -> work() on a thread: request unpacked, reply set ->
+ * done() on the loop. When nobody waits for the call any more by the time its turn comes, work() is not
+ * called and the job ends with E_CANCELLED or E_DEADLINE.
  */
 #ifndef KINDRED_SERVER_LANE_H
 #define KINDRED_SERVER_LANE_H
@@ -23,8 +25,8 @@ struct job {
 	struct server *server;
 	struct call *call; /* NULL: none waits */
 	/*
-	 * On the lane's thread. Returns 0 or an error code with err set. May set reply and add frames for the workers. Must touch
-	 * nothing of the loop's.
+	 * On the lane's thread. Returns 0 or an error code with err set. May set reply and add frames for the
+	 * workers. Must touch nothing of the loop's.
 	 */
 	int (*work)(struct job *job);
 	/* On the loop, always; job_answer and job_free are its to call. NULL: job_answer and job_free. */

@@ -1,11 +1,13 @@
 /*
- * The link: the socket between the server and one worker, and the table of what the worker was asked and has not answered.
- * Nothing else of the server knows how bytes travel to a worker.
+ * The link: the socket between the server and one worker, and the table of what the worker was asked and has
+ * not answered. Nothing else of the server knows how bytes travel to a worker.
  *
- * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once. Runs on the loop thread.
+ * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once.
+ * Runs on the loop thread.
  *
- * Failure: when the socket ends or breaks, or the other side speaks nonsense, every ask is answered with E_UNAVAILABLE and the text
- * given to link_open, then on_broken is called, once. link_ask then fails until the link is opened anew.
+ * Failure: when the socket ends or breaks, or the other side speaks nonsense, every ask is answered with
+ * E_UNAVAILABLE and the text given to link_open, then on_broken is called, once. link_ask then fails until
+ * the link is opened anew.
  */
 #ifndef KINDRED_SERVER_LINK_H
 #define KINDRED_SERVER_LINK_H
@@ -23,7 +25,10 @@ struct link;
 struct ask {
 	struct link *link; /* NULL: not in flight */
 	uint32_t slot;
-	/* code 0: the answer's bytes; else an error and its text (not NUL-terminated). Gone when it returns. May ask anew. */
+	/*
+	 * code 0: the answer's bytes; else an error and its text (not NUL-terminated). Gone when it returns.
+	 * May ask anew.
+	 */
 	void (*answered)(struct ask *ask, int code, const uint8_t *data, size_t bytes);
 };
 
@@ -67,7 +72,10 @@ int link_ask(struct link *link, struct ask *ask, enum frame_kind kind, uint32_t 
 	     const void *data, size_t bytes, struct error *err);
 /* The answer is not wanted any more: tells the worker. No-op when the ask is not in flight. */
 void ask_forget(struct ask *ask);
-/* Whole frames, as buffer_frame makes them. When there is no memory for them the link breaks: the worker would miss a change. */
+/*
+ * Whole frames, as buffer_frame makes them. When there is no memory for them the link breaks: the worker
+ * would miss a change.
+ */
 void link_send(struct link *link, const void *frames, size_t bytes);
 void link_send_message(struct link *link, enum frame_kind kind, const ProtobufCMessage *message);
 /* Writes what was gathered. Called once per turn of the loop, before it waits. */

@@ -1,8 +1,9 @@
 /*
  * Welcome to kindred-server, the process that clients talk to.
  *
- * It owns the port, the catalogs and the definitions; it starts, watches and restarts one kindred-worker a core, which keep the
- * histories and answer, and a kindred-builder from time to time, which learns. What it must be is fast at passing bytes on, and never wait.
+ * It owns the port, the catalogs and the definitions; it starts, watches and restarts one kindred-worker a
+ * core, which keep the histories and answer, and a kindred-builder from time to time, which learns. What it
+ * must be is fast at passing bytes on, and never wait.
  *
  *     server.c                 the order of things at the start and at the end
  *     door.c door_call.c       gRPC; everything else sees call.h

@@ -1,8 +1,10 @@
 /*
- * RecommendMany: messages of many users come in, are split by worker, and the workers' answers go out as they come. Loop thread.
+ * RecommendMany: messages of many users come in, are split by worker, and the workers' answers go out as they
+ * come. Loop thread.
  *
- * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what clients take. Users whose worker is
- * down, overloaded or late come back as results with an error_code; any other error (no such definition) ends the stream with it.
+ * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what clients
+ * take. Users whose worker is down, overloaded or late come back as results with an error_code; any other
+ * error (no such definition) ends the stream with it.
  */
 #ifndef KINDRED_SERVER_MANY_H
 #define KINDRED_SERVER_MANY_H
@@ -16,12 +18,16 @@ void many_stop(struct call *call);
 void many_release(struct call *call);
 
 /* Pure; tests. */
-/* A RecommendManyResponse that says of every user of the request that it could not be answered. E_INVALID, E_EXHAUSTED. */
+/*
+ * A RecommendManyResponse that says of every user of the request that it could not be answered. E_INVALID,
+ * E_EXHAUSTED.
+ */
 int many_failed(struct buffer *answer, const uint8_t *request, size_t bytes, int code, const char *text,
 		size_t text_bytes);
 /*
- * Cuts a RecommendManyResponse longer than `most` into several, at the bounds of results; each() gets one after another, in order. What is not a result
- * (generation, definition version) is in each. A single result longer than `most` stays whole. E_INVALID, E_EXHAUSTED.
+ * Cuts a RecommendManyResponse longer than `most` into several, at the bounds of results; each() gets one
+ * after another, in order. What is not a result (generation, definition version) is in each. A single result
+ * longer than `most` stays whole. E_INVALID, E_EXHAUSTED.
  */
 int many_cut(const uint8_t *answer, size_t bytes, size_t most,
 	     void (*each)(void *context, const uint8_t *piece, size_t bytes), void *context);

@@ -11,8 +11,8 @@
 #include "server/status.h"
 
 /*
- * Standing requests: C core looks through them all at each call, so few; but a burst that finds none waits for the next turn of
- * the loop, so enough for the methods that come in bursts.
+ * Standing requests: C core looks through them all at each call, so few; but a burst that finds none waits
+ * for the next turn of the loop, so enough for the methods that come in bursts.
  */
 #define BUSY 32
 #define SOME 8

@@ -1,6 +1,6 @@
 /*
- * ModelService: builds, generations, which one serves. The work is done by builds.c and swap.c; here are the calls. Loop thread, files
- * on the model lane.
+ * ModelService: builds, generations, which one serves. The work is done by builds.c and swap.c; here are the
+ * calls. Loop thread, files on the model lane.
  */
 #ifndef KINDRED_SERVER_MODELS_H
 #define KINDRED_SERVER_MODELS_H

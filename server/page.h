@@ -18,8 +18,8 @@
 int page_size(uint32_t asked, uint32_t most, size_t *size, struct error *err);
 
 /*
- * How many of the messages fit into `bytes` when packed, at least one of those there are. The others are freed, and *more is set. *used (may be
- * NULL): bytes of those that stay.
+ * How many of the messages fit into `bytes` when packed, at least one of those there are. The others are
+ * freed, and *more is set. *used (may be NULL): bytes of those that stay.
  */
 size_t page_cut(ProtobufCMessage **messages, size_t count, size_t bytes, bool *more, size_t *used);
 

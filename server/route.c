@@ -86,7 +86,10 @@ static int name_item(struct control *control, Kindred__V1__StoredEvent *event, s
 		return 0;
 	if (rc)
 		return rc;
-	/* Empty strings of an unpacked message are protobuf-c's own and not to be freed; a worker leaves these three empty. */
+	/*
+	 * Empty strings of an unpacked message are protobuf-c's own and not to be freed; a worker leaves
+	 * these three empty.
+	 */
 	event->item_id = item->id;
 	event->item_name = item->name;
 	event->catalog = strdup(catalog);
@@ -139,7 +142,9 @@ static void on_deleted(struct ask *ask, int code, const uint8_t *data, size_t by
 	if (wire_find_number(data, bytes, 1, &existed) == 1 && existed) {
 		for (size_t i = 0; i < server->kept_count; i++)
 			whole = whole && !buffer_number(&answer, 3, server->kept[i]);
-		if (server->builds.state == BUILDS_RUNNING)
+		/* One being built, or built and not yet listed among those. */
+		if ((server->builds.state == BUILDS_RUNNING || server->builds.state == BUILDS_ACTIVATING) &&
+		    (!server->kept_count || server->builds.number > server->kept[server->kept_count - 1]))
 			whole = whole && !buffer_number(&answer, 3, server->builds.number);
 	}
 	if (whole)

@@ -1,6 +1,6 @@
 /*
- * Calls about one user: the request's bytes go to the worker that owns the user, its answer's bytes are the reply. Of the request only
- * the user id is read. Loop thread.
+ * Calls about one user: the request's bytes go to the worker that owns the user, its answer's bytes are the
+ * reply. Of the request only the user id is read. Loop thread.
  */
 #ifndef KINDRED_SERVER_ROUTE_H
 #define KINDRED_SERVER_ROUTE_H

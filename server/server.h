@@ -1,5 +1,6 @@
 /*
- * The front-end process: one loop thread that owns everything here, and a few threads of libuv's pool for disk work.
+ * The front-end process: one loop thread that owns everything here, and a few threads of libuv's pool for
+ * disk work.
  *
  * Who knows what:  door (gRPC) -> methods -> route, many, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
  *                  supervisor (workers) and builds (the builder) own processes; swap changes the generation; registry is what workers must know
@@ -74,8 +75,8 @@ static inline uint64_t server_active(const struct server *server)
 }
 
 /*
- * Call order: config and data are set -> server_open -> server_run -> server_close. server_open binds the ports and starts the workers; what fails is said in err, and
- * server_close is due all the same.
+ * Call order: config and data are set -> server_open -> server_run -> server_close. server_open binds the
+ * ports and starts the workers; what fails is said in err, and server_close is due all the same.
  */
 int server_open(struct server *server, struct error *err);
 /* Until a signal ends it. Returns the process's exit code. */
@@ -88,7 +89,10 @@ void server_workers_up(struct server *server);
 void server_workers_left(struct server *server);
 /* supervisor: a worker found the active generation's file damaged. True: an older one is active now. */
 bool server_active_damaged(struct server *server, uint64_t number);
-/* Something without which there is no point in running. Logs it and stops the process, unless it is stopping already. */
+/*
+ * Something without which there is no point in running. Logs it and stops the process, unless it is stopping
+ * already.
+ */
 void server_fatal(struct server *server, const struct error *err);
 /* Takes over the numbers of the generations on disk, ascending. */
 void server_kept(struct server *server, uint64_t *numbers, size_t count);

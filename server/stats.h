@@ -1,6 +1,7 @@
 /*
- * What the server counts about itself: one table, from which the fields, /metrics and the reference come. To add a counter, add a line.
- * Counters rise from the start of the process; gauges are filled by status_gauges() before they are read. Loop thread.
+ * What the server counts about itself: one table, from which the fields, /metrics and the reference come. To
+ * add a counter, add a line. Counters rise from the start of the process; gauges are filled by
+ * status_gauges() before they are read. Loop thread.
  */
 #ifndef KINDRED_SERVER_STATS_H
 #define KINDRED_SERVER_STATS_H

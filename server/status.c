@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
 #include "server/server.h"
+#include "server/stamp.h"
 #include "version.h"
 
 #include <inttypes.h>
@@ -142,18 +143,6 @@ void status_gauges(struct server *server)
 
 /* --- the message --- */
 
-static Google__Protobuf__Timestamp *timestamp(int64_t time_ms)
-{
-	Google__Protobuf__Timestamp *stamp = malloc(sizeof *stamp);
-
-	if (!stamp)
-		return NULL;
-	google__protobuf__timestamp__init(stamp);
-	stamp->seconds = time_ms / 1000;
-	stamp->nanos = (int32_t)(time_ms % 1000) * 1000000;
-	return stamp;
-}
-
 static Kindred__V1__WorkerStatus *worker_message(const struct worker *worker)
 {
 	Kindred__V1__WorkerStatus *message = malloc(sizeof *message);
@@ -189,7 +178,7 @@ static Kindred__V1__ShardStatus *shard_message(const struct shard_status *shard,
 	message->refused = shard->refused;
 	message->bytes = shard->bytes;
 	if (shard->newest_event_ms != INT64_MIN)
-		message->newest_event_time = timestamp(shard->newest_event_ms);
+		message->newest_event_time = stamp_new(shard->newest_event_ms);
 	return message;
 }
 
@@ -222,7 +211,7 @@ Kindred__V1__GetStatusResponse *status_message(struct server *server)
 		return NULL;
 	kindred__v1__get_status_response__init(message);
 	message->version = strdup(KINDRED_VERSION " (" KINDRED_REVISION ")");
-	message->start_time = timestamp(server->start_ms);
+	message->start_time = stamp_new(server->start_ms);
 	message->data_directory = strdup(server->dir.path);
 	if (!message->version || !message->data_directory || !fill_parts(server, message)) {
 		kindred__v1__get_status_response__free_unpacked(message, NULL);

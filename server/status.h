@@ -1,6 +1,7 @@
 /*
- * The state of the whole server: what the workers said of their shards, put together. Workers send their statistics each second;
- * whoever needs them exact (GetStatus, the start of a build) asks all first. Loop thread.
+ * The state of the whole server: what the workers said of their shards, put together. Workers send their
+ * statistics each second; whoever needs them exact (GetStatus, the start of a build) asks all first. Loop
+ * thread.
  */
 #ifndef KINDRED_SERVER_STATUS_H
 #define KINDRED_SERVER_STATUS_H

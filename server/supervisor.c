@@ -141,7 +141,10 @@ static void on_link_broken(struct link *link, const char *why)
 	}
 	worker->has_model = worker->aligning = false;
 	worker->generation = 0;
-	/* While draining it has said what it had to, and is flushing; otherwise it must be gone before it can be started anew. */
+	/*
+	 * While draining it has said what it had to, and is flushing; otherwise it must be gone before it can
+	 * be started anew.
+	 */
 	if (worker->pid && !worker->server->supervisor.draining)
 		uv_process_kill(&worker->process, SIGKILL);
 	link_close(link);
@@ -174,7 +177,10 @@ static void align_failed(struct worker *worker, const char *what, const char *te
 		return; /* it died; it will be started again */
 	log_error("supervisor: worker %u cannot %s generation %" PRIu64 ": %.*s", worker->number, what,
 		  worker->aligning_to, (int)bytes, text);
-	/* Another generation may be active by now; or a swap that was given up made it forget this one between load and activation. */
+	/*
+	 * Another generation may be active by now; or a swap that was given up made it forget this one
+	 * between load and activation.
+	 */
 	if (damaged)
 		again = server_active_damaged(worker->server, worker->aligning_to);
 	else
@@ -380,7 +386,10 @@ int supervisor_start(struct server *server, uint32_t workers, struct error *err)
 	if (!supervisor->workers)
 		return error_set(err, E_EXHAUSTED, "out of memory for %u workers", workers);
 	supervisor->count = workers;
-	/* An even load needs limit / workers; one worker may have twice that, never all, so that a stuck one leaves room for the others. */
+	/*
+	 * An even load needs limit / workers; one worker may have twice that, never all, so that a stuck one
+	 * leaves room for the others.
+	 */
 	supervisor->ask_limit = (uint32_t)(limit * 2 / (workers + 1));
 	for (uint32_t i = 0; i < workers; i++) {
 		struct worker *worker = &supervisor->workers[i];

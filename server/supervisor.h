@@ -7,8 +7,9 @@
  *     UP        takes every call
  *     LEAVING   was told to drain, or is being killed
  *
- * A worker that dies is started again at once; one that keeps dying soon after its start, at growing intervals. Calls in flight to it are answered with
- * UNAVAILABLE by its link. A worker that cannot even be started the first time stops the server. Loop thread.
+ * A worker that dies is started again at once; one that keeps dying soon after its start, at growing
+ * intervals. Calls in flight to it are answered with UNAVAILABLE by its link. A worker that cannot even be
+ * started the first time stops the server. Loop thread.
  */
 #ifndef KINDRED_SERVER_SUPERVISOR_H
 #define KINDRED_SERVER_SUPERVISOR_H
@@ -76,8 +77,9 @@ struct worker *supervisor_worker(struct supervisor *supervisor, const void *user
 uint32_t supervisor_up(const struct supervisor *supervisor);
 
 /*
- * Asks a worker on behalf of a client. Recommending wants a worker that is UP, everything else one that is at least LOADING.
- * `bounded`: counts against the worker's share of calls. 0, E_UNAVAILABLE, E_EXHAUSTED, E_DEADLINE, with text.
+ * Asks a worker on behalf of a client. Recommending wants a worker that is UP, everything else one that is at
+ * least LOADING. `bounded`: counts against the worker's share of calls. 0, E_UNAVAILABLE, E_EXHAUSTED,
+ * E_DEADLINE, with text.
  */
 int worker_ask(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t deadline_ns, bool bounded,
 	       const void *data, size_t bytes, struct error *err);

@@ -106,7 +106,10 @@ static void give_up(struct swap *swap)
 
 	log_error("swap: generation %" PRIu64 " is not served: %s", swap->first->number, swap->err.text);
 	command.number = swap->first->number;
-	/* Once some may have activated it, it stays with them until it is pruned: the old one must be active again before. */
+	/*
+	 * Once some may have activated it, it stays with them until it is pruned: the old one must be active
+	 * again before.
+	 */
 	if ((swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP) && command.number != server_active(server))
 		for (uint32_t i = 0; i < server->supervisor.count; i++)
 			link_send_message(&server->supervisor.workers[i].link, FRAME_GENERATION_DROP, &command.base);

@@ -4,8 +4,9 @@
  *     IDLE -> READING (its metadata) -> LOADING (every worker maps and checks it) -> CATCHING_UP (item changes) -> ACTIVATING -> RECORDING
  *     (models/active) -> PRUNING (old generations) -> IDLE
  *
- * When a worker cannot load it, the swap is given up everywhere and the old generation stays. A worker that dies meanwhile drops out of the swap; it comes
- * back with the active generation of that moment, and is aligned after. One swap at a time; others wait in line. Loop thread.
+ * When a worker cannot load it, the swap is given up everywhere and the old generation stays. A worker that
+ * dies meanwhile drops out of the swap; it comes back with the active generation of that moment, and is
+ * aligned after. One swap at a time; others wait in line. Loop thread.
  */
 #ifndef KINDRED_SERVER_SWAP_H
 #define KINDRED_SERVER_SWAP_H
@@ -48,7 +49,10 @@ int swap_init(struct swap *swap, struct server *server, uint32_t workers, struct
 void swap_fini(struct swap *swap);
 /* Serves generation `number`; done(0) when every worker does and it is recorded. E_NOT_FOUND: no such generation. */
 void swap_start(struct swap *swap, uint64_t number, swap_done done, void *context);
-/* Removes generations beyond generations_kept without activating anything; no answer. Also reads anew which there are. */
+/*
+ * Removes generations beyond generations_kept without activating anything; no answer. Also reads anew which
+ * there are.
+ */
 void swap_prune(struct swap *swap);
 bool swap_running(const struct swap *swap);
 

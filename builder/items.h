@@ -3,6 +3,7 @@
  * events are counted, in rows by popularity.
  *
  * Call order: items_load -> items_slot.. (any thread) -> items_order -> items_bind -> .. -> items_free. One thread but for items_slot.
+ * items.c loads and frees, items_order.c does the rest.
  */
 #ifndef KINDRED_BUILDER_ITEMS_H
 #define KINDRED_BUILDER_ITEMS_H
@@ -54,6 +55,9 @@ static inline uint32_t items_slot(const struct items *items, uint64_t key)
 			return slot;
 	}
 }
+
+/* Of one value in a column of the type; 0: lists, which have offsets. */
+size_t items_value_bytes(enum value_type type);
 
 /*
  * Puts the items in rows: most events first, then by key. events: [count], by slot. *row_of: uint32_t[count], the row of each slot,

@@ -61,7 +61,8 @@ begin() {
 	title "Starting Kindred"
 	local options=(--init --data "$work/data" --listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --build-every-minutes 0 "$@")
 	shown kindred serve "${options[@]}"
-	"$bin/kindred" serve "${options[@]}" --port-file "$work/ports" >"$work/server.log" 2>&1 &
+	# in a session of its own: Ctrl-C is for this script, which then ends the server
+	setsid "$bin/kindred" serve "${options[@]}" --port-file "$work/ports" >"$work/server.log" 2>&1 &
 	server=$!
 	local tries
 	for ((tries = 0; tries < 400; tries++)); do

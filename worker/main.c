@@ -36,7 +36,7 @@ static const char help[] =
 	"There is nothing to do for it alone. To start everything:\n"
 	"\n"
 	"    kindred init DIRECTORY\n"
-	"    kindred serve DIRECTORY\n"
+	"    kindred serve --data DIRECTORY\n"
 	"\n"
 	"    --version   print the version\n"
 	"    --help      print this\n";

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -69,6 +70,7 @@ static pid_t spawn(const char *program, const char *address, const char *const *
 	const char *path = program_path(program);
 	pid_t pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nothing running */
 		if (address)
 			setenv("KINDRED_SERVER", address, 1);
 		int null = open("/dev/null", O_RDONLY);

@@ -60,29 +60,46 @@ struct raw_event {
 	uint32_t properties;
 };
 
+static enum wire_type wire_type_of(uint32_t field)
+{
+	return field == EVENT_WEIGHT ? WIRE_FIXED32 : WIRE_BYTES;
+}
+
+/*
+ * A field of the event with another wire type makes it malformed, rather than being skipped as an unknown one: the server's wire_find sees it so, and routes
+ * such an event anywhere; taken, it would be a user of another worker and fail the whole batch.
+ */
 static int read_raw(struct text_view message, struct raw_event *raw)
 {
 	struct wire_cursor cursor = decode_inside(message);
 	struct wire_field field;
 	int got;
 	while ((got = wire_next(&cursor, &field)) > 0) {
-		if (field.type == WIRE_FIXED32 && field.number == EVENT_WEIGHT)
-			raw->weight = decode_float(&field);
-		if (field.type != WIRE_BYTES)
-			continue;
-		if (field.number == EVENT_USER) {
+		if (field.number <= EVENT_PROPERTIES && field.type != (uint32_t)wire_type_of(field.number))
+			return E_INVALID;
+		switch (field.number) {
+		case EVENT_USER:
 			raw->user = decode_text(&field);
-		} else if (field.number == EVENT_ITEM) {
+			break;
+		case EVENT_ITEM:
 			raw->item = decode_text(&field);
-		} else if (field.number == EVENT_TYPE) {
+			break;
+		case EVENT_TYPE:
 			raw->type = decode_text(&field);
-		} else if (field.number == EVENT_TIME) {
+			break;
+		case EVENT_TIME:
 			raw->time = decode_text(&field);
 			raw->timed = true;
-		} else if (field.number == EVENT_ID) {
+			break;
+		case EVENT_ID:
 			raw->id = decode_text(&field);
-		} else if (field.number == EVENT_PROPERTIES) {
+			break;
+		case EVENT_WEIGHT:
+			raw->weight = decode_float(&field);
+			break;
+		case EVENT_PROPERTIES:
 			raw->properties++;
+			break;
 		}
 	}
 	return got;

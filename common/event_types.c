@@ -19,7 +19,7 @@ void event_types_fini(struct event_types *types)
 
 static bool same(const char *known, const char *name, size_t bytes)
 {
-	return strncmp(known, name, bytes) == 0 && known[bytes] == '\0';
+	return strlen(known) == bytes && memcmp(known, name, bytes) == 0;
 }
 
 /* The slot that holds the name, or the free one where it would be put. */

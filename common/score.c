@@ -20,6 +20,8 @@ void serving_prepare(struct model_serving *params)
 		params->decay[rank] = (uint32_t)(power * SCORE_ONE + 0.5);
 		power *= params->rank_decay;
 	}
+	params->self_q12 = (uint32_t)(params->self_weight * SCORE_ONE + 0.5);
+	params->blend_q12 = (uint32_t)(params->blend * SCORE_ONE + 0.5);
 }
 
 /* 2^-(age / half_life) in Q16, by integers alone; off by less than 0.0001. */
@@ -110,6 +112,24 @@ int scorer_resize(struct scorer *scorer, uint32_t rows)
 	return 0;
 }
 
+static inline void add_part(struct scorer *scorer, uint32_t row, uint32_t part)
+{
+	if (part == 0)
+		return;
+	if (scorer->sums[row] == 0)
+		scorer->touched[scorer->touched_count++] = row;
+	scorer->sums[row] += part;
+}
+
+/* What a profile item counts for itself. One without neighbours counts the least there is. */
+static void add_self(struct scorer *scorer, const struct model_relation *relation, struct profile_item item)
+{
+	uint64_t first = relation->offsets[item.row];
+	uint32_t best = first < relation->offsets[item.row + 1] ? relation->weights[first] : 1;
+	uint64_t part = (uint64_t)(item.weight * best >> 12) * relation->serving.self_q12 >> 12;
+	add_part(scorer, item.row, part < UINT16_MAX ? (uint32_t)part : UINT16_MAX);
+}
+
 static void add_neighbours(struct scorer *scorer, const struct model_relation *relation, struct profile_item item)
 {
 	uint32_t *sums = scorer->sums, *touched = scorer->touched;
@@ -176,6 +196,35 @@ static bool judged_shown(score_judge judge, void *context, uint32_t row, struct 
 	return false;
 }
 
+/* The greatest sum of a row that may be shown. Few rows are judged: only those greater than all before. */
+static uint32_t best_shown(const struct scorer *scorer, score_judge judge, void *context)
+{
+	struct score_counts uncounted = { 0 };
+	uint32_t best = 0;
+	for (uint32_t t = 0; t < scorer->touched_count; t++) {
+		uint32_t row = scorer->touched[t];
+		if (scorer->sums[row] > best && judged_shown(judge, context, row, &uncounted))
+			best = scorer->sums[row];
+	}
+	return best;
+}
+
+/* Popular rows join the candidates, behind the touched_count that the profile led to. */
+static void add_popular(struct scorer *scorer, const struct model_relation *relation, uint32_t best)
+{
+	uint64_t most = (uint64_t)best * relation->serving.blend_q12 >> 12;
+	uint32_t count = relation->recent_count < BLEND_ROWS ? relation->recent_count : BLEND_ROWS;
+	if (most == 0 || count == 0 || relation->recent_scores[0] == 0)
+		return;
+	uint64_t factor = (most << 32) / relation->recent_scores[0];
+	for (uint32_t r = 0; r < count; r++) {
+		/* the list is best first; one that is not (a made-up file) must not make sums wrap */
+		uint32_t score = relation->recent_scores[r] < relation->recent_scores[0] ? relation->recent_scores[r]
+											 : relation->recent_scores[0];
+		add_part(scorer, relation->recent_rows[r], (uint32_t)(factor * score >> 32));
+	}
+}
+
 uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
 		    uint32_t profile_count, uint32_t n, score_judge judge, void *context, struct scored *top,
 		    struct score_counts *counts)
@@ -185,12 +234,17 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 		if (p + 1 < profile_count)
 			__builtin_prefetch(relation->rows + relation->offsets[profile[p + 1].row]);
 		add_neighbours(scorer, relation, profile[p]);
+		if (relation->serving.self_q12)
+			add_self(scorer, relation, profile[p]);
 	}
+	uint32_t personal = scorer->touched_count;
+	if (relation->serving.blend_q12)
+		add_popular(scorer, relation, best_shown(scorer, judge, context));
 
 	*counts = (struct score_counts){ .candidates = scorer->touched_count };
 	uint32_t found = 0;
 	for (uint32_t t = 0; t < scorer->touched_count; t++) {
-		struct scored one = { .row = scorer->touched[t] };
+		struct scored one = { .row = scorer->touched[t], .popular = t >= personal };
 		uint64_t sum = scorer->sums[one.row];
 		scorer->sums[one.row] = 0;
 		one.score =

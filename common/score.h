@@ -5,7 +5,11 @@
  * profile: the last L distinct items, newest first; weight (Q12: 4096 is 1.0) = event weight x decay^rank x 2^-(age / half-life).
  *   Weights of event types are scaled so that the largest is 4096.
  * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
- *   Neighbour weights are 16 bit, so every summand is at most 65535 and up to 65,536 of them fit 32 bits.
+ *   Two more summands, when the relation is served with them, before the multiplier:
+ *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight, at most 65535.
+ *     blend: the BLEND_ROWS most popular rows of late get their share of popularity (the first one: 1) x blend x the greatest sum
+ *     of any row that may be shown. With no candidates there is nothing to blend with.
+ *   Neighbour weights are 16 bit, so every summand but the last is at most 65535 and up to 65,536 of them fit 32 bits.
  *   Every summand is shifted by itself: the parts add up to exactly the sum.
  * order: score descending, then row ascending (rows are in order of popularity).
  */
@@ -19,6 +23,7 @@
 
 #define SCORE_ONE 4096u /* 1.0 in Q12 */
 #define PROFILE_MAX 256
+#define BLEND_ROWS 300u
 
 /* One event of the user that the definition counts, its item found in the model. */
 struct profile_event {
@@ -32,7 +37,7 @@ struct profile_item {
 	uint32_t weight; /* Q12, > 0 */
 };
 
-/* Fills params->decay from params->rank_decay (the reader of a model does it; the builder for parameters of its own). */
+/* Fills the integers of params from its numbers (the reader of a model does it; the builder for parameters of its own). */
 void serving_prepare(struct model_serving *params);
 
 /*
@@ -47,6 +52,7 @@ struct scorer; /* an accumulator per row and the list of rows touched; one a thr
 struct scored {
 	uint32_t row;
 	uint32_t score;
+	bool popular; /* only blended in: nothing in the profile led to it */
 };
 
 struct scorer *scorer_new(uint32_t rows); /* NULL: no memory */
@@ -63,7 +69,8 @@ struct score_counts {
 };
 
 /*
- * The best n rows for the profile. judge (NULL: show all) is asked only for rows that would enter the list. top: room for n. Returns how many. The scorer is clean again afterwards.
+ * The best n rows for the profile. judge (NULL: show all) is asked only for rows that would enter the list (and, to blend, for
+ * those that may be the best). top: room for n. Returns how many. The scorer is clean again afterwards.
  */
 uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
 		    uint32_t profile_count, uint32_t n, score_judge judge, void *context, struct scored *top,

@@ -199,9 +199,11 @@ static int score_neighbours(struct run *run, struct error *err)
 	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
 				    run->ask->count, judge, run, top, &counts);
 	for (uint32_t i = 0; i < found; i++)
-		answer->items[i] = (struct recommended){ .row = top[i].row,
-							 .score = top[i].score,
-							 .source = KINDRED__V1__SOURCE__SOURCE_PERSONAL };
+		answer->items[i] =
+			(struct recommended){ .row = top[i].row,
+					      .score = top[i].score,
+					      .source = top[i].popular ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
+								       : KINDRED__V1__SOURCE__SOURCE_PERSONAL };
 	answer->count = found;
 	answer->candidates = counts.candidates;
 	answer->excluded = counts.excluded;

@@ -152,7 +152,7 @@ static uint32_t plain_ranking(const struct sample *s, const struct profile_item 
 		if (s->relation.multipliers)
 			sums[row] = sums[row] * s->multipliers[row] >> 12;
 		if (!rules->excluded[row] && !rules->filtered[row])
-			all[found++] = (struct scored){ row, (uint32_t)sums[row] };
+			all[found++] = (struct scored){ .row = row, .score = (uint32_t)sums[row] };
 	}
 	qsort(all, found, sizeof *all, compare_scored);
 	return found;
@@ -247,6 +247,91 @@ static void test_largest_sums_do_not_wrap(void **state)
 	free(s);
 }
 
+/* 0 -> 1 (4000), 0 -> 2 (1000), 1 -> 2 (2000); popular of late: 3, 2, 0 */
+static const uint64_t small_offsets[] = { 0, 2, 3, 3, 3 };
+static const uint32_t small_rows[] = { 1, 2, 2 }, small_recent[] = { 3, 2, 0 };
+static const uint16_t small_weights[] = { 4000, 1000, 2000 };
+static const uint32_t small_scores[] = { 1000000000, 500000000, 100000000 };
+
+static struct model_relation small_relation(double self_weight, double blend)
+{
+	struct model_relation relation = { .offsets = small_offsets,
+					   .rows = small_rows,
+					   .weights = small_weights,
+					   .recent_rows = small_recent,
+					   .recent_scores = small_scores,
+					   .recent_count = 3 };
+	relation.serving.rank_decay = 1;
+	relation.serving.self_weight = self_weight;
+	relation.serving.blend = blend;
+	serving_prepare(&relation.serving);
+	return relation;
+}
+
+static enum score_verdict judge_one(void *context, uint32_t row)
+{
+	return row == *(const uint32_t *)context ? SCORE_EXCLUDED : SCORE_SHOW;
+}
+
+static void expect_scores(const struct scored *top, uint32_t found, const struct scored *expected, uint32_t count)
+{
+	assert_int_equal(found, count);
+	for (uint32_t i = 0; i < count; i++) {
+		assert_int_equal(top[i].row, expected[i].row);
+		assert_int_equal(top[i].score, expected[i].score);
+		assert_int_equal(top[i].popular, expected[i].popular);
+	}
+}
+
+static void test_self_weight_shows_what_the_user_has(void **state)
+{
+	(void)state;
+	struct model_relation relation = small_relation(1.5, 0);
+	struct profile_item profile[] = { { 0, SCORE_ONE }, { 3, SCORE_ONE } };
+	struct scorer *scorer = scorer_new(4);
+	struct scored top[4];
+	struct score_counts counts;
+	uint32_t found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
+	/* 3 has no neighbours: the least there is */
+	expect_scores(top, found,
+		      (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false }, { 3, 1, false } },
+		      4);
+
+	/* large ones end at the top of the scale */
+	relation = small_relation(SERVING_SELF_MAX, 0);
+	profile[0].row = 0;
+	relation.weights = (const uint16_t[]){ 60000, 1000, 2000 };
+	scorer_top(scorer, &relation, profile, 1, 1, NULL, NULL, top, &counts);
+	assert_int_equal(top[0].score, UINT16_MAX);
+	scorer_free(scorer);
+}
+
+static void test_blend_measures_against_the_best_shown(void **state)
+{
+	(void)state;
+	struct model_relation relation = small_relation(0, 0.5);
+	struct profile_item profile = { 0, SCORE_ONE };
+	struct scorer *scorer = scorer_new(4);
+	struct scored top[4];
+	struct score_counts counts;
+	uint32_t found = scorer_top(scorer, &relation, &profile, 1, 4, NULL, NULL, top, &counts);
+	/* the best sum is 4000: the most popular gets 2000, the next 1000 more, the last 200; a fraction is cut off */
+	expect_scores(top, found,
+		      (struct scored[]){ { 1, 4000, false }, { 2, 1999, false }, { 3, 1999, true }, { 0, 199, true } },
+		      4);
+
+	/* without row 1 the best is 1000 */
+	uint32_t excluded = 1;
+	found = scorer_top(scorer, &relation, &profile, 1, 4, judge_one, &excluded, top, &counts);
+	expect_scores(top, found, (struct scored[]){ { 2, 1249, false }, { 3, 499, true }, { 0, 49, true } }, 3);
+	assert_int_equal(counts.excluded, 1);
+
+	/* no candidates: nothing to blend with, the caller fills up */
+	profile.row = 2;
+	assert_int_equal(scorer_top(scorer, &relation, &profile, 1, 4, NULL, NULL, top, &counts), 0);
+	scorer_free(scorer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +341,8 @@ int main(void)
 		cmocka_unit_test(test_top_equals_the_formula),
 		cmocka_unit_test(test_top_of_nothing),
 		cmocka_unit_test(test_largest_sums_do_not_wrap),
+		cmocka_unit_test(test_self_weight_shows_what_the_user_has),
+		cmocka_unit_test(test_blend_measures_against_the_best_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,8 +77,9 @@ static int timestamp_parse(Kindred__V1__Attribute *attribute, const char *text, 
 			   struct error *err)
 {
 	int64_t time_ms;
-	if (!time_parse(text, bytes, &time_ms))
-		return bad_value(text, bytes, "time (ISO 8601, or seconds or milliseconds since 1970)", err);
+	if (!time_parse_calendar(text, bytes, &time_ms))
+		return bad_value(text, bytes,
+				 "time (ISO 8601, or seconds or milliseconds since 1970; the years 1 to 9999)", err);
 	Google__Protobuf__Timestamp *time = arena_alloc(arena, sizeof *time);
 	if (time == NULL)
 		return no_memory(err);

@@ -96,7 +96,7 @@ void type_see(struct type_counts *counts, const char *text, size_t bytes, const 
 	}
 	if (boolean_parse(text, bytes, &boolean))
 		counts->booleans++;
-	else if (isdigit((unsigned char)*text) && time_parse(text, bytes, &time_ms))
+	else if (isdigit((unsigned char)*text) && time_parse_calendar(text, bytes, &time_ms))
 		counts->timestamps++;
 	else if (separator[0] != '\0' && memmem(text, bytes, separator, strlen(separator)) != NULL)
 		counts->lists++;

@@ -172,25 +172,36 @@ static bool parse_epoch(struct reader in, int64_t *time_ms)
 	return in.at == in.end;
 }
 
-bool time_parse(const char *text, size_t bytes, int64_t *time_ms)
+static bool parse_from(int64_t min_ms, const char *text, size_t bytes, int64_t *time_ms)
 {
 	struct reader in = { text, text + bytes };
 	int64_t parsed;
 	if (!parse_epoch(in, &parsed) && !parse_calendar(in, &parsed))
 		return false;
-	if (parsed < TIME_MIN_MS || parsed > TIME_MAX_MS)
+	if (parsed < min_ms || parsed > TIME_MAX_MS)
 		return false;
 	*time_ms = parsed;
 	return true;
 }
 
+bool time_parse(const char *text, size_t bytes, int64_t *time_ms)
+{
+	return parse_from(TIME_MIN_MS, text, bytes, time_ms);
+}
+
+bool time_parse_calendar(const char *text, size_t bytes, int64_t *time_ms)
+{
+	return parse_from(CALENDAR_MIN_MS, text, bytes, time_ms);
+}
+
 size_t time_format(int64_t time_ms, char *buffer)
 {
-	if (time_ms < TIME_MIN_MS || time_ms > TIME_MAX_MS)
+	if (time_ms < CALENDAR_MIN_MS || time_ms > TIME_MAX_MS)
 		return (size_t)snprintf(buffer, 32, "%lld", (long long)time_ms);
 	int year, month, day;
-	civil_from_days(time_ms / DAY_MS, &year, &month, &day);
-	int64_t day_ms = time_ms % DAY_MS;
+	int64_t days = time_ms / DAY_MS - (time_ms % DAY_MS < 0);
+	civil_from_days(days, &year, &month, &day);
+	int64_t day_ms = time_ms - days * DAY_MS;
 	int second = (int)(day_ms / 1000);
 	int ms = (int)(day_ms % 1000);
 	int length = snprintf(buffer, 32, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day, second / 3600,

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #define TIME_MIN_MS INT64_C(0)
+#define CALENDAR_MIN_MS INT64_C(-62135596800000) /* 0001-01-01, where google.protobuf.Timestamp begins */
 #define TIME_MAX_MS INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 #define DAY_MS INT64_C(86400000)
 
@@ -22,7 +23,13 @@ uint64_t clock_monotonic_ns(void);
  */
 bool time_parse(const char *text, size_t bytes, int64_t *time_ms);
 
-/* "2026-11-23T10:00:00Z" or with ".250"; buffer of at least 32 bytes. Returns its length. */
+/* The same from the year 1 on: for dates that things have, such as attributes of items and texts of filters. An event is never before 1970. */
+bool time_parse_calendar(const char *text, size_t bytes, int64_t *time_ms);
+
+/*
+ * "2026-11-23T10:00:00Z" or with ".250", from CALENDAR_MIN_MS to TIME_MAX_MS; what is no such time is written as a number. buffer of at least 32
+ * bytes. Returns its length.
+ */
 size_t time_format(int64_t time_ms, char *buffer);
 
 #endif

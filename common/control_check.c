@@ -1,5 +1,6 @@
 #include "common/control_private.h"
 
+#include "common/clock.h"
 #include "common/filter.h"
 
 #include <inttypes.h>
@@ -17,9 +18,7 @@
 #define COUNT_MAX 1000
 #define DESCRIPTION_MAX 1024
 #define NANOS_MAX 999999999
-/* google.protobuf.Timestamp: from 0001-01-01 to 9999-12-31; google.protobuf.Duration: 10,000 years */
-#define TIMESTAMP_SECONDS_MIN INT64_C(-62135596800)
-#define TIMESTAMP_SECONDS_MAX INT64_C(253402300799)
+/* google.protobuf.Duration: 10,000 years */
 #define DURATION_SECONDS_MAX INT64_C(315576000000)
 
 const char *control_type_name(int type)
@@ -172,7 +171,7 @@ static int check_list(const char *name, const Kindred__V1__StringList *list, str
 
 static int check_timestamp(const char *name, const Google__Protobuf__Timestamp *time, struct error *err)
 {
-	if (time->seconds < TIMESTAMP_SECONDS_MIN || time->seconds > TIMESTAMP_SECONDS_MAX || time->nanos < 0 ||
+	if (time->seconds < CALENDAR_MIN_MS / 1000 || time->seconds > TIME_MAX_MS / 1000 || time->nanos < 0 ||
 	    time->nanos > NANOS_MAX)
 		return error_set(err, E_INVALID,
 				 "%s: a time of %" PRId64

@@ -160,7 +160,7 @@ int filter_read_time(struct filter_compiler *compiler, struct filter_operand *op
 {
 	int64_t time_ms;
 	const char *text = compiler->strings + operand->literal.string.offset;
-	if (!time_parse(text, operand->literal.string.bytes, &time_ms))
+	if (!time_parse_calendar(text, operand->literal.string.bytes, &time_ms))
 		return filter_error(compiler, operand->start,
 				    "%s is not a time; write it like \"2026-11-23T10:00:00Z\" or \"2026-11-23\"",
 				    filter_quote(compiler, operand->start, operand->bytes).text);

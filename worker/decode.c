@@ -1,8 +1,6 @@
 #include "worker/decode.h"
 #include "common/clock.h"
 
-#define YEAR_1_SECONDS INT64_C(-62135596800)
-
 int decode_timestamp(struct text_view message, int64_t *time_ms)
 {
 	struct wire_cursor cursor = decode_inside(message);
@@ -17,7 +15,8 @@ int decode_timestamp(struct text_view message, int64_t *time_ms)
 			nanos = (int32_t)decode_varint(&field);
 	}
 	/* the bounds of google/protobuf/timestamp.proto, so that nothing below overflows */
-	if (got < 0 || nanos < 0 || nanos > 999999999 || seconds < YEAR_1_SECONDS || seconds > TIME_MAX_MS / 1000)
+	if (got < 0 || nanos < 0 || nanos > 999999999 || seconds < CALENDAR_MIN_MS / 1000 ||
+	    seconds > TIME_MAX_MS / 1000)
 		return E_INVALID;
 	*time_ms = seconds * 1000 + nanos / 1000000;
 	return 0;

@@ -20,18 +20,20 @@ static void check_format(int64_t time_ms)
 	char formatted[32], expected[32];
 	size_t length = time_format(time_ms, formatted);
 	check(length < sizeof formatted && length == strlen(formatted));
-	if (time_ms < TIME_MIN_MS || time_ms > TIME_MAX_MS)
+	if (time_ms < CALENDAR_MIN_MS || time_ms > TIME_MAX_MS)
 		return;
-	time_t seconds = (time_t)(time_ms / 1000);
+	time_t seconds = (time_t)(time_ms / 1000 - (time_ms % 1000 < 0));
 	struct tm parts;
 	check(gmtime_r(&seconds, &parts) != NULL);
-	strftime(expected, sizeof expected, "%Y-%m-%dT%H:%M:%S", &parts);
+	int year_bytes = snprintf(expected, sizeof expected, "%04d", parts.tm_year + 1900);
+	strftime(expected + year_bytes, sizeof expected - (size_t)year_bytes, "-%m-%dT%H:%M:%S", &parts);
 	check(strncmp(formatted, expected, 19) == 0);
 	int64_t again_ms;
-	check(time_parse(formatted, length, &again_ms) && again_ms == time_ms);
+	check(time_parse_calendar(formatted, length, &again_ms) && again_ms == time_ms);
+	check(time_parse(formatted, length, &again_ms) == (time_ms >= TIME_MIN_MS));
 }
 
-/* text: taken by time_parse, and a date. The zone is looked for from the end. */
+/* text: taken by time_parse_calendar, and a date. The zone is looked for from the end. */
 static void check_calendar(const char *text, int64_t time_ms)
 {
 	struct tm parts = { 0 };
@@ -63,11 +65,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	if (bytes == sizeof time_ms) {
 		memcpy(&time_ms, data, sizeof time_ms);
 		check_format(time_ms);
-		check_format((int64_t)((uint64_t)time_ms % (uint64_t)TIME_MAX_MS));
+		check_format((int64_t)((uint64_t)time_ms % (uint64_t)(TIME_MAX_MS - CALENDAR_MIN_MS)) +
+			     CALENDAR_MIN_MS);
 	}
-	if (!time_parse((const char *)data, bytes, &time_ms))
+	int64_t event_ms;
+	bool is_event_time = time_parse((const char *)data, bytes, &event_ms);
+	if (!time_parse_calendar((const char *)data, bytes, &time_ms)) {
+		check(!is_event_time);
 		return 0;
-	check(time_ms >= TIME_MIN_MS && time_ms <= TIME_MAX_MS);
+	}
+	check(time_ms >= CALENDAR_MIN_MS && time_ms <= TIME_MAX_MS);
+	check(is_event_time == (time_ms >= TIME_MIN_MS) && (!is_event_time || event_ms == time_ms));
 	check_format(time_ms);
 	char *text = strndup((const char *)data, bytes);
 	check(text && strlen(text) == bytes);

@@ -120,6 +120,9 @@ static void names_the_column_of_an_error(void **state)
 	assert_int_equal(plan(fixture, "id,price,new,since"), 0);
 	assert_int_equal(make(fixture, "a,1,0,1795428000"), 0);
 	assert_string_equal(attributes(fixture), "price=1 new=false since=2026-11-23T10:00:00Z");
+	assert_int_equal(make(fixture, "a,,,1939-12-15T20:00:00.250Z"), 0);
+	assert_string_equal(attributes(fixture), "since=1939-12-15T20:00:00.250Z");
+	assert_bad(fixture, "a,,,0000-12-31", "the years 1 to 9999");
 	assert_bad(fixture, "a,abc,,", "column 'price': 'abc' is not a number");
 	assert_bad(fixture, "a,,maybe,", "column 'new': 'maybe' is not a boolean");
 	assert_bad(fixture, "a,,,soon", "column 'since': 'soon' is not a time");

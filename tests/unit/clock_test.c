@@ -169,16 +169,51 @@ static void formats(void **state)
 	/* times that are none: a number is better than a wrong date */
 	expect_format(INT64_MIN, "-9223372036854775808");
 	expect_format(INT64_MAX, "9223372036854775807");
+	expect_format(CALENDAR_MIN_MS - 1, "-62135596800001");
+}
+
+static void dates_of_things_go_back_to_the_year_1(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t time_ms;
+	} times[] = {
+		{ "1939-12-15T00:00:00Z", INT64_C(-948240000000) },
+		{ "1969-12-31T23:59:59.999Z", -1 },
+		{ "1969-12-31T00:00:00Z", -DAY_MS },
+		{ "1900-02-28T23:59:59.001Z", INT64_C(-2203891200999) },
+		{ "1900-03-01T00:00:00Z", INT64_C(-2203891200000) },
+		{ "0001-01-01T00:00:00Z", CALENDAR_MIN_MS },
+		{ "1970-01-01T00:00:00Z", 0 },
+		{ "9999-12-31T23:59:59.999Z", TIME_MAX_MS },
+	};
+	int64_t parsed;
+	(void)state;
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+		size_t bytes = strlen(times[i].text);
+		assert_true(time_parse_calendar(times[i].text, bytes, &parsed));
+		assert_int_equal(parsed, times[i].time_ms);
+		expect_format(times[i].time_ms, times[i].text);
+		assert_int_equal(time_parse(times[i].text, bytes, &parsed), times[i].time_ms >= 0); /* as an event's */
+	}
+	assert_true(time_parse_calendar("1939-12-15", 10, &parsed));
+	assert_int_equal(parsed, INT64_C(-948240000000));
+	assert_false(time_parse_calendar("0000-12-31", 10, &parsed));
+	assert_false(time_parse_calendar("0001-01-01T00:00:00+00:01", 25, &parsed));
+	assert_false(time_parse_calendar("1900-02-29", 10, &parsed));
+	assert_true(time_parse_calendar("946684800", 9, &parsed)); /* numbers are what they are for events */
+	assert_int_equal(parsed, INT64_C(946684800000));
+	assert_false(time_parse_calendar("-1", 2, &parsed));
 }
 
 static void what_is_formatted_can_be_read(void **state)
 {
 	(void)state;
-	/* a step that is prime to days and years: about 190,000 times over 8,000 years */
-	for (int64_t time_ms = 0; time_ms <= TIME_MAX_MS; time_ms += INT64_C(1333333337)) {
+	/* a step that is prime to days and years: about 236,000 times over 9,999 years */
+	for (int64_t time_ms = CALENDAR_MIN_MS; time_ms <= TIME_MAX_MS; time_ms += INT64_C(1333333337)) {
 		char buffer[32];
 		int64_t parsed;
-		assert_true(time_parse(buffer, time_format(time_ms, buffer), &parsed));
+		assert_true(time_parse_calendar(buffer, time_format(time_ms, buffer), &parsed));
 		assert_int_equal(parsed, time_ms);
 	}
 }
@@ -202,7 +237,7 @@ int main(void)
 		cmocka_unit_test(knows_leap_years), cmocka_unit_test(numbers_are_seconds_up_to_eleven_digits),
 		cmocka_unit_test(refuses_nonsense), cmocka_unit_test(reads_no_further_than_told),
 		cmocka_unit_test(formats),          cmocka_unit_test(what_is_formatted_can_be_read),
-		cmocka_unit_test(the_clocks_run),
+		cmocka_unit_test(the_clocks_run),   cmocka_unit_test(dates_of_things_go_back_to_the_year_1),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,8 @@ static void test_compares_every_type(void **state)
 		{ "released < timestamp '2020-01-01T00:00:00.001Z'", true },
 		{ "\"2019-12-31\" < released", true },
 		{ "released >= \"2020-01-02\"", false },
+		{ "released > \"1939-12-15\"", true },
+		{ "released < TIMESTAMP '0001-01-01'", false },
 		{ "timestamp = 7", true },
 		{ "timestamp < timestamp", false },
 		{ "price > year", true },

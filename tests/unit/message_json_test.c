@@ -61,6 +61,18 @@ static void an_items_attributes_are_an_object(void **state)
 		    "\"version\":7}");
 }
 
+static void dates_before_1970_are_dates(void **state)
+{
+	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
+	Google__Protobuf__Timestamp time = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	(void)state;
+	time.seconds = -948240000; /* the opening night of a film */
+	time.nanos = 250000000;
+	catalog.create_time = &time;
+	assert_json(&catalog, "{\"name\":\"\",\"attributes\":[],\"version\":0,\"item_count\":0,"
+			      "\"create_time\":\"1939-12-15T00:00:00.250Z\",\"update_time\":null}");
+}
+
 /* Of a oneof only what is set; an unset message is null; enums have their names. */
 static void shows_what_is_set(void **state)
 {
@@ -93,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_items_attributes_are_an_object),
+		cmocka_unit_test(dates_before_1970_are_dates),
 		cmocka_unit_test(shows_what_is_set),
 		cmocka_unit_test(floats_are_as_a_person_wrote_them),
 	};

@@ -30,6 +30,7 @@ static void detects_types(void **state)
 	assert_int_equal(DETECT("1", "2.5", "-3e2", ""), TYPE_NUMBER);
 	assert_int_equal(DETECT("true", "False", "YES", "n"), TYPE_BOOLEAN);
 	assert_int_equal(DETECT("2026-11-23", "2026-11-23T10:00:00Z"), TYPE_TIMESTAMP);
+	assert_int_equal(DETECT("1939-12-15", "1966-09-08"), TYPE_TIMESTAMP);
 	assert_int_equal(DETECT("Drama|Crime", "Drama"), TYPE_LIST);
 	assert_int_equal(DETECT("red", "1", "true"), TYPE_STRING);
 	assert_int_equal(DETECT("", ""), TYPE_STRING);

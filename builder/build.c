@@ -1,7 +1,7 @@
 /*
  * Notes in the metadata (builder/publish.c), beside the figures that a reader needs:
  *
- * "build":    {"events_of_unknown_items": .., "events_in_the_future": ..}          counted, not learnt from
+ * "build":    {"events_of_unknown_items": .., "events_in_the_future": .., "damaged_histories": ..}     counted, not learnt from
  * "time":     {"scan": s, "learn": s, "evaluate": s, "publish": s, "threads": .., "memory_mb": .., "peak_memory_mb": .., "peak_files_mb": ..,
  *              "query_us": [..]}                                                  one a relation: scoring time of a query in the evaluation
  * catalogs:   {"events": .., "users": ..}
@@ -190,6 +190,9 @@ static int read_events(struct build *build, struct error *err)
 	if (build->scan.future)
 		log_warning("scan: %llu events are more than a day in the future; they are not learnt from",
 			    (unsigned long long)build->scan.future);
+	if (build->scan.damaged)
+		log_warning("scan: %llu histories are damaged; they are not learnt from",
+			    (unsigned long long)build->scan.damaged);
 	build->model.events = build->scan.events;
 	build->model.users = build->scan.users;
 	build->model.newest_event_ms = build->scan.newest_ms;
@@ -334,8 +337,9 @@ static int publish(struct build *build, uint64_t generation, char *path, struct 
 		.create_ms = build->options->now_ms,
 		.builder = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")",
 		.time = time_notes(build),
-		.build = json_pack("{sI sI}", "events_of_unknown_items", (json_int_t)build->scan.unknown,
-				   "events_in_the_future", (json_int_t)build->scan.future),
+		.build = json_pack("{sI sI sI}", "events_of_unknown_items", (json_int_t)build->scan.unknown,
+				   "events_in_the_future", (json_int_t)build->scan.future, "damaged_histories",
+				   (json_int_t)build->scan.damaged),
 		.catalog_notes = build->catalog_notes,
 		.relation_notes = build->relation_notes,
 	};

@@ -11,6 +11,7 @@
 
 #define USERS_A_TRANSACTION 2000
 #define TYPES (UINT16_MAX + 1u)
+#define DAMAGED_NAMED 10 /* of a shard; of more, only the number is logged */
 
 /* What one shard gave for one catalog. */
 struct scan_segment {
@@ -20,7 +21,7 @@ struct scan_segment {
 
 /* What one shard gave in all. */
 struct shard_totals {
-	uint64_t users, unknown, future, events;
+	uint64_t users, unknown, future, events, damaged;
 	int64_t newest_ms, newest_future_ms;
 };
 
@@ -136,6 +137,13 @@ static int scan_user(void *context, const char *user, size_t user_bytes, const v
 	return 0;
 }
 
+static void pass_over(struct shard_scan *s)
+{
+	if (s->totals->damaged++ < DAMAGED_NAMED)
+		log_warning("%s", s->err->text);
+	*s->err = (struct error){ 0 };
+}
+
 static int scan_users(struct shard_scan *s)
 {
 	struct shard_cursor cursor = { 0 };
@@ -147,6 +155,10 @@ static int scan_users(struct shard_scan *s)
 			break;
 		code = shard_read_users(s->reader, &cursor, USERS_A_TRANSACTION, scan_user, s, &done, s->err);
 		shard_read_end(s->reader);
+		if (code == E_DATA_LOSS && cursor.damaged) {
+			pass_over(s);
+			code = 0;
+		}
 	}
 	return code;
 }
@@ -207,6 +219,7 @@ static void add_totals(struct scan *scan, const struct scan_work *work)
 		scan->users += totals->users;
 		scan->unknown += totals->unknown;
 		scan->future += totals->future;
+		scan->damaged += totals->damaged;
 		if (totals->newest_ms > scan->newest_ms)
 			scan->newest_ms = totals->newest_ms;
 		if (totals->newest_future_ms > newest_future_ms)

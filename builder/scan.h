@@ -43,6 +43,8 @@ struct scan {
 	uint64_t unknown; /* events of items that are in no catalog of the plan */
 	uint64_t
 		future; /* events more than a day ahead of now_ms. When most are, it is the clock that is wrong, and they count. */
+	uint64_t
+		damaged; /* histories that cannot be read; passed over and logged, so that they do not stop all builds for ever */
 	int64_t newest_ms; /* of the events that count; INT64_MIN: none */
 };
 

@@ -128,12 +128,14 @@ uint64_t shard_file_bytes(struct shard *shard);
 
 /*
  * Walks the users in key order from after `*cursor` (empty string at first; a buffer of USER_ID_MAX + 1 kept by the caller, and its length), for at most `limit` users, within the
- * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. E_DATA_LOSS: a damaged row (its user is in the text). A long scan calls
- * shard_read_end / shard_read_begin between portions, so that no long reader holds back page reuse.
+ * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. E_DATA_LOSS: a damaged row (its user is in the text) when
+ * cursor->damaged is set: the next call goes on behind it; else the file itself is damaged. A long scan calls shard_read_end / shard_read_begin between portions, so that no
+ * long reader holds back page reuse.
  */
 struct shard_cursor {
 	char user[USER_ID_MAX];
 	uint32_t bytes; /* 0: at the start */
+	bool damaged; /* the row it is at; set by every call */
 };
 int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
 		     int (*each)(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes),

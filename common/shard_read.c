@@ -121,6 +121,7 @@ int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, s
 	struct shard *shard = reader->shard;
 	MDB_cursor *walk;
 	*done = false;
+	cursor->damaged = false;
 	int code = store_error(shard->store, mdb_cursor_open(reader->txn, shard->databases[SHARD_HISTORY], &walk), err,
 			       "cannot walk the users");
 	if (code)
@@ -130,10 +131,11 @@ int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, s
 	for (size_t n = 0; !rc && !code && n < limit; n++) {
 		cursor->bytes = (uint32_t)(user.mv_size < USER_ID_MAX ? user.mv_size : USER_ID_MAX);
 		memcpy(cursor->user, user.mv_data, cursor->bytes);
-		if (history_valid(row.mv_data, row.mv_size))
-			code = each(context, user.mv_data, user.mv_size, row.mv_data, row.mv_size);
-		else
+		cursor->damaged = !history_valid(row.mv_data, row.mv_size);
+		if (cursor->damaged)
 			code = shard_damaged(shard, user.mv_data, user.mv_size, err);
+		else
+			code = each(context, user.mv_data, user.mv_size, row.mv_data, row.mv_size);
 		if (!code)
 			rc = mdb_cursor_get(walk, &user, &row, MDB_NEXT);
 	}

@@ -1,6 +1,7 @@
 #include "lib/build_fixture.h"
 
 #include "common/clock.h"
+#include "common/shard_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -189,6 +190,14 @@ void build_fixture_event(struct build_fixture *f, const char *user, const char *
 				     .weight = 1 };
 	struct error err = { 0 };
 	need(shard_write_event(shard_of(f, user), &rules, &event, &err) > 0, "%s", err.text);
+}
+
+void build_fixture_damage(struct build_fixture *f, const char *user)
+{
+	struct shard *shard = shard_of(f, user);
+	need(mdb_put(shard->writer->txn, shard->databases[SHARD_HISTORY], &(MDB_val){ strlen(user), (void *)user },
+		     &(MDB_val){ 7, "garbage" }, 0) == 0,
+	     "cannot write the row of %s", user);
 }
 
 struct build_options build_fixture_options(void)

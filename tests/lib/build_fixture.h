@@ -44,6 +44,8 @@ void build_fixture_define(struct build_fixture *fixture, const char *name, const
 			  int64_t window_s, bool popular_only);
 void build_fixture_event(struct build_fixture *fixture, const char *user, const char *catalog, const char *item,
 			 const char *type, int64_t time_ms);
+/* A row of another user that no reader can make sense of. */
+void build_fixture_damage(struct build_fixture *fixture, const char *user);
 
 /* 2 threads, 256 MB, the next generation, parameters of every day, now = BUILD_FIXTURE_NOW_MS. */
 struct build_options build_fixture_options(void);

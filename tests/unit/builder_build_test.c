@@ -316,6 +316,28 @@ static void test_all_events_at_one_time(void **state)
 	model_close(model);
 }
 
+/* However many there are: what can be read is learnt from. */
+static void test_damaged_histories_are_passed_over(void **state)
+{
+	(void)state;
+	make_shop(12);
+	add_shoppers(300, 3);
+	for (unsigned n = 0; n < 3000; n++) {
+		char user[24];
+		snprintf(user, sizeof user, n % 2 ? "damaged-%u" : "vdamaged-%u", n); /* before and behind the others */
+		build_fixture_damage(&fixture, user);
+	}
+	build(NULL);
+	struct model *model = build_fixture_open(&fixture);
+	assert_int_equal(model->users, 300);
+	assert_int_equal(model->events, 900);
+	assert_int_equal(only_relation(model)->neighbours, 12 * 3);
+	model_close(model);
+	struct file file = read_file(fixture.path);
+	assert_non_null(memmem(file.bytes, file.count, "\"damaged_histories\":3000", 24));
+	free(file.bytes);
+}
+
 static void test_one_user_with_a_great_many_events(void **state)
 {
 	(void)state;
@@ -505,6 +527,7 @@ int main(void)
 		TEST(test_one_event),
 		TEST(test_empty_catalog_with_events),
 		TEST(test_all_events_at_one_time),
+		TEST(test_damaged_histories_are_passed_over),
 		TEST(test_one_user_with_a_great_many_events),
 		TEST(test_items_seen_once),
 		TEST(test_events_of_the_future),

@@ -465,6 +465,35 @@ static void users_are_walked_in_portions(void **state)
 	read_end(reader);
 }
 
+static void a_walk_goes_on_behind_a_damaged_row(void **state)
+{
+	(void)state;
+	MDB_txn *txn;
+	begin();
+	write_one("jane", "Viewed", 1, 100);
+	write_one("zoe", "Viewed", 2, 100);
+	commit();
+	assert_int_equal(store_write_begin(shard->store, &txn, &err), 0);
+	assert_int_equal(
+		mdb_put(txn, shard->databases[SHARD_HISTORY], &(MDB_val){ 4, "john" }, &(MDB_val){ 7, "garbage" }, 0),
+		0);
+	assert_int_equal(store_write_commit(shard->store, txn, &err), 0);
+	struct shard_reader *reader = read_begin();
+	struct walked walked = { 0 };
+	struct shard_cursor cursor = { .bytes = 0 };
+	bool done = false;
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), E_DATA_LOSS);
+	assert_true(cursor.damaged);
+	assert_false(done);
+	assert_non_null(strstr(err.text, "john"));
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), 0);
+	assert_false(cursor.damaged);
+	assert_true(done);
+	assert_int_equal(walked.count, 2);
+	assert_string_equal(walked.names[1], "zoe");
+	read_end(reader);
+}
+
 static void an_empty_shard_has_nothing(void **state)
 {
 	(void)state;
@@ -583,6 +612,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_commit_and_no_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_walk_goes_on_behind_a_damaged_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_reader_in_another_thread_sees_whole_transactions, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_long_transaction_says_how_much_it_holds, setup, teardown),

@@ -7,11 +7,13 @@
  * catalogs:   {"events": .., "users": ..}
  * relations:  {"learnt": bool, "params": {builder/params.h}, "list_entries": .., "users_capped": ..,          more than list_items
  *              "window": places or null, "pairs": .., "pairs_skipped": ..,                                    by list_window and pairs_per_item
+ *              "tuning": {builder/tune.h},                                                                  when it was tuned
  *              "season": bool, "trend": bool,                                                               whether the data covered enough time
  *              "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}}     note: why there is none
  */
 #include "builder/build.h"
 
+#include "builder/choice.h"
 #include "builder/evaluate.h"
 #include "builder/items.h"
 #include "builder/learn.h"
@@ -37,7 +39,8 @@
 
 #define SCAN_SHARE 0.2 /* of a build, for its progress */
 #define LEARN_SHARE 0.7
-#define EVALUATE_FROM 0.5 /* of a relation's share */
+#define EVALUATE_FROM 0.5 /* of a relation's share, after its tuning */
+#define TUNE_SHARE 0.75 /* of a relation's share, when it is tuned */
 
 /* Of the flag, what regions may take; the rest is for accumulators, the item index, LMDB and the C library. */
 #define REGION_SHARE 0.85
@@ -56,6 +59,7 @@ struct build {
 	struct evaluation *evaluations; /* [relations] */
 	size_t relation_count;
 	json_t **catalog_notes, **relation_notes;
+	json_t *last; /* the active generation's metadata, NULL: none */
 };
 
 /* --- what came before --- */
@@ -241,7 +245,7 @@ static void log_relation(const char *catalog, const struct learned *learned, con
 			 e->cold_share, e->popular_hit_rate, e->popular_ndcg, evaluation->microseconds);
 }
 
-static json_t *relation_notes(const struct build *build, const struct plan_relation *plan,
+static json_t *relation_notes(const struct plan_relation *plan, const struct params *params,
 			      const struct learned *learned, const struct evaluation *evaluation)
 {
 	const struct neighbours *n = &learned->neighbours;
@@ -251,11 +255,37 @@ static json_t *relation_notes(const struct build *build, const struct plan_relat
 				    : json_pack("{sI sI sf}", "split_s", (json_int_t)evaluation->split_s,
 						"possible_queries", (json_int_t)evaluation->possible_queries,
 						"hit_rate_error", evaluation->hit_rate_error);
-	return json_pack("{sb so sI sI so sI sI sb sb so}", "learnt", plan->learn, "params",
-			 params_json(&build->options->params), "list_entries", (json_int_t)learned->entries,
-			 "users_capped", (json_int_t)learned->capped_users, "window", window, "pairs",
-			 (json_int_t)n->pairs, "pairs_skipped", (json_int_t)n->pairs_skipped, "season",
-			 learned->lift.season, "trend", learned->lift.trend, "evaluation", evaluated);
+	return json_pack("{sb so sI sI so sI sI sb sb so}", "learnt", plan->learn, "params", params_json(params),
+			 "list_entries", (json_int_t)learned->entries, "users_capped",
+			 (json_int_t)learned->capped_users, "window", window, "pairs", (json_int_t)n->pairs,
+			 "pairs_skipped", (json_int_t)n->pairs_skipped, "season", learned->lift.season, "trend",
+			 learned->lift.trend, "evaluation", evaluated);
+}
+
+/* *params: what to learn with. *notes: of the tuner, NULL: it did not run. */
+static int choose_params(struct build *build, const char *catalog, struct learn_input *input, uint32_t now_s,
+			 struct params *params, json_t **notes, struct error *err)
+{
+	const struct build_options *options = build->options;
+	uint64_t events = input->events->count;
+	struct choice last = choice_find(build->last, catalog, input->relation->key, &options->params);
+	struct tune_options search = choice_search(&last, events, options->tune_whole, options->tune_seconds);
+	struct tuning *tuning = calloc(1, sizeof *tuning);
+	if (!tuning)
+		return error_set(err, E_EXHAUSTED, "no memory for the tuner");
+	int code = tune(tuning, input, &search, now_s, err);
+	if (!code && tuning->note[0])
+		log_info("tune: %s %s: %s", catalog, input->relation->key, tuning->note);
+	else if (!code)
+		log_info("tune: %s %s: %s: NDCG@20 %.4f coverage %.3f, defaults %.4f and %.3f, %u questions, %u "
+			 "candidates in %.1f s%s",
+			 catalog, input->relation->key, tuning->choice.name, tuning->choice.ndcg,
+			 tuning->choice.coverage, tuning->standard.ndcg, tuning->standard.coverage, tuning->queries,
+			 tuning->candidates, tuning->seconds, tuning->stopped ? " (stopped by the time)" : "");
+	*params = tuning->choice.params;
+	*notes = code ? NULL : tuning_json(tuning);
+	free(tuning);
+	return code;
 }
 
 static int learn_relation(struct build *build, size_t catalog, size_t relation, size_t number,
@@ -273,21 +303,39 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 				     .report = &build->report };
 	double share = LEARN_SHARE / (double)build->relation_count;
 	double from = SCAN_SHARE + (double)number * share, middle = from + EVALUATE_FROM * share;
+	struct params params = build->options->params;
+	json_t *tuning = NULL;
+	if (build->options->tune_seconds > 0 && plan->learn) {
+		double tuned = from + TUNE_SHARE * share;
+		report_begin(&build->report, REPORT_LEARN, from, tuned, "Tuning %s of %s", plan->key,
+			     build->plan.catalogs[catalog].name);
+		if (choose_params(build, build->plan.catalogs[catalog].name, &input, events->newest_s, &params, &tuning,
+				  err))
+			return err->code;
+		middle = tuned + EVALUATE_FROM * (from + share - tuned);
+		from = tuned;
+		share -= TUNE_SHARE * share;
+	}
+	input.params = &params;
 	report_begin(&build->report, REPORT_LEARN, from, middle, "Learning %s of %s", plan->key,
 		     build->plan.catalogs[catalog].name);
 	int code = learn(learned, &input, (uint64_t)UINT32_MAX + 1, events->newest_s, err);
-	if (code)
+	if (!code) {
+		report_begin(&build->report, REPORT_EVALUATE, middle, from + share, "Evaluating %s of %s", plan->key,
+			     build->plan.catalogs[catalog].name);
+		code = evaluate(evaluation, &input, events->newest_s, err);
+	}
+	if (code) {
+		json_decref(tuning);
 		return code;
-	report_begin(&build->report, REPORT_EVALUATE, middle, from + share, "Evaluating %s of %s", plan->key,
-		     build->plan.catalogs[catalog].name);
-	code = evaluate(evaluation, &input, events->newest_s, err);
-	if (code)
-		return code;
+	}
 	log_relation(build->plan.catalogs[catalog].name, learned, evaluation);
 	struct model_relation *in_model = &build->model.catalogs[catalog].relations[relation];
 	*in_model = learned->relation;
 	in_model->evaluation = evaluation->figures;
-	build->relation_notes[number] = relation_notes(build, plan, learned, evaluation);
+	build->relation_notes[number] = relation_notes(plan, &params, learned, evaluation);
+	if (tuning)
+		json_object_set_new(build->relation_notes[number], "tuning", tuning);
 	return 0;
 }
 
@@ -387,6 +435,7 @@ static void release(struct build *build)
 			free(build->model.catalogs[c].relations);
 		}
 	}
+	json_decref(build->last);
 	free(build->model.catalogs);
 	free(build->items);
 	free(build->learned);
@@ -424,6 +473,8 @@ int build_run(const struct build_options *options, char *path, struct error *err
 		code = make_room(build, err);
 	if (!code)
 		code = read_events(build, err);
+	if (!code && options->tune_seconds > 0)
+		build->last = choice_load(&build->dir);
 	if (!code)
 		code = learn_catalogs(build, err);
 	if (!code)

@@ -24,6 +24,32 @@ struct evaluation {
 	double microseconds; /* a query, of one thread */
 };
 
+/* Asked about: the relation's events between two shares of them in time order. */
+struct evaluate_slice {
+	double from, to; /* 0 < from < to <= 1 */
+	uint32_t queries; /* at most, spread evenly */
+};
+
+/*
+ * The questions of a slice, for more than one model of the same catalog: exam_new -> exam_ask.. -> exam_free. One thread calls; asking uses
+ * the input's threads. The input lives as long as the exam.
+ */
+struct exam;
+
+/* *exam is NULL, and the note says why, when there is nothing to ask about. now_s: the newest event; the window is counted back from it. */
+int exam_new(struct exam **exam, const struct learn_input *input, struct evaluate_slice slice, uint32_t now_s,
+	     char *note, size_t note_bytes, struct error *err);
+void exam_free(struct exam *exam);
+uint32_t exam_queries(const struct exam *exam);
+/* Events before it may be learnt from. */
+uint32_t exam_split(const struct exam *exam);
+/*
+ * Asks every step-th question. gains: NDCG of each one asked, in an order that is the same for every relation asked with this step; room for
+ * exam_queries, may be NULL. relation: rows of the input's catalog.
+ */
+int exam_ask(struct exam *exam, const struct model_relation *relation, uint32_t step, struct evaluation *out,
+	     float *gains, struct error *err);
+
 /* now_s: the newest event; the window of the relation is counted back from it, and for learning from the split. */
 int evaluate(struct evaluation *evaluation, const struct learn_input *input, uint32_t now_s, struct error *err);
 

@@ -11,11 +11,13 @@ struct lists_window learn_window(const struct plan_relation *relation, uint64_t 
 	return window;
 }
 
-static struct model_serving serving_of(const struct params *params)
+struct model_serving learn_serving(const struct params *params)
 {
 	struct model_serving serving = { .profile_items = (uint32_t)params->profile_items,
 					 .rank_decay = params->rank_decay,
-					 .half_life_days = params->half_life_days };
+					 .half_life_days = params->half_life_days,
+					 .self_weight = params->self_weight,
+					 .blend = params->blend };
 	serving_prepare(&serving);
 	return serving;
 }
@@ -28,7 +30,7 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.key = input->relation->key,
 		.definitions = input->relation->definitions,
 		.definition_count = input->relation->definition_count,
-		.serving = serving_of(input->params),
+		.serving = learn_serving(input->params),
 		.events = lists->events,
 		.users = lists->users,
 		.items = lists->known,
@@ -52,6 +54,7 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	const struct params *params = input->params;
 	struct lists_window window = learn_window(input->relation, to_s, now_s);
 	struct lists lists;
+	window.user_step = input->user_step;
 	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
 			      (uint32_t)params->list_items, err);
 	if (!code)

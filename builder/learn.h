@@ -32,11 +32,15 @@ struct learn_input {
 	const struct params *params;
 	uint32_t threads;
 	struct report *report; /* NULL: none */
+	uint32_t user_step; /* learn() takes only every user_step-th user; 0: all */
 };
 
 /* to_s: events before it are learnt from. now_s: T; the relation's window is counted back from it. learned is to be freed after an error too. */
 int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err);
 void learned_free(struct space *space, struct learned *learned);
+
+/* The serving side of the parameters. */
+struct model_serving learn_serving(const struct params *params);
 
 /* The window of a relation that ends at now_s. */
 struct lists_window learn_window(const struct plan_relation *relation, uint64_t to_s, uint32_t now_s);

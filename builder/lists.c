@@ -69,7 +69,9 @@ static int make_users(struct list_maker *maker, const struct events *events)
 		return E_EXHAUSTED;
 	*first = 0;
 	const uint64_t *offsets = events_offsets(events);
-	for (uint32_t user = 0; user < events->users; user++) {
+	uint32_t step = maker->window.user_step ? maker->window.user_step : 1;
+	for (uint64_t number = 0; number < events->users; number += step) {
+		uint32_t user = (uint32_t)number;
 		uint32_t length =
 			collect(maker, events_all(events) + offsets[user], offsets[user + 1] - offsets[user], user);
 		if (length && add_user(maker, length))

@@ -40,6 +40,7 @@ struct lists {
 struct lists_window {
 	uint32_t from_s;
 	uint64_t to_s;
+	uint32_t user_step; /* of the users only every user_step-th, for a first look; 0: all */
 };
 
 /* items: of the catalog. lists is to be freed after an error too. */

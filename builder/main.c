@@ -21,12 +21,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TUNE_SECONDS 600
 #define MEMORY_MB_DEFAULT 1024
 #define MEMORY_MB_MIN 64
 
 const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
-enum { OPTION_SET = 256 };
+enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE };
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
@@ -37,6 +38,9 @@ static const struct argp_option options[] = {
 	{ "threads", 't', "T", 0, "Threads; 0: one a core (0)", 0 },
 	{ "set", OPTION_SET, "NAME=VALUE", 0, "Learn with another value of a parameter, for experiments; see below",
 	  0 },
+	{ "tune-seconds", OPTION_TUNE_SECONDS, "S", 0,
+	  "Most seconds a relation for finding its parameters; 0: none are looked for (600, and 0 with --set)", 0 },
+	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
 };
@@ -75,7 +79,14 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--log-level=%s: error, warning, info or debug is wanted", argument);
 		log_init("builder", (enum log_level)log_level_parse(argument));
 		return 0;
+	case OPTION_TUNE_SECONDS:
+		build->tune_seconds = (double)parse_number(state, "tune-seconds", argument, 0, 86400);
+		return 0;
+	case OPTION_TUNE_WHOLE:
+		build->tune_whole = true;
+		return 0;
 	case OPTION_SET:
+		build->tune_seconds = 0;
 		if (params_set(&build->params, argument, &error))
 			argp_error(state, "%s", error.text);
 		return 0;
@@ -130,6 +141,7 @@ int main(int argc, char **argv)
 	};
 	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
 				       .progress_fd = STDOUT_FILENO,
+				       .tune_seconds = TUNE_SECONDS,
 				       .params = params_default() };
 	log_init("builder", level_from_environment());
 	argp_err_exit_status = error_exit_code(E_INVALID);

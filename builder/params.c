@@ -64,6 +64,16 @@ json_t *params_json(const struct params *params)
 	return object;
 }
 
+void params_read(struct params *params, const json_t *object)
+{
+	for (size_t p = 0; p < TABLE_ROWS; p++) {
+		const json_t *value = json_object_get(object, table[p].name);
+		double number = json_number_value(value);
+		if (json_is_number(value) && number >= table[p].least && number <= table[p].most)
+			*field(params, &table[p]) = number;
+	}
+}
+
 char *params_help(void)
 {
 	char *text = NULL;

@@ -65,6 +65,8 @@ struct params params_default(void);
 int params_set(struct params *params, const char *assignment, struct error *err);
 /* An object with every parameter; NULL: no memory. */
 json_t *params_json(const struct params *params);
+/* Takes what is known and in its range from such an object; the rest stays. */
+void params_read(struct params *params, const json_t *object);
 /* One line a parameter for --help, malloced. */
 char *params_help(void);
 

@@ -1,0 +1,69 @@
+#include "builder/choice.h"
+
+#include "common/log.h"
+#include "common/model.h"
+
+#include <string.h>
+
+#define GROWN_BY 1.5
+#define WHOLE_WORK 3.0 /* times the usual: somebody asked for it and waits */
+
+static const json_t *find(const json_t *array, const char *field, const char *value)
+{
+	size_t index;
+	const json_t *element;
+	json_array_foreach(array, index, element)
+	{
+		const char *text = json_string_value(json_object_get(element, field));
+		if (text && strcmp(text, value) == 0)
+			return element;
+	}
+	return NULL;
+}
+
+json_t *choice_load(const struct datadir *dir)
+{
+	char folder[DATADIR_PATH_MAX], path[DATADIR_PATH_MAX + 32];
+	uint64_t generation = 0;
+	struct model *model = NULL;
+	struct error err = { 0 };
+	json_t *root = NULL;
+	if (datadir_active_read(dir, &generation, &err) || generation == 0)
+		return NULL;
+	model_path(path, sizeof path, datadir_models(dir, folder), generation);
+	if (model_open(&model, path, false, &err)) {
+		log_warning("tune: begins anew, the last choice cannot be read: %s", err.text);
+		return NULL;
+	}
+	const struct model_section *sections = (const void *)(model->head + 1);
+	for (uint32_t s = 0; s < model->head->sections && !root; s++)
+		if (sections[s].kind == MODEL_META)
+			root = json_loadb((const char *)model->head + sections[s].offset, sections[s].bytes, 0, NULL);
+	model_close(model);
+	return root;
+}
+
+struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults)
+{
+	struct choice choice = { .params = *defaults };
+	const json_t *relations =
+		json_object_get(find(json_object_get(last, "catalogs"), "name", catalog), "relations");
+	const json_t *tuning = json_object_get(json_object_get(find(relations, "key", key), "notes"), "tuning");
+	const json_t *params = json_object_get(json_object_get(tuning, "choice"), "params");
+	if (!json_is_object(params))
+		return choice;
+	choice.there = true;
+	choice.events = (uint64_t)json_integer_value(json_object_get(tuning, "events"));
+	params_read(&choice.params, params);
+	return choice;
+}
+
+struct tune_options choice_search(const struct choice *choice, uint64_t events, bool whole, double seconds)
+{
+	bool around = choice->there && !whole && (double)events < GROWN_BY * (double)choice->events;
+	return (struct tune_options){ .seconds = seconds,
+				      .work = whole ? WHOLE_WORK * tune_work(events) : 0,
+				      .last = choice->there ? &choice->params : NULL,
+				      .around_last = around,
+				      .last_events = choice->events };
+}

@@ -1,0 +1,27 @@
+/*
+ * What the last build's tuner chose, read from the generation that is being served, and what that means for this build's search.
+ *
+ * Policy: a whole search when there is no earlier choice for the relation, when its events have grown by half since the last whole search, or
+ * when one is asked for; else only moves around the last choice, with half the work, other parameters first each time.
+ */
+#ifndef KINDRED_BUILDER_CHOICE_H
+#define KINDRED_BUILDER_CHOICE_H
+
+#include "builder/tune.h"
+#include "common/datadir.h"
+
+/* The metadata of the active generation; NULL: there is none, or it cannot be read (which is logged). For json_decref. */
+json_t *choice_load(const struct datadir *dir);
+
+struct choice {
+	bool there; /* an earlier choice */
+	struct params params;
+	uint64_t events; /* at its whole search */
+};
+
+/* defaults: for parameters that the earlier build did not know. last may be NULL. */
+struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults);
+/* The search that the policy asks for; it points into the choice. */
+struct tune_options choice_search(const struct choice *choice, uint64_t events, bool whole, double seconds);
+
+#endif

@@ -4,14 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A file being mapped or unmapped in a work thread. */
-struct job {
+/* A file being mapped in a work thread. */
+struct load {
 	uv_work_t work;
+	struct load *next;
 	struct generations *generations;
 	uint64_t call, number;
+	bool dropped; /* while it was loading */
 	struct model *model;
 	struct error err;
 	char path[];
+};
+
+/* A file being unmapped in a work thread. */
+struct unload {
+	uv_work_t work;
+	struct model *model;
 };
 
 void generations_init(struct generations *generations, uv_loop_t *loop,
@@ -34,8 +42,8 @@ static struct generation *find(const struct generations *generations, uint64_t n
 
 static void close_in_thread(uv_work_t *work)
 {
-	struct job *job = work->data;
-	model_close(job->model);
+	struct unload *unload = work->data;
+	model_close(unload->model);
 }
 
 static void on_closed(uv_work_t *work, int status)
@@ -47,16 +55,16 @@ static void on_closed(uv_work_t *work, int status)
 /* Unmapping a large file takes milliseconds, so it is not done on the loop, if that can be helped. */
 static void close_model(struct generations *generations, struct model *model)
 {
-	struct job *job = calloc(1, sizeof *job + 1);
-	if (!job) {
+	struct unload *unload = calloc(1, sizeof *unload);
+	if (!unload) {
 		model_close(model);
 		return;
 	}
-	job->work.data = job;
-	job->model = model;
-	if (uv_queue_work(generations->loop, &job->work, close_in_thread, on_closed)) {
+	unload->work.data = unload;
+	unload->model = model;
+	if (uv_queue_work(generations->loop, &unload->work, close_in_thread, on_closed)) {
 		model_close(model);
-		free(job);
+		free(unload);
 	}
 }
 
@@ -115,41 +123,54 @@ static struct generation *generation_new(struct generations *generations, uint64
 
 static void open_in_thread(uv_work_t *work)
 {
-	struct job *job = work->data;
-	if (model_open(&job->model, job->path, true, &job->err)) {
-		job->model = NULL;
+	struct load *load = work->data;
+	if (model_open(&load->model, load->path, true, &load->err)) {
+		load->model = NULL;
 		return;
 	}
-	job->err.code = 0;
-	if (job->model->head->generation != job->number) {
-		error_set(&job->err, E_DATA_LOSS, "%s: it holds generation %llu", job->path,
-			  (unsigned long long)job->model->head->generation);
-		model_close(job->model);
-		job->model = NULL;
+	load->err.code = 0;
+	if (load->model->head->generation != load->number) {
+		error_set(&load->err, E_DATA_LOSS, "%s: it holds generation %llu", load->path,
+			  (unsigned long long)load->model->head->generation);
+		model_close(load->model);
+		load->model = NULL;
 	}
+}
+
+static void forget_load(struct load *load)
+{
+	struct load **at = &load->generations->loads;
+	while (*at != load)
+		at = &(*at)->next;
+	*at = load->next;
 }
 
 static void on_opened(uv_work_t *work, int status)
 {
-	struct job *job = work->data;
-	struct generations *generations = job->generations;
-	struct generation *generation = find(generations, job->number);
-	generations->loading--;
+	struct load *load = work->data;
+	struct generations *generations = load->generations;
+	struct generation *generation = find(generations, load->number);
+	forget_load(load);
 	if (status) {
-		error_set(&job->err, E_CANCELLED, "loading was given up: %s", uv_strerror(status));
-	} else if (generation && job->model) {
+		error_set(&load->err, E_CANCELLED, "loading was given up: %s", uv_strerror(status));
+	} else if (load->dropped) {
+		if (load->model)
+			close_model(generations, load->model);
+		error_set(&load->err, E_CANCELLED, "generation %llu was dropped while it was loading",
+			  (unsigned long long)load->number);
+	} else if (generation && load->model) {
 		/* asked for twice: the first one stays, with what it knows of changed items */
-		close_model(generations, job->model);
-	} else if (job->model) {
-		generation = generation_new(generations, job->number, job->model);
+		close_model(generations, load->model);
+	} else if (load->model) {
+		generation = generation_new(generations, load->number, load->model);
 		if (!generation) {
-			error_set(&job->err, E_EXHAUSTED, "generation %llu: no memory",
-				  (unsigned long long)job->number);
-			close_model(generations, job->model);
+			error_set(&load->err, E_EXHAUSTED, "generation %llu: no memory",
+				  (unsigned long long)load->number);
+			close_model(generations, load->model);
 		}
 	}
-	generations->on_loaded(generations->context, job->call, job->err.code ? NULL : generation, &job->err);
-	free(job);
+	generations->on_loaded(generations->context, load->call, load->err.code ? NULL : generation, &load->err);
+	free(load);
 }
 
 int generations_load(struct generations *generations, uint64_t number, const char *path, uint64_t call,
@@ -162,21 +183,22 @@ int generations_load(struct generations *generations, uint64_t number, const cha
 		return 0;
 	}
 	size_t bytes = strlen(path);
-	struct job *job = calloc(1, sizeof *job + bytes + 1);
-	if (!job)
+	struct load *load = calloc(1, sizeof *load + bytes + 1);
+	if (!load)
 		return error_set(err, E_EXHAUSTED, "generation %llu: no memory", (unsigned long long)number);
-	job->work.data = job;
-	job->generations = generations;
-	job->call = call;
-	job->number = number;
-	memcpy(job->path, path, bytes);
-	int status = uv_queue_work(generations->loop, &job->work, open_in_thread, on_opened);
+	load->work.data = load;
+	load->generations = generations;
+	load->call = call;
+	load->number = number;
+	memcpy(load->path, path, bytes);
+	int status = uv_queue_work(generations->loop, &load->work, open_in_thread, on_opened);
 	if (status) {
-		free(job);
+		free(load);
 		return error_set(err, E_EXHAUSTED, "generation %llu: %s", (unsigned long long)number,
 				 uv_strerror(status));
 	}
-	generations->loading++;
+	load->next = generations->loads;
+	generations->loads = load;
 	return 0;
 }
 
@@ -193,10 +215,17 @@ int generations_activate(struct generations *generations, uint64_t number, struc
 int generations_drop(struct generations *generations, uint64_t number, struct error *err)
 {
 	struct generation *generation = find(generations, number);
-	if (!generation)
-		return error_set(err, E_NOT_FOUND, "generation %llu is not loaded", (unsigned long long)number);
-	if (generation == generations->active)
+	bool loading = false;
+	if (generation && generation == generations->active)
 		return error_set(err, E_PRECONDITION, "generation %llu is the active one", (unsigned long long)number);
+	for (struct load *load = generations->loads; load; load = load->next) {
+		if (load->number == number)
+			loading = load->dropped = true;
+	}
+	if (!generation)
+		return loading ? 0
+			       : error_set(err, E_NOT_FOUND, "generation %llu is not loaded",
+					   (unsigned long long)number);
 	size_t at = 0;
 	while (generations->loaded[at] != generation)
 		at++;

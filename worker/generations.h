@@ -30,12 +30,14 @@ struct generation {
 	struct generations *of;
 };
 
+struct load;
+
 struct generations {
 	uv_loop_t *loop;
 	struct generation **loaded;
 	size_t count;
 	struct generation *active; /* one of the loaded, NULL: none yet */
-	uint32_t loading; /* in work threads */
+	struct load *loads; /* in work threads */
 	/* generation NULL: err says why. It is in loaded[] already. */
 	void (*on_loaded)(void *context, uint64_t call, struct generation *generation, const struct error *err);
 	void *context;
@@ -56,7 +58,10 @@ int generations_load(struct generations *generations, uint64_t number, const cha
 		     struct error *err);
 /* E_NOT_FOUND: not loaded. */
 int generations_activate(struct generations *generations, uint64_t number, struct error *err);
-/* E_NOT_FOUND, or E_PRECONDITION: it is the active one. */
+/*
+ * One that is still being loaded is let go when the load ends, and on_loaded says E_CANCELLED; a generations_load made after this one stands. E_NOT_FOUND, or
+ * E_PRECONDITION: it is the active one.
+ */
 int generations_drop(struct generations *generations, uint64_t number, struct error *err);
 /* An item's change, for every loaded generation that is older than it. */
 int generations_item(struct generations *generations, const struct catalog *catalog,

@@ -137,7 +137,7 @@ static void finish(struct worker *worker)
 	rules_fini(&worker->rules);
 	shards_close(&worker->shards);
 	/* A model still being loaded would hold us up to its end, for nothing. Nothing else is left that must be done. */
-	if (worker->generations.loading)
+	if (worker->generations.loads)
 		_exit(error_exit_code(worker->end.code));
 	generations_fini(&worker->generations);
 	recommender_fini(&worker->recommender);

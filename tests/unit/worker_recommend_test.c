@@ -15,11 +15,13 @@
 #include "lib/model_fixture.h"
 #include "lib/worker_process.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#define STATUS_CANCELLED 1
 #define STATUS_INVALID 3
 #define STATUS_DEADLINE 4
 #define STATUS_NOT_FOUND 5
@@ -466,6 +468,46 @@ static void test_swap_and_rollback(void **state)
 	assert_int_equal(worker_end(process), 0);
 }
 
+static void expect_status(struct worker_process *process, enum frame_kind kind, uint64_t call, uint32_t status)
+{
+	struct worker_frame *frame = worker_await(process, kind, call);
+	assert_non_null(frame);
+	assert_int_equal(frame->head.status, status);
+	free(frame);
+}
+
+/* The worker is stopped while it is sent the commands, so that it meets all of them before any load can have ended. */
+static void test_a_drop_finds_what_is_still_loading(void **state)
+{
+	struct worker_process *process = *state;
+	char second_path[4096];
+	write_generation(process, &shop_rules, 2, 3, second_path);
+	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
+	command.number = 2;
+	command.path = second_path;
+	assert_int_equal(kill(process->pid, SIGSTOP), 0);
+	uint64_t load = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
+	uint64_t again = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
+	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
+	assert_int_equal(kill(process->pid, SIGCONT), 0);
+	expect_status(process, FRAME_GENERATION_LOADED, load, STATUS_CANCELLED);
+	expect_status(process, FRAME_GENERATION_LOADED, again, STATUS_CANCELLED);
+	uint64_t activate = worker_send_message(process, FRAME_GENERATION_ACTIVATE, &command.base);
+	expect_status(process, FRAME_GENERATION_ACTIVATED, activate, STATUS_NOT_FOUND);
+
+	/* one that is asked for after the drop stays */
+	assert_int_equal(kill(process->pid, SIGSTOP), 0);
+	load = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
+	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
+	again = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
+	assert_int_equal(kill(process->pid, SIGCONT), 0);
+	expect_status(process, FRAME_GENERATION_LOADED, load, STATUS_CANCELLED);
+	expect_status(process, FRAME_GENERATION_LOADED, again, 0);
+	activate = worker_send_message(process, FRAME_GENERATION_ACTIVATE, &command.base);
+	expect_status(process, FRAME_GENERATION_ACTIVATED, activate, 0);
+	assert_int_equal(worker_end(process), 0);
+}
+
 /* --- many users --- */
 
 #define USERS 10000
@@ -654,6 +696,7 @@ int main(void)
 		TEST(test_changes_of_items_act_at_once),
 		TEST(test_says_what_it_does_not_serve),
 		TEST(test_swap_and_rollback),
+		TEST(test_a_drop_finds_what_is_still_loading),
 		TEST(test_many_users_as_one_by_one),
 		TEST(test_one_user_does_not_wait_for_many),
 		TEST(test_many_users_are_one_generation),

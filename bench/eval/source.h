@@ -1,0 +1,30 @@
+/*
+ * Reading the files of a data set: whole files into memory, and lines into fields.
+ */
+#ifndef KINDRED_EVAL_SOURCE_H
+#define KINDRED_EVAL_SOURCE_H
+
+#include "common/error.h"
+#include "common/filter.h" /* struct text_view */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SOURCE_FIELDS_MAX 64
+
+/*
+ * The file, or the one with .zst behind its name, unpacked; malloced, with a NUL behind its bytes. E_NOT_FOUND: neither is there.
+ * E_DATA_LOSS: it cannot be unpacked.
+ */
+int source_read(const char *path, char **text, size_t *bytes, struct error *err);
+
+struct source_lines {
+	const char *at, *end;
+	const char *delimiter;
+	bool quotes; /* "a,b" is one field, "" in it a quote that stays doubled: ids have none */
+};
+
+/* The next line's fields; views into the text. Returns their number (at most SOURCE_FIELDS_MAX, the rest is cut off), -1 at the end. */
+int source_next(struct source_lines *lines, struct text_view fields[SOURCE_FIELDS_MAX]);
+
+#endif

@@ -16,16 +16,14 @@ static struct cluster cluster;
 static int set_up(void **state)
 {
 	(void)state;
-	cluster_init(&cluster);
-	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
-	small_shop_load(&cluster);
+	small_shop_open(&cluster, NULL);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	cluster_fini(&cluster);
+	small_shop_close(&cluster, NULL);
 	return 0;
 }
 

@@ -18,18 +18,14 @@ static struct rpc_client *client;
 static int set_up(void **state)
 {
 	(void)state;
-	cluster_init(&cluster);
-	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
-	small_shop_load(&cluster);
-	client = api_open(&cluster);
+	small_shop_open(&cluster, &client);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	rpc_close(client);
-	cluster_fini(&cluster);
+	small_shop_close(&cluster, client);
 	return 0;
 }
 

@@ -72,3 +72,19 @@ unsigned small_shop_load(struct cluster *cluster)
 	cluster_ok(cluster, CLI("model", "build"));
 	return count;
 }
+
+void small_shop_open(struct cluster *cluster, struct rpc_client **client)
+{
+	cluster_init(cluster);
+	cluster_start(cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	small_shop_load(cluster);
+	if (client)
+		*client = api_open(cluster);
+}
+
+void small_shop_close(struct cluster *cluster, struct rpc_client *client)
+{
+	if (client)
+		rpc_close(client);
+	cluster_fini(cluster);
+}

@@ -6,11 +6,16 @@
 #ifndef KINDRED_TEST_SMALL_SHOP_H
 #define KINDRED_TEST_SMALL_SHOP_H
 
+#include "lib/api.h"
 #include "lib/cluster.h"
 
 /* Files <home>/shop.csv and <home>/events.csv, written; number of events returned. newest: epoch seconds of the newest event. */
 unsigned small_shop_write(const struct cluster *cluster, int64_t newest);
 /* Writes them, imports both, defines "wanted-next" (Purchased=5, Viewed=1; filter in_stock = true; excludes Purchased; fallback popular), builds. */
 unsigned small_shop_load(struct cluster *cluster);
+
+/* What most tests begin with: a server with two workers and without builds on schedule, the shop loaded, and a client of it (NULL: none is wanted). */
+void small_shop_open(struct cluster *cluster, struct rpc_client **client);
+void small_shop_close(struct cluster *cluster, struct rpc_client *client);
 
 #endif

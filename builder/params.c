@@ -64,6 +64,18 @@ json_t *params_json(const struct params *params)
 	return object;
 }
 
+void params_changes(const struct params *params, const struct params *from, char *text, size_t bytes)
+{
+	size_t used = 0;
+	text[0] = '\0';
+	for (size_t p = 0; p < TABLE_ROWS && used < bytes; p++) {
+		double value = *field((struct params *)params, &table[p]);
+		if (value != *field((struct params *)from, &table[p]))
+			used += (size_t)snprintf(text + used, bytes - used, "%s%s=%g", used ? " " : "", table[p].name,
+						 value);
+	}
+}
+
 void params_read(struct params *params, const json_t *object)
 {
 	for (size_t p = 0; p < TABLE_ROWS; p++) {

@@ -65,6 +65,8 @@ struct params params_default(void);
 int params_set(struct params *params, const char *assignment, struct error *err);
 /* An object with every parameter; NULL: no memory. */
 json_t *params_json(const struct params *params);
+/* "gap=1 age_days=5": where they differ from those. */
+void params_changes(const struct params *params, const struct params *from, char *text, size_t bytes);
 /* Takes what is known and in its range from such an object; the rest stays. */
 void params_read(struct params *params, const json_t *object);
 /* One line a parameter for --help, malloced. */

@@ -462,8 +462,11 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 
 static json_t *candidate_json(const struct tune_candidate *c)
 {
-	return json_pack("{ss so sf sf sf}", "name", c->name, "params", params_json(&c->params), "ndcg", c->ndcg,
-			 "hit_rate", c->hit_rate, "coverage", c->coverage);
+	struct params defaults = params_default();
+	char changes[600];
+	params_changes(&c->params, &defaults, changes, sizeof changes);
+	return json_pack("{ss so ss sf sf sf}", "name", c->name, "params", params_json(&c->params), "settings", changes,
+			 "ndcg", c->ndcg, "hit_rate", c->hit_rate, "coverage", c->coverage);
 }
 
 json_t *tuning_json(const struct tuning *t)

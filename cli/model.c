@@ -121,20 +121,28 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 
 struct build {
 	bool no_wait, keep_inactive;
+	uint32_t tune_seconds;
 };
 
-enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE };
+enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_BUDGET };
 
 static error_t build_option(int key, char *value, struct argp_state *state)
 {
 	struct build *build = state->input;
-	(void)value;
+	char *end = NULL;
+	unsigned long seconds;
 	switch (key) {
 	case OPT_NO_WAIT:
 		build->no_wait = true;
 		return 0;
 	case OPT_KEEP_INACTIVE:
 		build->keep_inactive = true;
+		return 0;
+	case OPT_BUDGET:
+		seconds = strtoul(value, &end, 10);
+		if (*value == '-' || end == value || *end || seconds < 1 || seconds > 86400)
+			argp_error(state, "--budget=%s: a number of seconds from 1 to 86400 is wanted", value);
+		build->tune_seconds = (uint32_t)seconds;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -191,6 +199,31 @@ static int build_follow(struct cli *cli, uint64_t generation, uint64_t start_ns,
 	return code;
 }
 
+static int build_run(struct cli *cli, const struct build *build)
+{
+	Kindred__V1__BuildModelRequest request = KINDRED__V1__BUILD_MODEL_REQUEST__INIT;
+	Kindred__V1__BuildModelResponse *response = NULL;
+	struct error err;
+	uint64_t start_ns = clock_monotonic_ns();
+	request.keep_inactive = build->keep_inactive;
+	request.tune_seconds = build->tune_seconds;
+	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
+			    &response, &err);
+	if (code != 0)
+		return cli_fail(&err);
+	uint64_t generation = response->generation;
+	if (build->no_wait) {
+		if (cli->json)
+			code = message_print(&response->base);
+		else
+			printf("generation %" PRIu64 " is being built: kindred model status\n", generation);
+	}
+	kindred__v1__build_model_response__free_unpacked(response, NULL);
+	if (!build->no_wait)
+		code = build_follow(cli, generation, start_ns, &err) == 0 ? 0 : cli_fail(&err);
+	return code;
+}
+
 int cmd_model_build(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
@@ -211,28 +244,37 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 		.options = options,
 		.parse = build_option,
 	};
-	Kindred__V1__BuildModelRequest request = KINDRED__V1__BUILD_MODEL_REQUEST__INIT;
-	Kindred__V1__BuildModelResponse *response = NULL;
 	struct build build = { 0 };
-	struct error err;
 	cli_parse(cli, &spec, &build, argc, argv, NULL);
-	uint64_t start_ns = clock_monotonic_ns();
-	request.keep_inactive = build.keep_inactive;
-	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
-			    &response, &err);
-	if (code != 0)
-		return cli_fail(&err);
-	uint64_t generation = response->generation;
-	if (build.no_wait) {
-		if (cli->json)
-			code = message_print(&response->base);
-		else
-			printf("generation %" PRIu64 " is being built: kindred model status\n", generation);
-	}
-	kindred__v1__build_model_response__free_unpacked(response, NULL);
-	if (!build.no_wait)
-		code = build_follow(cli, generation, start_ns, &err) == 0 ? 0 : cli_fail(&err);
-	return code;
+	return build_run(cli, &build);
+}
+
+int cmd_model_tune(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "budget", OPT_BUDGET, "SECONDS", 0, "Most time a relation for the search (600)", 1 },
+		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
+		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
+		{ 0 },
+	};
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Learns a new model generation with parameters searched anew, three times longer than a build "
+			 "does it."
+			 "\v"
+			 "Every build looks for better parameters of its own (build_tune_seconds), mostly around those "
+			 "of "
+			 "the build before.\n"
+			 "\n"
+			 "Examples:\n"
+			 "  kindred model tune --budget 1800\n"
+			 "  kindred model show\n",
+		.options = options,
+		.parse = build_option,
+	};
+	struct build build = { .tune_seconds = 600 };
+	cli_parse(cli, &spec, &build, argc, argv, NULL);
+	return build_run(cli, &build);
 }
 
 /* --- activate, rollback --- */

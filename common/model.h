@@ -111,6 +111,7 @@ struct model_relation {
 	uint64_t events, users, items, neighbours; /* items: those with events */
 	char **definitions; /* names at build time */
 	size_t definition_count;
+	char *tuning; /* JSON, what the builder's tuner noted (builder/tune.h); NULL: nothing */
 	const uint64_t *offsets; /* items + 1 */
 	const uint32_t *rows;
 	const uint16_t *weights;

@@ -162,6 +162,9 @@ static void read_relations(struct meta_reader *reader, const json_t *object, str
 		read_serving(reader, element, &relation->serving);
 		read_evaluation(reader, element, &relation->evaluation);
 		read_definitions(reader, element, relation);
+		const json_t *tuning = json_object_get(json_object_get(element, "notes"), "tuning");
+		if (json_is_object(tuning))
+			relation->tuning = json_dumps(tuning, JSON_COMPACT);
 	}
 }
 
@@ -217,6 +220,7 @@ static void free_relation(struct model_relation *relation)
 	for (size_t d = 0; d < relation->definition_count; d++)
 		free(relation->definitions[d]);
 	free(relation->definitions);
+	free(relation->tuning);
 }
 
 void model_meta_free(struct model *model)

@@ -256,9 +256,20 @@ static void on_output(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
 static int spawn(struct builds *builds)
 {
 	struct server *server = builds->server;
-	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24];
-	char *arguments[] = { path,          "--data", server->dir.path, "--generation", generation,
-			      "--memory-mb", memory,   "--threads",      threads,        NULL };
+	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24], tune[24];
+	char *arguments[] = { path,
+			      "--data",
+			      server->dir.path,
+			      "--generation",
+			      generation,
+			      "--memory-mb",
+			      memory,
+			      "--threads",
+			      threads,
+			      "--tune-seconds",
+			      tune,
+			      builds->tune_seconds ? "--tune-whole" : NULL,
+			      NULL };
 	uv_stdio_container_t stdio[] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&builds->output },
@@ -278,6 +289,8 @@ static int spawn(struct builds *builds)
 	snprintf(generation, sizeof generation, "%" PRIu64, builds->number);
 	snprintf(memory, sizeof memory, "%" PRId64, server->config.build_memory_mb);
 	snprintf(threads, sizeof threads, "%" PRId64, server->config.build_threads);
+	snprintf(tune, sizeof tune, "%" PRId64,
+		 builds->tune_seconds ? (int64_t)builds->tune_seconds : server->config.build_tune_seconds);
 	uv_pipe_init(&server->loop, &builds->output, 0);
 	builds->process.data = builds->output.data = builds;
 	builds->process_gone = builds->output_gone = builds->said_done = false;
@@ -337,7 +350,7 @@ static void begin(void *context)
 	}
 }
 
-int builds_start(struct builds *builds, bool keep_inactive,
+int builds_start(struct builds *builds, bool keep_inactive, uint32_t tune_seconds,
 		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
 		 struct error *err)
 {
@@ -347,6 +360,7 @@ int builds_start(struct builds *builds, bool keep_inactive,
 		return error_set(err, E_EXISTS, "a build runs already; `kindred model status` shows how far it is");
 	move(builds, BUILDS_STARTING);
 	builds->keep_inactive = keep_inactive;
+	builds->tune_seconds = tune_seconds;
 	builds->started = started;
 	builds->context = context;
 	status_ask_all(builds->server, begin, builds);
@@ -419,7 +433,7 @@ static void on_tick(uv_timer_t *timer)
 	if (server->state != SERVER_SERVING || builds_running(builds) || swap_running(&server->swap) || !due(builds))
 		builds->due_ms = 0;
 	else if (calm(builds))
-		builds_start(builds, false, NULL, NULL, NULL);
+		builds_start(builds, false, 0, NULL, NULL, NULL);
 }
 
 int builds_init(struct builds *builds, struct server *server, struct error *err)

@@ -30,6 +30,7 @@ struct builds {
 	uint64_t number; /* being built, or built last; 0: none since the start */
 	uint64_t accepted; /* events that had ever been accepted when it began */
 	bool keep_inactive;
+	uint32_t tune_seconds; /* asked for: a whole search; 0: as configured */
 	char phase[64];
 	double progress;
 	struct error err; /* of the last build */
@@ -66,7 +67,7 @@ void builds_definitions_changed(struct builds *builds);
 /*
  * Builds now. started: once, later: with the number, or with why not. E_EXISTS: one runs already.
  */
-int builds_start(struct builds *builds, bool keep_inactive,
+int builds_start(struct builds *builds, bool keep_inactive, uint32_t tune_seconds,
 		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
 		 struct error *err);
 bool builds_running(const struct builds *builds);

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/model.h"
 #include "server/stamp.h"
+#include "server/tuning.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -183,6 +184,7 @@ static Kindred__V1__Relation *relation_message(const struct model_catalog *catal
 	message->items = relation->items;
 	message->neighbours = relation->neighbours;
 	message->evaluation = evaluation_message(&relation->evaluation);
+	message->tuning = relation->tuning ? tuning_message(relation->tuning) : NULL;
 	message->definitions = calloc(relation->definition_count + 1, sizeof *message->definitions);
 	for (size_t i = 0; message->definitions && i < relation->definition_count; i++) {
 		message->definitions[i] = strdup(relation->definitions[i]);

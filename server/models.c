@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define LIST_MAX 100
+#define TUNE_SECONDS_MAX 86400
 
 static void reply_message(struct call *call, const ProtobufCMessage *message)
 {
@@ -52,12 +53,18 @@ static void on_build_started(void *context, uint64_t number, const struct error 
 
 void models_build(struct call *call, const uint8_t *data, size_t bytes)
 {
-	uint64_t keep_inactive;
+	uint64_t keep_inactive, tune_seconds;
 	struct error err;
 
-	if (!number_of(call, data, bytes, 1, &keep_inactive))
+	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds))
 		return;
-	if (builds_start(&call->server->builds, keep_inactive != 0, on_build_started, call, &err))
+	if (tune_seconds > TUNE_SECONDS_MAX) {
+		call_fail(call, E_INVALID, "tune_seconds: %" PRIu64 "; at most %d are allowed", tune_seconds,
+			  TUNE_SECONDS_MAX);
+		return;
+	}
+	if (builds_start(&call->server->builds, keep_inactive != 0, (uint32_t)tune_seconds, on_build_started, call,
+			 &err))
 		call_fail_error(call, &err);
 }
 

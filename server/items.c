@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "kindred/internal/link.pb-c.h"
+#include "server/import_batch.h"
 #include "server/page.h"
 #include "server/server.h"
 
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MAX 10000
 #define LIST_MAX 1000
 #define READ_ITEMS 50
 
@@ -70,75 +70,113 @@ static void run(struct call *call, const ProtobufCMessageDescriptor *type, const
 
 /* --- import --- */
 
-struct batch {
-	const Kindred__V1__ImportItemsRequest *request;
-	enum control_change *changes;
-	char **reasons;
+struct taken {
+	struct import_batch batch;
+	enum control_change *changes; /* [batch.readable] */
+	char **reasons; /* [batch.readable], of those refused */
 };
 
-static int count_changes(struct job *job, struct batch *batch, Kindred__V1__ImportItemsResponse *reply)
+static int add_error(struct job *job, Kindred__V1__ImportItemsResponse *reply, uint32_t index, const char *item_id,
+		     const char *reason)
 {
-	size_t count = batch->request->n_items, refused = 0;
+	Kindred__V1__ItemError *error = malloc(sizeof *error);
 
-	for (size_t i = 0; i < count; i++) {
-		reply->created += batch->changes[i] == CONTROL_CREATED;
-		reply->updated += batch->changes[i] == CONTROL_UPDATED;
-		reply->unchanged += batch->changes[i] == CONTROL_UNCHANGED;
-		refused += batch->changes[i] == CONTROL_REFUSED;
-	}
-	reply->errors = refused ? calloc(refused, sizeof *reply->errors) : NULL;
-	for (size_t i = 0; i < count; i++) {
-		Kindred__V1__ItemError *error;
-
-		if (batch->changes[i] != CONTROL_REFUSED)
-			continue;
-		error = reply->errors ? malloc(sizeof *error) : NULL;
-		if (!error)
-			return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer; send the batch again");
-		kindred__v1__item_error__init(error);
-		reply->errors[reply->n_errors++] = error;
-		error->index = (uint32_t)i;
-		error->item_id = strdup(batch->request->items[i]->id);
-		error->reason = batch->reasons[i];
-		batch->reasons[i] = NULL;
-		if (!error->item_id)
-			return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer; send the batch again");
-	}
+	if (!error)
+		return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer; send the batch again");
+	kindred__v1__item_error__init(error);
+	reply->errors[reply->n_errors++] = error;
+	error->index = index;
+	error->item_id = strdup(item_id);
+	error->reason = strdup(reason);
+	if (!error->item_id || !error->reason)
+		return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer; send the batch again");
 	return 0;
 }
 
-static int import_batch(struct job *job, struct batch *batch, Kindred__V1__ImportItemsResponse *reply)
+static size_t count_changes(const struct taken *taken, Kindred__V1__ImportItemsResponse *reply)
 {
-	const Kindred__V1__ImportItemsRequest *request = batch->request;
-	int rc = control_items_put(job->server->control, request->catalog, request->n_items, request->items,
-				   clock_wall_ms(), batch->changes, batch->reasons, &job->err);
+	size_t refused = taken->batch.count - taken->batch.readable;
 
-	for (size_t i = 0; !rc && i < request->n_items; i++)
-		if (batch->changes[i] == CONTROL_CREATED || batch->changes[i] == CONTROL_UPDATED)
-			rc = add_change(job, request->catalog, request->items[i]->id, request->items[i],
-					request->items[i]->version);
-	return rc ? rc : count_changes(job, batch, reply);
+	for (size_t i = 0; i < taken->batch.readable; i++) {
+		reply->created += taken->changes[i] == CONTROL_CREATED;
+		reply->updated += taken->changes[i] == CONTROL_UPDATED;
+		reply->unchanged += taken->changes[i] == CONTROL_UNCHANGED;
+		refused += taken->changes[i] == CONTROL_REFUSED;
+	}
+	return refused;
+}
+
+/* Those that could not be read and those that the catalog refused, in the request's order. */
+static int answer_errors(struct job *job, const struct taken *taken, Kindred__V1__ImportItemsResponse *reply)
+{
+	const struct import_batch *batch = &taken->batch;
+	size_t refused = count_changes(taken, reply), item = 0;
+	int rc = 0;
+
+	reply->errors = refused ? calloc(refused, sizeof *reply->errors) : NULL;
+	if (refused && !reply->errors)
+		return error_set(&job->err, E_EXHAUSTED, "out of memory for the answer; send the batch again");
+	for (uint32_t i = 0; !rc && i < batch->count; i++) {
+		const struct import_refusal *unread = &batch->refusals[i - item];
+
+		if (item == batch->readable || batch->indexes[item] != i) {
+			rc = add_error(job, reply, i, unread->item_id, unread->reason);
+			continue;
+		}
+		if (taken->changes[item] == CONTROL_REFUSED)
+			rc = add_error(job, reply, i, batch->items[item]->id, taken->reasons[item]);
+		item++;
+	}
+	return rc;
+}
+
+/* Without an item that can be read there is nothing to put, but the catalog must be there all the same. */
+static int check_catalog(struct job *job, const char *name)
+{
+	Kindred__V1__Catalog *catalog;
+	int rc = control_catalog_get(job->server->control, name, &catalog, &job->err);
+
+	kindred__v1__catalog__free_unpacked(catalog, NULL);
+	return rc;
+}
+
+static int put_items(struct job *job, const struct taken *taken)
+{
+	const struct import_batch *batch = &taken->batch;
+	int rc;
+
+	if (!batch->readable)
+		return check_catalog(job, batch->catalog);
+	rc = control_items_put(job->server->control, batch->catalog, batch->readable, batch->items, clock_wall_ms(),
+			       taken->changes, taken->reasons, &job->err);
+	for (size_t i = 0; !rc && i < batch->readable; i++)
+		if (taken->changes[i] == CONTROL_CREATED || taken->changes[i] == CONTROL_UPDATED)
+			rc = add_change(job, batch->catalog, batch->items[i]->id, batch->items[i],
+					batch->items[i]->version);
+	return rc;
 }
 
 static int import(struct job *job)
 {
-	struct batch batch = { .request = (Kindred__V1__ImportItemsRequest *)job->request };
+	struct taken taken;
 	Kindred__V1__ImportItemsResponse *reply = job_reply(job, &kindred__v1__import_items_response__descriptor);
-	size_t count = batch.request->n_items;
 	int rc;
 
 	if (!reply)
 		return job->code;
-	reply->batch = batch.request->batch;
-	if (count < 1 || count > BATCH_MAX)
-		return error_set(&job->err, E_INVALID, "items: %zu in one message; 1 to 10,000 are allowed", count);
-	batch.changes = arena_zalloc(&job->arena, count * sizeof *batch.changes);
-	batch.reasons = arena_zalloc(&job->arena, count * sizeof *batch.reasons);
-	if (!batch.changes || !batch.reasons)
+	rc = import_batch_read(&taken.batch, job->bytes, job->size, &job->arena, &job->err);
+	if (rc)
+		return rc;
+	reply->batch = taken.batch.number;
+	taken.changes = arena_zalloc(&job->arena, taken.batch.readable * sizeof *taken.changes + 1);
+	taken.reasons = arena_zalloc(&job->arena, taken.batch.readable * sizeof *taken.reasons + 1);
+	if (!taken.changes || !taken.reasons)
 		return error_set(&job->err, E_EXHAUSTED, "out of memory; send smaller batches");
-	rc = import_batch(job, &batch, reply);
-	for (size_t i = 0; i < count; i++)
-		free(batch.reasons[i]);
+	rc = put_items(job, &taken);
+	if (!rc)
+		rc = answer_errors(job, &taken, reply);
+	for (size_t i = 0; i < taken.batch.readable; i++)
+		free(taken.reasons[i]);
 	return rc;
 }
 
@@ -265,7 +303,8 @@ static int list(struct job *job)
 
 void items_import(struct call *call, const uint8_t *data, size_t bytes)
 {
-	run(call, &kindred__v1__import_items_request__descriptor, data, bytes, import, imported);
+	/* unpacked by import(), item by item */
+	run(call, NULL, data, bytes, import, imported);
 }
 
 void items_get(struct call *call, const uint8_t *data, size_t bytes)

@@ -1,4 +1,5 @@
 /* Bad input and too much of it: a clear error at once, the right status, and nothing changed. */
+#include "kindred/v1/catalogs.pb-c.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
@@ -91,6 +92,72 @@ static void test_refusals(void **state)
 	assert_int_equal(refusal, response->n_refusals);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
 	assert_int_equal(api_history_size(client, "ok"), 2);
+}
+
+/* An item that cannot even be read is one error; what stands around it in the batch is taken. */
+static void test_items_that_cannot_be_read(void **state)
+{
+	Kindred__V1__ImportItemsRequest request = KINDRED__V1__IMPORT_ITEMS_REQUEST__INIT;
+	Kindred__V1__ImportItemsResponse *response = NULL;
+	Kindred__V1__Item good = KINDRED__V1__ITEM__INIT, bad = KINDRED__V1__ITEM__INIT, *items[] = { &good, &bad };
+	/* further items, as bytes: an id with a NUL, an attribute that ends within a tag, a good one */
+	ProtobufCMessageUnknownField raw[] = {
+		{ .tag = 2,
+		  .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+		  .len = 6,
+		  .data = (uint8_t *)"\x05\x0a\x03x\0y" },
+		{ .tag = 2,
+		  .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+		  .len = 8,
+		  .data = (uint8_t *)"\x07\x0a\x02r3\x22\x01\x0a" },
+		{ .tag = 2,
+		  .wire_type = PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED,
+		  .len = 5,
+		  .data = (uint8_t *)"\x04\x0a\x02r4" },
+	};
+	struct rpc_stream *stream = NULL;
+	struct error err;
+	(void)state;
+	good.id = (char *)"r0";
+	bad.id = (char *)"r1";
+	bad.name = (char *)"no \xff UTF-8";
+	request.catalog = (char *)"shop";
+	request.batch = 5;
+	request.n_items = 2;
+	request.items = items;
+	request.base.n_unknown_fields = 3;
+	request.base.unknown_fields = raw;
+	assert_int_equal(rpc_stream_open(&stream, client, "/kindred.v1.CatalogService/ImportItems",
+					 &kindred__v1__import_items_response__descriptor, 60000, &err),
+			 0);
+	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
+	if (rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err) != 1)
+		fail_msg("%s", err.text);
+	assert_int_equal(response->batch, 5);
+	assert_int_equal(response->created, 2);
+	assert_int_equal(response->n_errors, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(response->errors[i]->index, i + 1);
+	assert_string_equal(response->errors[0]->item_id, "r1");
+	assert_string_equal(response->errors[0]->reason, "name: not valid UTF-8, or with a NUL byte in it");
+	assert_string_equal(response->errors[1]->reason, "id: not valid UTF-8, or with a NUL byte in it");
+	assert_non_null(strstr(response->errors[2]->reason, "attributes"));
+	kindred__v1__import_items_response__free_unpacked(response, NULL);
+
+	/* the stream goes on, also when nothing of a batch can be read; but a catalog that is not there is an error */
+	response = NULL;
+	request.n_items = 0;
+	request.base.n_unknown_fields = 2;
+	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
+	assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err), 1);
+	assert_int_equal(response->n_errors, 2);
+	kindred__v1__import_items_response__free_unpacked(response, NULL);
+	request.catalog = (char *)"nowhere";
+	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
+	assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err), E_NOT_FOUND);
+	rpc_stream_free(stream);
+	cluster_ok(&cluster, CLI("catalog", "get", "shop", "r4"));
+	cluster_fails(&cluster, "r1", CLI("catalog", "get", "shop", "r1"));
 }
 
 static void test_no_such_catalog(void **state)
@@ -203,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_items_that_cannot_be_read),
 		cmocka_unit_test(test_no_such_catalog),
 		cmocka_unit_test(test_too_many_in_one_message),
 		cmocka_unit_test(test_too_large_a_message),

@@ -1,6 +1,7 @@
 #include "server/door_private.h"
 
 #include "common/log.h"
+#include "server/cork.h"
 #include "server/epoll_tap.h"
 
 #include <assert.h>
@@ -255,6 +256,8 @@ static bool poll_shared(struct door *door)
 	uv_idle_init(loop, &door->more);
 	door->tick.data = door->more.data = door;
 	uv_timer_start(&door->tick, on_tick, TICK_IDLE_MS, TICK_IDLE_MS);
+	if (door->options.coalesce)
+		cork_start(uv_backend_fd(loop), door->epoll_fd);
 	return true;
 }
 
@@ -475,6 +478,7 @@ void door_close(struct door *door)
 {
 	grpc_event event;
 
+	cork_stop();
 	if (!door->stopped) {
 		/* Never started, or given up on: the calls are gone with the process. */
 		grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);

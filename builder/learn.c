@@ -17,6 +17,7 @@ struct model_serving learn_serving(const struct params *params)
 					 .rank_decay = params->rank_decay,
 					 .half_life_days = params->half_life_days,
 					 .self_weight = params->self_weight,
+					 .self_newest = params->self_newest,
 					 .blend = params->blend };
 	serving_prepare(&serving);
 	return serving;

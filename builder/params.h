@@ -46,6 +46,7 @@
 	P(rank_decay, 0.75, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
 	P(half_life_days, 0, 0, 100000, "Serving: age after which a profile item counts half; 0: no decay")            \
 	P(self_weight, 0, 0, 16, "Serving: weight of an item that the user has, against its best neighbour")           \
+	P(self_newest, 1, 0, 1, "Serving: the same of the newest item, in shares of self_weight")                      \
 	P(blend, 0, 0, 8, "Serving: weight of the most popular item of late, against the best candidate")              \
 	P(recent_days, 7, 0.01, 10000, "Half-life of recent popularity")                                               \
 	P(trend_exponent, 0.25, 0, 2, "How much the rate of late against the usual one moves an item")                 \

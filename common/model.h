@@ -93,10 +93,11 @@ struct model_serving {
 	double rank_decay; /* 0 < d <= 1 */
 	double half_life_days; /* of a profile item's age; 0: no decay */
 	double self_weight; /* of a profile item itself, against its best neighbour, 0..SERVING_SELF_MAX; 0: only neighbours are shown */
+	double self_newest; /* the same of the newest profile item, in shares of self_weight, 0..1 */
 	double blend; /* of the most popular item of late, against the best candidate, 0..SERVING_BLEND_MAX; 0: not blended */
 	/* filled by serving_prepare */
 	uint32_t decay[256]; /* Q12 decay^rank */
-	uint32_t self_q12, blend_q12;
+	uint32_t self_q12, self_newest_q12, blend_q12;
 };
 
 struct model_evaluation {

@@ -110,9 +110,12 @@ static void read_serving(struct meta_reader *reader, const json_t *object, struc
 	if (!(serving->rank_decay > 0))
 		wrong(reader, "rank_decay", "is not a number in its range");
 	serving->half_life_days = read_real(reader, value, "half_life_days", 0, HALF_LIFE_DAYS_MAX);
-	/* of files written before they came: 0 */
+	/* of files written before they came: without effect */
 	if (json_object_get(value, "self_weight"))
 		serving->self_weight = read_real(reader, value, "self_weight", 0, SERVING_SELF_MAX);
+	serving->self_newest = 1;
+	if (json_object_get(value, "self_newest"))
+		serving->self_newest = read_real(reader, value, "self_newest", 0, 1);
 	if (json_object_get(value, "blend"))
 		serving->blend = read_real(reader, value, "blend", 0, SERVING_BLEND_MAX);
 	serving_prepare(serving);

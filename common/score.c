@@ -21,6 +21,7 @@ void serving_prepare(struct model_serving *params)
 		power *= params->rank_decay;
 	}
 	params->self_q12 = (uint32_t)(params->self_weight * SCORE_ONE + 0.5);
+	params->self_newest_q12 = (uint32_t)(params->self_weight * params->self_newest * SCORE_ONE + 0.5);
 	params->blend_q12 = (uint32_t)(params->blend * SCORE_ONE + 0.5);
 }
 
@@ -122,11 +123,12 @@ static inline void add_part(struct scorer *scorer, uint32_t row, uint32_t part)
 }
 
 /* What a profile item counts for itself. One without neighbours counts the least there is. */
-static void add_self(struct scorer *scorer, const struct model_relation *relation, struct profile_item item)
+static void add_self(struct scorer *scorer, const struct model_relation *relation, struct profile_item item,
+		     uint32_t self_q12)
 {
 	uint64_t first = relation->offsets[item.row];
 	uint32_t best = first < relation->offsets[item.row + 1] ? relation->weights[first] : 1;
-	uint64_t part = (uint64_t)(item.weight * best >> 12) * relation->serving.self_q12 >> 12;
+	uint64_t part = (uint64_t)(item.weight * best >> 12) * self_q12 >> 12;
 	add_part(scorer, item.row, part < UINT16_MAX ? (uint32_t)part : UINT16_MAX);
 }
 
@@ -235,7 +237,8 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 			__builtin_prefetch(relation->rows + relation->offsets[profile[p + 1].row]);
 		add_neighbours(scorer, relation, profile[p]);
 		if (relation->serving.self_q12)
-			add_self(scorer, relation, profile[p]);
+			add_self(scorer, relation, profile[p],
+				 p ? relation->serving.self_q12 : relation->serving.self_newest_q12);
 	}
 	uint32_t personal = scorer->touched_count;
 	if (relation->serving.blend_q12)

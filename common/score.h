@@ -6,7 +6,8 @@
  *   Weights of event types are scaled so that the largest is 4096.
  * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
  *   Two more summands, when the relation is served with them, before the multiplier:
- *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight, at most 65535.
+ *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight
+ *     (the newest one: x self_newest too), at most 65535.
  *     blend: the BLEND_ROWS most popular rows of late get their share of popularity (the first one: 1) x blend x the greatest sum
  *     of any row that may be shown. With no candidates there is nothing to blend with.
  *   Neighbour weights are 16 bit, so every summand but the last is at most 65535 and up to 65,536 of them fit 32 bits.

@@ -263,6 +263,7 @@ static struct model_relation small_relation(double self_weight, double blend)
 					   .recent_count = 3 };
 	relation.serving.rank_decay = 1;
 	relation.serving.self_weight = self_weight;
+	relation.serving.self_newest = 1;
 	relation.serving.blend = blend;
 	serving_prepare(&relation.serving);
 	return relation;
@@ -296,6 +297,14 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 	expect_scores(top, found,
 		      (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false }, { 3, 1, false } },
 		      4);
+
+	/* where nobody looks twice at the same thing in a row, the newest is not shown, the one before is */
+	relation.serving.self_newest = 0;
+	serving_prepare(&relation.serving);
+	profile[0].row = 3;
+	profile[1].row = 0;
+	found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
+	expect_scores(top, found, (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false } }, 3);
 
 	/* large ones end at the top of the scale */
 	relation = small_relation(SERVING_SELF_MAX, 0);

@@ -58,7 +58,10 @@ struct tuning {
  */
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err);
-/* Learnings that so many events are worth: about what five plain builds do, and more where a learning is cheap. */
+/*
+ * Learnings that so many events are worth: 12, which is what five plain builds do, and up to 48 where a learning is cheap. Asking is not counted
+ * and can cost more: ml-1m, where a plain build takes 1.5 s, is tuned in 33 s.
+ */
 double tune_work(uint64_t events);
 /* For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard": .., "others": [..], ..} */
 json_t *tuning_json(const struct tuning *tuning);

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/message_json.h"
+#include "server/address.h"
 #include "server/server.h"
 
 #include <inttypes.h>
@@ -192,10 +193,13 @@ static int resolve(const char *listen, struct addrinfo **found, struct error *er
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	const char *colon = strrchr(listen, ':');
 	char host[256];
-	int rc;
+	int rc = address_check("admin_listen", listen, err);
 
-	if (!colon || (size_t)(colon - listen) >= sizeof host)
-		return error_set(err, E_INVALID, "admin_listen: %s; host:port is wanted", listen);
+	if (rc)
+		return rc;
+	if ((size_t)(colon - listen) >= sizeof host)
+		return error_set(err, E_INVALID, "admin_listen: %s: a host of more than %zu bytes", listen,
+				 sizeof host - 1);
 	snprintf(host, sizeof host, "%.*s", (int)(colon - listen), listen);
 	if (host[0] == '[' && colon[-1] == ']') {
 		memmove(host, host + 1, strlen(host));

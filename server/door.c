@@ -1,6 +1,7 @@
 #include "server/door_private.h"
 
 #include "common/log.h"
+#include "server/address.h"
 #include "server/cork.h"
 #include "server/epoll_tap.h"
 
@@ -339,11 +340,15 @@ static grpc_server *make_server(const struct door_options *options)
 
 static int bind_port(struct door *door, struct error *err)
 {
-	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
+	grpc_server_credentials *plain;
 	int port;
+	int rc = address_check("listen", door->options.listen, err);
 
+	if (rc)
+		return rc;
 	complaint[0] = 0;
 	listening_in = true;
+	plain = grpc_insecure_server_credentials_create();
 	port = grpc_server_add_http2_port(door->grpc, door->options.listen, plain);
 	listening_in = false;
 	grpc_server_credentials_release(plain);

@@ -73,6 +73,15 @@ static void test_bad_start_says_why(void **state)
 	assert_non_null(strstr(bad.err, "history"));
 	assert_non_null(strstr(bad.err, "10000"));
 	output_free(&bad);
+	struct output listen = program_run("kindred-server", NULL, CLI("--data", data, "--listen", "127.0.0.1:99999"));
+	assert_int_not_equal(listen.code, 0);
+	assert_non_null(strstr(listen.err, "listen: \"127.0.0.1:99999\"; host:port is wanted"));
+	output_free(&listen);
+	struct output admin = program_run(
+		"kindred-server", NULL, CLI("--data", data, "--listen", "127.0.0.1:0", "--admin-listen", "localhost"));
+	assert_int_not_equal(admin.code, 0);
+	assert_non_null(strstr(admin.err, "admin_listen: \"localhost\"; host:port is wanted"));
+	output_free(&admin);
 	cluster_fini(&cluster);
 }
 
@@ -89,6 +98,7 @@ static void test_before_the_first_model(void **state)
 	cluster_ok(&cluster, CLI("catalog", "import", "shop", catalog));
 	cluster_ok(&cluster, CLI("define", "d", "--catalog", "shop", "--event", "Viewed"));
 	cluster_fails(&cluster, "model build", CLI("recommend", "d", "u1"));
+	cluster_fails(&cluster, "not both", CLI("recommend", "d", "u1", "--users-file", catalog));
 	cluster_fini(&cluster);
 }
 

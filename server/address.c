@@ -1,0 +1,20 @@
+#include "server/address.h"
+
+#include <string.h>
+
+#define PORT_MAX 65535
+
+int address_check(const char *parameter, const char *address, struct error *err)
+{
+	const char *colon = strrchr(address, ':');
+	const char *digits = colon ? colon + 1 : "";
+	unsigned long port = 0;
+	size_t count = strspn(digits, "0123456789");
+
+	for (size_t i = 0; i < count && port <= PORT_MAX; i++)
+		port = port * 10 + (unsigned long)(digits[i] - '0');
+	if (count == 0 || digits[count] || port > PORT_MAX)
+		return error_set(err, E_INVALID, "%s: \"%s\"; host:port is wanted, the port from 0 to 65535", parameter,
+				 address);
+	return 0;
+}

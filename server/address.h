@@ -1,0 +1,11 @@
+/* Where a port is opened: "host:port", "[::1]:port". */
+#ifndef KINDRED_SERVER_ADDRESS_H
+#define KINDRED_SERVER_ADDRESS_H
+
+#include "common/error.h"
+
+/* E_INVALID unless the address ends in a port from 0 to 65535: gRPC and getaddrinfo take 99999 for 34463. The error names
+ * the parameter. */
+int address_check(const char *parameter, const char *address, struct error *err);
+
+#endif

@@ -303,7 +303,8 @@ int cmd_recommend(struct cli *cli, int argc, char **argv)
 	int count = cli_parse(cli, &spec, &arguments, argc, argv, args);
 	int code = 0;
 	if ((count > 1) == (arguments.users_file != NULL)) {
-		error_set(&err, E_INVALID, "say for whom: users behind the definition's name, or --users-file FILE");
+		error_set(&err, E_INVALID, "say for whom: users behind the definition's name, or --users-file FILE%s",
+			  count > 1 ? ", not both" : "");
 		return cli_fail(&err);
 	}
 	if (arguments.users_file)

@@ -358,7 +358,8 @@ static const struct {
 	{ MDB_CORRUPTED, E_DATA_LOSS, "the file is damaged; restore it from a backup" },
 	{ MDB_PAGE_NOTFOUND, E_DATA_LOSS, "the file is damaged; restore it from a backup" },
 	{ MDB_INVALID, E_DATA_LOSS, "not an LMDB file, or damaged; restore it from a backup" },
-	{ EIO, E_DATA_LOSS, "the disk reports an error; see the system's log" },
+	/* also LMDB's word for a write that a full disk cut short */
+	{ EIO, E_DATA_LOSS, "the disk is full or reports an error; free some space, or see the system's log" },
 	{ MDB_VERSION_MISMATCH, E_UNIMPLEMENTED, "made by another version of LMDB" },
 	{ MDB_PANIC, E_UNAVAILABLE, "an earlier write to the disk failed; restart the process" },
 	{ MDB_MAP_RESIZED, E_UNAVAILABLE, "its map was enlarged by another process; try again" },

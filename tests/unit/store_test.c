@@ -307,6 +307,8 @@ static void errors_have_a_code_and_a_place(void **state)
 	assert_int_equal(store_error(store, ENOSPC, &err, "cannot commit"), E_EXHAUSTED);
 	assert_non_null(strstr(err.text, "cannot commit: the disk is full; free some space"));
 	assert_non_null(strstr(err.text, path));
+	assert_int_equal(store_error(store, EIO, &err, "cannot commit"), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "the disk is full or reports an error"));
 	assert_int_equal(store_error(store, MDB_CORRUPTED, &err, "x"), E_DATA_LOSS);
 	assert_int_equal(store_error(store, MDB_PAGE_NOTFOUND, &err, "x"), E_DATA_LOSS);
 	assert_int_equal(store_error(store, MDB_READERS_FULL, &err, "x"), E_EXHAUSTED);

@@ -83,7 +83,10 @@ void usage_stop(struct usage *usage)
 {
 	for (unsigned i = 0; i < usage->count; i++) {
 		pid_t pid = usage->process[i].pid;
-		usage->process[i].cpu_ns = cpu_ns(pid) - usage->process[i].cpu_ns;
+		uint64_t now_ns = cpu_ns(pid);
+		uint64_t start_ns = usage->process[i].cpu_ns;
+		/* a process that was killed meanwhile has no figure any more */
+		usage->process[i].cpu_ns = now_ns > start_ns ? now_ns - start_ns : 0;
 		usage->process[i].peak_bytes = status_number(pid, "VmHWM:") * 1024;
 	}
 }

@@ -2,9 +2,9 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/moves.h"
 #include "server/server.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -39,7 +39,7 @@ static const char *const state_names[] = { "idle", "starting", "running", "activ
 
 static void move(struct builds *builds, enum builds_state to)
 {
-	assert(moves[builds->state] & 1u << to);
+	moves_check(moves, state_names, builds->state, to);
 	log_debug("builds: %s -> %s", state_names[builds->state], state_names[to]);
 	builds->state = to;
 }

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/moves.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ static const char *const state_names[] = { "free", "standing", "open", "ending",
 
 static void move(struct door_call *call, enum door_state to)
 {
-	assert(moves[call->state] & 1u << to);
+	moves_check(moves, state_names, call->state, to);
 	log_debug("door: call %p %s -> %s", (void *)call, state_names[call->state], state_names[to]);
 	call->state = to;
 }

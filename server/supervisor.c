@@ -6,9 +6,9 @@
 #include "common/model.h"
 #include "kindred/internal/link.pb-c.h"
 #include "server/catchup.h"
+#include "server/moves.h"
 #include "server/server.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static void align(struct worker *worker);
 
 static void move(struct worker *worker, enum worker_state to)
 {
-	assert(moves[worker->state] & 1u << to);
+	moves_check(moves, state_names, worker->state, to);
 	log_debug("supervisor: worker %u %s -> %s", worker->number, state_names[worker->state], state_names[to]);
 	worker->state = to;
 }

@@ -5,9 +5,9 @@
 #include "common/model.h"
 #include "kindred/internal/link.pb-c.h"
 #include "server/catchup.h"
+#include "server/moves.h"
 #include "server/server.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static void start_next(struct swap *swap);
 
 static void move(struct swap *swap, enum swap_state to)
 {
-	assert(moves[swap->state] & 1u << to);
+	moves_check(moves, state_names, swap->state, to);
 	log_debug("swap: %s -> %s", state_names[swap->state], state_names[to]);
 	swap->state = to;
 }

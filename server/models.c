@@ -104,6 +104,7 @@ static int list(struct job *job)
 	uint64_t active = (uint64_t)(uintptr_t)job->context, below = UINT64_MAX, *numbers = NULL;
 	size_t size, count = 0;
 	char token[24], *end;
+	bool more;
 	int rc;
 
 	if (!reply)
@@ -125,8 +126,12 @@ static int list(struct job *job)
 		if (numbers[count] < below)
 			rc = add_generation(job, reply, numbers[count], active);
 	}
-	if (!rc && count && reply->n_generations) {
-		snprintf(token, sizeof token, "%" PRIu64, numbers[count]);
+	more = count > 0;
+	if (!rc)
+		reply->n_generations = page_cut((ProtobufCMessage **)reply->generations, reply->n_generations,
+						PAGE_BYTES, &more, NULL);
+	if (!rc && more && reply->n_generations) {
+		snprintf(token, sizeof token, "%" PRIu64, reply->generations[reply->n_generations - 1]->number);
 		reply->next_page_token = strdup(token);
 		if (!reply->next_page_token)
 			rc = error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");

@@ -1,6 +1,6 @@
 #include "bench/eval/dataset.h"
 
-#include "bench/eval/source.h"
+#include "bench/eval/datafile.h"
 #include "builder/dictionary.h"
 #include "common/clock.h"
 
@@ -36,9 +36,9 @@ static int find_column(const struct map *map, const char *name, const struct tex
 	if (!map->header) {
 		char *end;
 		long number = strtol(name, &end, 10);
-		if (*end || number < 1 || number > SOURCE_FIELDS_MAX)
+		if (*end || number < 1 || number > DATAFILE_FIELDS_MAX)
 			return error_set(err, E_INVALID, "column \"%s\": without a header it is a number from 1 to %d",
-					 name, SOURCE_FIELDS_MAX);
+					 name, DATAFILE_FIELDS_MAX);
 		*column = (int)number - 1;
 		return 0;
 	}
@@ -48,10 +48,10 @@ static int find_column(const struct map *map, const char *name, const struct tex
 	return *column == NO_COLUMN ? error_set(err, E_NOT_FOUND, "the header has no column \"%s\"", name) : 0;
 }
 
-static int find_columns(const struct map *map, struct source_lines *lines, struct columns *columns, struct error *err)
+static int find_columns(const struct map *map, struct datafile_lines *lines, struct columns *columns, struct error *err)
 {
-	struct text_view header[SOURCE_FIELDS_MAX];
-	int fields = map->header ? source_next(lines, header) : 0;
+	struct text_view header[DATAFILE_FIELDS_MAX];
+	int fields = map->header ? datafile_next(lines, header) : 0;
 	struct {
 		const char *name;
 		int *column;
@@ -147,18 +147,18 @@ static int load_file(struct loader *loader, const char *folder, uint16_t file)
 	char path[PATH_MAX], *text;
 	size_t bytes;
 	snprintf(path, sizeof path, "%s/%s", folder, loader->map->files[file]);
-	int code = source_read(path, &text, &bytes, loader->err);
+	int code = datafile_read(path, &text, &bytes, loader->err);
 	if (code)
 		return code;
-	struct source_lines lines = { text, text + bytes, loader->map->delimiter, loader->map->quotes };
+	struct datafile_lines lines = { text, text + bytes, loader->map->delimiter, loader->map->quotes };
 	struct columns columns;
-	struct text_view fields[SOURCE_FIELDS_MAX];
+	struct text_view fields[DATAFILE_FIELDS_MAX];
 	code = find_columns(loader->map, &lines, &columns, loader->err);
 	int count;
-	while (!code && (count = source_next(&lines, fields)) >= 0)
+	while (!code && (count = datafile_next(&lines, fields)) >= 0)
 		code = take_line(loader, &columns, fields, count, file);
 	free(text);
-	return code ? error_prefix(loader->err, "%s: ", path) : 0;
+	return code ? error_prefix(loader->err, "%s", path) : 0;
 }
 
 /* By time, then order; the rest is left to the stable sort. */

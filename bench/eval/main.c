@@ -6,6 +6,7 @@
  */
 #include "bench/eval/output.h"
 #include "builder/parallel.h"
+#include "builder/tune.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "version.h"
@@ -19,6 +20,7 @@
 
 #define MEMORY_BYTES (UINT64_C(3) << 30)
 #define METHODS 4
+#define TUNE_SECONDS 600
 
 const char *argp_program_version = "kindred-eval " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
@@ -30,14 +32,17 @@ enum {
 	OPTION_SPLIT,
 	OPTION_RECENT,
 	OPTION_MAPS,
+	OPTION_TUNE,
 	OPTION_REPORT
 };
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "Where the folders of the data sets are", 0 },
-	{ "maps", OPTION_MAPS, "DIR", 0,
+	{ "maps", OPTION_MAPS, OPTION_TUNE, "DIR", 0,
 	  "Where the mapping files are; a SET.map in the folder of the data set comes first", 0 },
 	{ "set", OPTION_SET, "NAME=VALUE", 0, "Another value of a parameter; see below", 0 },
+	{ "tune", OPTION_TUNE, "SECONDS", OPTION_ARG_OPTIONAL,
+	  "The builder's tuner finds the parameters, in at most so long (600)", 0 },
 	{ "slice", OPTION_SLICE, "FROM,TO", 0, "The part that is asked about, in shares of the events (0.9,1)", 0 },
 	{ "split", OPTION_SPLIT, "time|own", 0,
 	  "By time, or by the data set's own files; at first what the mapping file says for the mode", 0 },
@@ -54,6 +59,7 @@ struct run {
 	const char *set, *mode, *data, *maps, *report, *plot;
 	bool json, own, by_time; /* own, by_time: asked for */
 	double from, to, recent_days;
+	double tune_seconds; /* 0: not asked for */
 	uint32_t threads;
 	struct params params;
 	struct map map;
@@ -113,6 +119,11 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		run->recent_days = strtod(argument, NULL);
 		if (!(run->recent_days > 0))
 			argp_error(state, "--recent=%s: days are wanted", argument);
+		return 0;
+	case OPTION_TUNE:
+		run->tune_seconds = argument ? strtod(argument, NULL) : TUNE_SECONDS;
+		if (!(run->tune_seconds > 0))
+			argp_error(state, "--tune=%s: seconds are wanted", argument);
 		return 0;
 	case OPTION_JSON:
 		run->json = true;
@@ -196,11 +207,33 @@ static int split(struct run *run, struct error *err)
 	return 0;
 }
 
-/* The parameters of Kindred: the defaults and --set. A tuner would go here: it may look at run->questions.train, and at nothing else. */
+/*
+ * The parameters of Kindred: the defaults and --set, or what the builder's tuner finds when it is given the events before T, as a build at that time
+ * would be. Nothing here may look at anything but run->questions.train.
+ */
 static int choose_params(struct run *run, struct error *err)
 {
-	(void)run, (void)err;
-	return 0;
+	if (!(run->tune_seconds > 0))
+		return 0;
+	struct plan_relation relation = method_relation(&run->map);
+	struct learn_input input = { .space = &run->space,
+				     .events = &run->questions.train,
+				     .items = run->questions.items,
+				     .relation = &relation,
+				     .params = &run->params,
+				     .threads = run->threads };
+	struct tune_options options = { .seconds = run->tune_seconds };
+	struct tuning *tuning = calloc(1, sizeof *tuning);
+	if (!tuning)
+		return error_set(err, E_EXHAUSTED, "no memory for the tuner");
+	int code = tune(tuning, &input, &options, run->questions.train.newest_s, err);
+	if (!code) {
+		run->params = tuning->choice.params;
+		printf("tuned: %s, of %u candidates in %.1f s\n", tuning->note[0] ? tuning->note : tuning->choice.name,
+		       tuning->candidates, tuning->seconds);
+	}
+	free(tuning);
+	return code;
 }
 
 static int ask(struct run *run, struct error *err)

@@ -1,6 +1,6 @@
 #include "bench/eval/map.h"
 
-#include "bench/eval/source.h"
+#include "bench/eval/datafile.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -124,7 +124,7 @@ int map_parse(struct map *map, const char *text, struct error *err)
 			return error_set(err, E_INVALID, "line %d: %s: a value is wanted", number, line);
 		int code = set(map, line, value, err);
 		if (code)
-			return error_prefix(err, "line %d: ", number);
+			return error_prefix(err, "line %d", number);
 	}
 	return check(map, err);
 }
@@ -133,9 +133,9 @@ int map_load(struct map *map, const char *path, struct error *err)
 {
 	char *text = NULL;
 	size_t bytes;
-	int code = source_read(path, &text, &bytes, err);
+	int code = datafile_read(path, &text, &bytes, err);
 	if (!code && map_parse(map, text, err))
-		code = error_prefix(err, "%s: ", path);
+		code = error_prefix(err, "%s", path);
 	free(text);
 	return code;
 }

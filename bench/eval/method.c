@@ -54,17 +54,23 @@ int method_popular(struct method *method, const struct questions *questions, dou
 	return 0;
 }
 
+struct plan_relation method_relation(const struct map *map)
+{
+	static float one[] = { 1 };
+	struct plan_relation relation = { .key = (char *)"eval", .learn = true, .weights = one, .largest = 1 };
+	if (map->type_count == 0)
+		return relation;
+	relation.weights = (float *)map->weights;
+	relation.largest = map->weights[0];
+	for (uint32_t t = 1; t < map->type_count; t++)
+		if (map->weights[t] > relation.largest)
+			relation.largest = map->weights[t];
+	return relation;
+}
+
 static int learn_all(struct method *method, const struct method_input *input, struct error *err)
 {
-	static const float one = 1;
-	float largest = one;
-	for (uint32_t t = 0; t < input->map->type_count; t++)
-		if (t == 0 || input->map->weights[t] > largest)
-			largest = input->map->weights[t];
-	struct plan_relation relation = { .key = (char *)"eval",
-					  .learn = true,
-					  .weights = (float *)(input->map->type_count ? input->map->weights : &one),
-					  .largest = largest };
+	struct plan_relation relation = method_relation(input->map);
 	struct learn_input learning = { .space = method->space,
 					.events = &input->questions->train,
 					.items = input->questions->items,

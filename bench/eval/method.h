@@ -26,6 +26,9 @@ struct method_input {
 	uint32_t threads;
 };
 
+/* What the builder calls a relation: the map's types and weights. Its arrays belong to the map. */
+struct plan_relation method_relation(const struct map *map);
+
 /* Each fills `method`, which is to be freed after an error too. */
 int method_kindred(struct method *method, const struct method_input *input, struct error *err);
 /* Cosine of the sets of users, all of the history alike, every pair of it; filled up with the popular ones. Params are its own. */

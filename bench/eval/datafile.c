@@ -1,4 +1,4 @@
-#include "bench/eval/source.h"
+#include "bench/eval/datafile.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -75,7 +75,7 @@ static int read_packed(FILE *file, char **text, size_t *bytes, struct error *err
 	return code;
 }
 
-int source_read(const char *path, char **text, size_t *bytes, struct error *err)
+int datafile_read(const char *path, char **text, size_t *bytes, struct error *err)
 {
 	*text = NULL;
 	*bytes = 0;
@@ -97,14 +97,14 @@ int source_read(const char *path, char **text, size_t *bytes, struct error *err)
 	if (code) {
 		free(*text);
 		*text = NULL;
-		return error_prefix(err, "%s: ", name);
+		return error_prefix(err, "%s", name);
 	}
 	(*text)[*bytes] = '\0';
 	return 0;
 }
 
 /* Where the field that begins at `at` ends: at a delimiter or at the line's end. */
-static const char *field_end(const struct source_lines *lines, const char *at, const char *line_end)
+static const char *field_end(const struct datafile_lines *lines, const char *at, const char *line_end)
 {
 	size_t bytes = strlen(lines->delimiter);
 	if (lines->quotes && at < line_end && *at == '"') {
@@ -116,7 +116,7 @@ static const char *field_end(const struct source_lines *lines, const char *at, c
 	return found ? found : line_end;
 }
 
-int source_next(struct source_lines *lines, struct text_view fields[SOURCE_FIELDS_MAX])
+int datafile_next(struct datafile_lines *lines, struct text_view fields[DATAFILE_FIELDS_MAX])
 {
 	if (lines->at >= lines->end)
 		return -1;
@@ -132,7 +132,7 @@ int source_next(struct source_lines *lines, struct text_view fields[SOURCE_FIELD
 		if (lines->quotes && field.bytes >= 2 && field.data[0] == '"' && field.data[field.bytes - 1] == '"')
 			field = (struct text_view){ field.data + 1, field.bytes - 2 };
 		fields[count++] = field;
-		if (stop == end || count == SOURCE_FIELDS_MAX)
+		if (stop == end || count == DATAFILE_FIELDS_MAX)
 			return count;
 		at = stop + strlen(lines->delimiter);
 	}

@@ -38,7 +38,7 @@ enum {
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "Where the folders of the data sets are", 0 },
-	{ "maps", OPTION_MAPS, OPTION_TUNE, "DIR", 0,
+	{ "maps", OPTION_MAPS, "DIR", 0,
 	  "Where the mapping files are; a SET.map in the folder of the data set comes first", 0 },
 	{ "set", OPTION_SET, "NAME=VALUE", 0, "Another value of a parameter; see below", 0 },
 	{ "tune", OPTION_TUNE, "SECONDS", OPTION_ARG_OPTIONAL,
@@ -222,11 +222,11 @@ static int choose_params(struct run *run, struct error *err)
 				     .relation = &relation,
 				     .params = &run->params,
 				     .threads = run->threads };
-	struct tune_options options = { .seconds = run->tune_seconds };
+	struct tune_options search = { .seconds = run->tune_seconds };
 	struct tuning *tuning = calloc(1, sizeof *tuning);
 	if (!tuning)
 		return error_set(err, E_EXHAUSTED, "no memory for the tuner");
-	int code = tune(tuning, &input, &options, run->questions.train.newest_s, err);
+	int code = tune(tuning, &input, &search, run->questions.train.newest_s, err);
 	if (!code) {
 		run->params = tuning->choice.params;
 		printf("tuned: %s, of %u candidates in %.1f s\n", tuning->note[0] ? tuning->note : tuning->choice.name,

@@ -49,9 +49,6 @@
 	       "After SIGTERM, time for calls in work to end before they are cancelled")                               \
 	CHOICE(grpc_polling, "shared", "shared|thread",                                                                \
 	       "Who drives gRPC: the libuv loop itself through gRPC's epoll, or a thread that hands over (portable)")  \
-	CHOICE(write_coalescing, "off", "off|on",                                                                      \
-	       "Replies of one turn of the loop leave together, with one push a connection; only with "                \
-	       "grpc_polling shared")                                                                                  \
 	CHOICE(log_level, "info", "error|warning|info|debug", "How much is logged to stderr")
 
 struct config {

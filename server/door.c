@@ -2,7 +2,6 @@
 
 #include "common/log.h"
 #include "server/address.h"
-#include "server/cork.h"
 #include "server/epoll_tap.h"
 
 #include <assert.h>
@@ -257,8 +256,6 @@ static bool poll_shared(struct door *door)
 	uv_idle_init(loop, &door->more);
 	door->tick.data = door->more.data = door;
 	uv_timer_start(&door->tick, on_tick, TICK_IDLE_MS, TICK_IDLE_MS);
-	if (door->options.coalesce)
-		cork_start(uv_backend_fd(loop), door->epoll_fd);
 	return true;
 }
 
@@ -483,7 +480,6 @@ void door_close(struct door *door)
 {
 	grpc_event event;
 
-	cork_stop();
 	if (!door->stopped) {
 		/* Never started, or given up on: the calls are gone with the process. */
 		grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);

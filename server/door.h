@@ -29,7 +29,6 @@ struct door_options {
 	const struct method *methods;
 	size_t method_count;
 	bool polling_thread;
-	bool coalesce; /* writes (server/cork.h); not with polling_thread */
 	uint32_t calls_limit;
 	uint32_t stream_window;
 	uint32_t message_max_bytes;

@@ -1,7 +1,5 @@
 #include "server/epoll_tap.h"
 
-#include "server/cork.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <sys/epoll.h>
@@ -26,7 +24,6 @@ int epoll_wait(int fd, struct epoll_event *events, int room, int timeout_ms)
 		errno = ENOSYS;
 		return -1;
 	}
-	cork_before_wait(fd, timeout_ms);
 	count = next_epoll_wait(fd, events, room, timeout_ms);
 	epoll_tap.fd = fd;
 	epoll_tap.events = count;

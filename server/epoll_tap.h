@@ -3,8 +3,6 @@
  * nor whether a look at its completion queue left events unread; both are seen here. The executable's own
  * epoll_wait is found before libc's, and passes every call on.
  *
- * Before a wait, held writes are pushed (server/cork.h).
- *
  * Per thread.
  */
 #ifndef KINDRED_SERVER_EPOLL_TAP_H

@@ -312,7 +312,6 @@ static int open_door(struct server *server, struct error *err)
 		.methods = methods,
 		.method_count = method_count,
 		.polling_thread = !strcmp(config->grpc_polling, "thread"),
-		.coalesce = !strcmp(config->write_coalescing, "on"),
 		.calls_limit = (uint32_t)config->calls_limit,
 		.stream_window = (uint32_t)config->stream_window,
 		.message_max_bytes = (uint32_t)config->message_max_mb << 20,

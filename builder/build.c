@@ -315,6 +315,10 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 		middle = tuned + EVALUATE_FROM * (from + share - tuned);
 		from = tuned;
 		share -= TUNE_SHARE * share;
+	} else if (!build->options->params_as_given) {
+		struct choice last = choice_find(build->last, build->plan.catalogs[catalog].name, plan->key, &params);
+		params = last.params;
+		tuning = json_deep_copy(last.notes);
 	}
 	input.params = &params;
 	report_begin(&build->report, REPORT_LEARN, from, middle, "Learning %s of %s", plan->key,
@@ -473,7 +477,7 @@ int build_run(const struct build_options *options, char *path, struct error *err
 		code = make_room(build, err);
 	if (!code)
 		code = read_events(build, err);
-	if (!code && options->tune_seconds > 0)
+	if (!code && !options->params_as_given)
 		build->last = choice_load(&build->dir);
 	if (!code)
 		code = learn_catalogs(build, err);

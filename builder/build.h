@@ -19,7 +19,8 @@ struct build_options {
 	int64_t now_ms; /* events more than a day ahead of it are left out */
 	int progress_fd; /* see builder/report.h; -1: none */
 	struct params params;
-	double tune_seconds; /* upper stop of the tuner (builder/tune.h), a relation; 0: learn with params as they are */
+	double tune_seconds; /* upper stop of the tuner (builder/tune.h), a relation; 0: no search, learn with the last choice */
+	bool params_as_given; /* learn with params, whatever was chosen before */
 	bool tune_whole; /* a whole search, and a longer one, whatever was chosen before */
 };
 

@@ -53,6 +53,7 @@ struct choice choice_find(const json_t *last, const char *catalog, const char *k
 	if (!json_is_object(params))
 		return choice;
 	choice.there = true;
+	choice.notes = tuning;
 	choice.events = (uint64_t)json_integer_value(json_object_get(tuning, "events"));
 	params_read(&choice.params, params);
 	return choice;

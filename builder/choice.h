@@ -2,7 +2,8 @@
  * What the last build's tuner chose, read from the generation that is being served, and what that means for this build's search.
  *
  * Policy: a whole search when there is no earlier choice for the relation, when its events have grown by half since the last whole search, or
- * when one is asked for; else only moves around the last choice, with half the work, other parameters first each time.
+ * when one is asked for; else only moves around the last choice, with half the work, other parameters first each time. A build that does not search learns with
+ * the last choice as it is, and hands it on.
  */
 #ifndef KINDRED_BUILDER_CHOICE_H
 #define KINDRED_BUILDER_CHOICE_H
@@ -17,6 +18,7 @@ struct choice {
 	bool there; /* an earlier choice */
 	struct params params;
 	uint64_t events; /* at its whole search */
+	const json_t *notes; /* of the tuner that made it; lives as long as what choice_load gave */
 };
 
 /* defaults: for parameters that the earlier build did not know. last may be NULL. */

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TUNE_SECONDS 600
+#define TUNE_SECONDS 0
 #define MEMORY_MB_DEFAULT 1024
 #define MEMORY_MB_MIN 64
 
@@ -39,7 +39,7 @@ static const struct argp_option options[] = {
 	{ "set", OPTION_SET, "NAME=VALUE", 0, "Learn with another value of a parameter, for experiments; see below",
 	  0 },
 	{ "tune-seconds", OPTION_TUNE_SECONDS, "S", 0,
-	  "Most seconds a relation for finding its parameters; 0: none are looked for (600, and 0 with --set)", 0 },
+	  "Most seconds a relation for finding its parameters; 0: the last choice is taken as it is (0)", 0 },
 	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
@@ -87,6 +87,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_SET:
 		build->tune_seconds = 0;
+		build->params_as_given = true;
 		if (params_set(&build->params, argument, &error))
 			argp_error(state, "%s", error.text);
 		return 0;

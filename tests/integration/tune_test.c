@@ -50,7 +50,6 @@ static void test_tune_and_show(void **state)
 	assert_true(json_integer_value(json_object_get(tuning, "candidates")) > 8);
 	assert_true(json_number_value(json_object_get(choice, "ndcg")) >=
 		    json_number_value(json_object_get(defaults, "ndcg")));
-	json_decref(shown);
 
 	struct output shows = cluster_run(&cluster, CLI("model", "show"));
 	assert_int_equal(shows.code, 0);
@@ -58,7 +57,19 @@ static void test_tune_and_show(void **state)
 	assert_non_null(strstr(shows.out, "is what it was learnt with"));
 	output_free(&shows);
 
-	/* The build after it begins where this one ended. */
+	/* The build after it does not search, and learns with what was chosen. */
+	cluster_ok(&cluster, CLI("model", "build"));
+	json_t *next = cluster_json(&cluster, CLI("model", "show", "--json"));
+	assert_true(json_integer_value(json_object_get(next, "number")) >
+		    json_integer_value(json_object_get(shown, "number")));
+	relation = json_array_get(json_object_get(next, "relations"), 0);
+	assert_true(json_equal(json_object_get(json_object_get(relation, "tuning"), "choice"), choice));
+	json_decref(next);
+	json_decref(shown);
+
+	/* One that searches begins where that one ended. */
+	assert_int_equal(cluster_stop(&cluster), 0);
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0", "--build-tune-seconds", "60"));
 	cluster_ok(&cluster, CLI("model", "build"));
 	shows = cluster_run(&cluster, CLI("model", "show"));
 	assert_non_null(strstr(shows.out, "around the last choice"));

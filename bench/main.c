@@ -362,6 +362,9 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (bench->workload == WORK_NONE)
 			argp_error(state, "say what to load: recommend, many, ingest or ingest-unary");
+		if (bench->load.rate > 0 && (bench->workload == WORK_MANY || bench->workload == WORK_INGEST))
+			argp_error(state,
+				   "--rate is for unary calls: recommend, ingest-unary; streams are closed loops");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

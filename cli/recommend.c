@@ -194,6 +194,7 @@ struct many {
 	char *users[BATCH];
 	size_t count;
 	uint64_t sent, answered, failed;
+	uint64_t refused; /* lines that are no user id */
 	struct progress progress;
 };
 
@@ -235,6 +236,16 @@ static int send_batch(struct many *many, struct error *err)
 	return code;
 }
 
+/* A line that is no user id has its answer too, so that one of them does not end a campaign. */
+static int refuse_line(struct many *many, uint64_t number, struct error *err)
+{
+	many->refused++;
+	int code = json_print(json_pack("{s:I, s:i, s:s}", "line", (json_int_t)number, "error_code",
+					error_grpc_status(err->code), "error", err->text),
+			      true);
+	return code == 0 ? 0 : error_set(err, code, "standard output cannot be written");
+}
+
 static int send_all(struct many *many, struct error *err)
 {
 	char *line = NULL;
@@ -248,8 +259,8 @@ static int send_all(struct many *many, struct error *err)
 		if (bytes == 0)
 			continue;
 		if (id_check("user_id", line, (size_t)bytes, USER_ID_MAX, err) != 0) {
-			code = error_prefix(err, "line %" PRIu64, number);
-			break;
+			code = refuse_line(many, number, err);
+			continue;
 		}
 		many->users[many->count] = strdup(line);
 		if (!many->users[many->count])
@@ -289,6 +300,10 @@ static int recommend_file(struct cli *cli, const struct arguments *arguments, co
 				 "%" PRIu64 " of %" PRIu64
 				 " users could not be answered: their lines have error_code and error",
 				 many.failed, many.answered);
+	if (code == 0 && many.refused > 0)
+		code = error_set(err, E_INVALID,
+				 "%s: %" PRIu64 " lines are no user id: their answers have line and error",
+				 arguments->users_file, many.refused);
 	rpc_stream_free(many.stream);
 	if (many.file != stdin)
 		fclose(many.file);

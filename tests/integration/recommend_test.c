@@ -227,6 +227,36 @@ static void test_definition_versions(void **state)
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 }
 
+/* A file of users: everybody is answered, and a line that is no id is told and does not end the run. */
+static void test_users_file(void **state)
+{
+	char path[256];
+	unsigned users = 0, refused = 0;
+	(void)state;
+	snprintf(path, sizeof path, "%s/users.txt", cluster.home);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "u1\nu2\nbad\xff\n");
+	for (unsigned i = 3; i < 1500; i++)
+		fprintf(file, "u%u\n", i);
+	fclose(file);
+	struct output output =
+		cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file", path, "--count", "2", "--quiet"));
+	assert_int_not_equal(output.code, 0);
+	assert_non_null(strstr(output.err, path));
+	char *save = NULL;
+	for (char *line = strtok_r(output.out, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		json_t *json = json_loads(line, 0, NULL);
+		assert_non_null(json);
+		users += json_array_size(json_object_get(json, "items")) == 2;
+		refused += json_integer_value(json_object_get(json, "line")) == 3;
+		json_decref(json);
+	}
+	assert_int_equal(users, 1499);
+	assert_int_equal(refused, 1);
+	output_free(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_as_of),
 		cmocka_unit_test(test_unserved_features_say_so),
 		cmocka_unit_test(test_definition_versions),
+		cmocka_unit_test(test_users_file),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -8,7 +8,6 @@ evaluate_set() {
 		say "MODE: sessnew session user llo (bench/README.md says what they are)"
 		exit 2
 	fi
-	build_packages+=(libzstd-dev)
 	build kindred-eval
 	# Files are named from where ./run was called; ./run itself works at the top.
 	local previous=''

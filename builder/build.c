@@ -327,7 +327,9 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 	if (!code) {
 		report_begin(&build->report, REPORT_EVALUATE, middle, from + share, "Evaluating %s of %s", plan->key,
 			     build->plan.catalogs[catalog].name);
-		code = evaluate(evaluation, &input, events->newest_s, err);
+		struct learned before;
+		code = evaluate(evaluation, &input, events->newest_s, &before, err);
+		learned_free(&build->space, &before);
 	}
 	if (code) {
 		json_decref(tuning);

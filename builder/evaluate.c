@@ -91,6 +91,8 @@ static int find_split(struct exam *q, struct evaluate_slice slice, uint64_t *eve
 			q->end_s = rank_value(rank);
 	}
 	free(rank);
+	if (q->split_s < slice.from_s)
+		q->split_s = slice.from_s;
 	return 0;
 }
 
@@ -330,6 +332,11 @@ uint32_t exam_split(const struct exam *exam)
 	return exam->split_s;
 }
 
+uint64_t exam_user(const struct exam *exam, uint32_t question)
+{
+	return exam->queries[question].first;
+}
+
 static void give_gains(const struct exam *q, float *gains)
 {
 	for (uint32_t n = 0; n < q->asked; n++)
@@ -365,23 +372,23 @@ int exam_ask(struct exam *q, const struct model_relation *relation, uint32_t ste
 	return code;
 }
 
-int evaluate(struct evaluation *out, const struct learn_input *input, uint32_t now_s, struct error *err)
+int evaluate(struct evaluation *out, const struct learn_input *input, uint32_t now_s, struct learned *learned,
+	     struct error *err)
 {
-	struct evaluate_slice slice = { EVALUATE_SHARE, 1, EVALUATE_QUERIES };
-	struct learned learned = { 0 };
+	struct evaluate_slice slice = { .from = EVALUATE_SHARE, .to = 1, .queries = EVALUATE_QUERIES };
 	struct exam *exam;
 	*out = (struct evaluation){ 0 };
+	*learned = (struct learned){ 0 };
 	int code = exam_new(&exam, input, slice, now_s, out->note, sizeof out->note, err);
 	if (code || !exam)
 		return code;
 	if (input->report)
 		report_part(input->report, 0, LEARN_PART);
-	code = learn(&learned, input, exam->split_s, exam->split_s, err);
+	code = learn(learned, input, exam->split_s, exam->split_s, err);
 	if (input->report)
 		report_part(input->report, LEARN_PART, 1);
 	if (!code)
-		code = exam_ask(exam, &learned.relation, 1, out, NULL, err);
-	learned_free(input->space, &learned);
+		code = exam_ask(exam, &learned->relation, 1, out, NULL, err);
 	exam_free(exam);
 	return code;
 }

@@ -24,10 +24,11 @@ struct evaluation {
 	double microseconds; /* a query, of one thread */
 };
 
-/* Asked about: the relation's events between two shares of them in time order. */
+/* Asked about: the relation's events between two shares of them in time order, and of those only the ones not before a time. */
 struct evaluate_slice {
 	double from, to; /* 0 < from < to <= 1 */
 	uint32_t queries; /* at most, spread evenly */
+	uint32_t from_s; /* 0: any */
 };
 
 /*
@@ -43,6 +44,8 @@ void exam_free(struct exam *exam);
 uint32_t exam_queries(const struct exam *exam);
 /* Events before it may be learnt from. */
 uint32_t exam_split(const struct exam *exam);
+/* Whose question it is: the same number for all of a user's, which follow each other. */
+uint64_t exam_user(const struct exam *exam, uint32_t question);
 /*
  * Asks every step-th question. gains: NDCG of each one asked, in an order that is the same for every relation asked with this step; room for
  * exam_queries, may be NULL. relation: rows of the input's catalog.
@@ -50,7 +53,11 @@ uint32_t exam_split(const struct exam *exam);
 int exam_ask(struct exam *exam, const struct model_relation *relation, uint32_t step, struct evaluation *out,
 	     float *gains, struct error *err);
 
-/* now_s: the newest event; the window of the relation is counted back from it, and for learning from the split. */
-int evaluate(struct evaluation *evaluation, const struct learn_input *input, uint32_t now_s, struct error *err);
+/*
+ * now_s: the newest event; the window of the relation is counted back from it, and for learning from the split. learned: the model that was
+ * asked, learnt from the events before evaluation->split_s; to be freed, after an error too.
+ */
+int evaluate(struct evaluation *evaluation, const struct learn_input *input, uint32_t now_s, struct learned *learned,
+	     struct error *err);
 
 #endif

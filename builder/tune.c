@@ -425,7 +425,7 @@ static int search_run(struct search *search, struct tuning *tuning, const struct
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err)
 {
-	struct evaluate_slice slice = { TUNE_FROM, TUNE_TO, TUNE_QUERIES };
+	struct evaluate_slice slice = { .from = TUNE_FROM, .to = TUNE_TO, .queries = TUNE_QUERIES };
 	struct search search = { .input = *input,
 				 .standard_params = *input->params,
 				 .thin = thinning(input->events),

@@ -197,8 +197,10 @@ static struct evaluation run_evaluation(uint32_t items, uint32_t threads)
 	struct params params = params_default();
 	struct learn_input input = events_fixture_input(&fixture, &params, items);
 	struct evaluation evaluation;
+	struct learned learned;
 	input.threads = threads;
-	assert_int_equal(evaluate(&evaluation, &input, events_fixture_get(&fixture)->newest_s, NULL), 0);
+	assert_int_equal(evaluate(&evaluation, &input, events_fixture_get(&fixture)->newest_s, &learned, NULL), 0);
+	learned_free(&fixture.space, &learned);
 	return evaluation;
 }
 

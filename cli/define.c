@@ -36,6 +36,7 @@ enum {
 	OPT_FALLBACK,
 	OPT_FALLBACK_FREE,
 	OPT_STRATEGY,
+	OPT_REPEAT,
 	OPT_DESCRIPTION,
 	OPT_VERSION,
 	OPT_YES
@@ -95,6 +96,18 @@ static void strategy_option(struct define *define, const char *value, struct arg
 		argp_error(state, "--strategy '%s': item-to-item or popular", value);
 }
 
+static void repeat_option(struct define *define, const char *value, struct argp_state *state)
+{
+	if (strcmp(value, "best") == 0)
+		define->definition.repeat = KINDRED__V1__REPEAT__REPEAT_UNSPECIFIED;
+	else if (strcmp(value, "on") == 0)
+		define->definition.repeat = KINDRED__V1__REPEAT__REPEAT_ON;
+	else if (strcmp(value, "off") == 0)
+		define->definition.repeat = KINDRED__V1__REPEAT__REPEAT_OFF;
+	else
+		argp_error(state, "--repeat '%s': best, on or off", value);
+}
+
 static error_t define_option(int key, char *value, struct argp_state *state)
 {
 	struct define *define = state->input;
@@ -135,6 +148,9 @@ static error_t define_option(int key, char *value, struct argp_state *state)
 	case OPT_STRATEGY:
 		strategy_option(define, value, state);
 		return 0;
+	case OPT_REPEAT:
+		repeat_option(define, value, state);
+		return 0;
 	case OPT_DESCRIPTION:
 		definition->description = value;
 		return 0;
@@ -155,6 +171,10 @@ static const struct argp_option define_options[] = {
 	  1 },
 	{ "exclude-seen", OPT_EXCLUDE_SEEN, NULL, 0,
 	  "Do not show items that the user has any of the --event types with, within the lookback", 1 },
+	{ "repeat", OPT_REPEAT, "HOW", 0,
+	  "Whether what the user had counts for itself: best (as the model finds it, default), on, off; --exclude-seen "
+	  "removes it altogether",
+	  1 },
 	{ "count", OPT_COUNT, "N", 0, "Items to return when the call does not say (20)", 1 },
 	{ "fallback", OPT_FALLBACK, "KIND", 0, "What fills up to the count: recent (default), popular, none", 1 },
 	{ "fallback-ignores-filter", OPT_FALLBACK_FREE, NULL, 0, "Fill up without asking the filter", 1 },
@@ -178,6 +198,7 @@ static const struct cli_spec define_spec = {
 		 "      --exclude Purchased --filter 'in_stock = true AND price < 50 AND category = last.category'\n"
 		 "  kindred define watch-next --catalog series --event Watched --exclude-seen --lookback 90d \\\n"
 		 "      --filter 'language = last.language AND NOT (genres IN (\"Horror\", \"Gore\"))'\n"
+		 "  kindred define play-again --catalog songs --event Played --repeat on\n"
 		 "  kindred define bestsellers --catalog shop --event Purchased --strategy popular --count 10\n",
 	.options = define_options,
 	.parse = define_option,
@@ -335,6 +356,7 @@ static error_t get_option(int key, char *value, struct argp_state *state)
 static void print_definition(const Kindred__V1__Definition *definition)
 {
 	static const char *const fallbacks[] = { "recent", "none", "popular", "recent" };
+	static const char *const repeats[] = { "as the model finds best", "on", "off" };
 	char events[1400], span[DURATION_TEXT_MAX];
 	events_text(definition, events, sizeof events);
 	printf("%s, version %" PRIu64 "%s%s\n", definition->name, definition->version,
@@ -353,6 +375,8 @@ static void print_definition(const Kindred__V1__Definition *definition)
 	       : definition->n_exclude_events ? ""
 					      : "nothing",
 	       definition->count != 0 ? definition->count : COUNT_DEFAULT);
+	if (definition->repeat < 3)
+		printf("  repeat    %s\n", repeats[definition->repeat]);
 	if (definition->fallback && definition->fallback->kind < 4)
 		printf("  fallback  %s%s\n", fallbacks[definition->fallback->kind],
 		       definition->fallback->ignore_filter ? ", filter or not" : "");

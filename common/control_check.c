@@ -352,6 +352,9 @@ int control_check_definition(const Kindred__V1__Definition *definition, const Ki
 	if (definition->count > COUNT_MAX)
 		return error_set(err, E_INVALID, "count: %" PRIu32 "; 1 to %d are allowed (0 means 20)",
 				 definition->count, COUNT_MAX);
+	if ((int)definition->repeat < 0 || definition->repeat > KINDRED__V1__REPEAT__REPEAT_OFF)
+		return error_set(err, E_INVALID, "repeat: %d; 0 to %d are allowed", (int)definition->repeat,
+				 (int)KINDRED__V1__REPEAT__REPEAT_OFF);
 	if (definition->fallback &&
 	    ((int)definition->fallback->kind < 0 ||
 	     definition->fallback->kind > KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_RECENTLY_POPULAR))

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Self weight of a definition that wants repeats from a model that has none: an item the user has counts as its best neighbour. */
+#define REPEAT_WEIGHT 1.0
+
 _Static_assert(SCORE_ONE <= RECIPE_WEIGHT, "a weight fits its bits");
 
 /* --- making --- */
@@ -119,6 +122,23 @@ static int find_relation(struct recipe *recipe, const Kindred__V1__Definition *d
 	return 0;
 }
 
+/* What Definition.repeat makes of the relation's self weight. */
+static void make_repeat(struct recipe *recipe, Kindred__V1__Repeat repeat)
+{
+	double weight = recipe->relation->serving.self_weight, wanted = weight;
+	if (repeat == KINDRED__V1__REPEAT__REPEAT_OFF)
+		wanted = 0;
+	else if (repeat == KINDRED__V1__REPEAT__REPEAT_ON && weight <= 0)
+		wanted = REPEAT_WEIGHT;
+	if (wanted == weight)
+		return;
+	recipe->served = *recipe->relation;
+	recipe->served.serving.self_weight = wanted;
+	recipe->served.serving.self_newest = 1; /* of a model without self weight it means nothing */
+	serving_prepare(&recipe->served.serving);
+	recipe->relation = &recipe->served;
+}
+
 int recipe_make(struct recipe **made, const Kindred__V1__Definition *definition, const struct catalog *catalog,
 		struct generation *generation, uint32_t shard_count, struct error *err)
 {
@@ -139,6 +159,8 @@ int recipe_make(struct recipe **made, const Kindred__V1__Definition *definition,
 	recipe->shard_count = shard_count;
 	recipe->shards = calloc(shard_count, sizeof(struct recipe_shard *));
 	int code = find_relation(recipe, definition, catalog, err);
+	if (!code)
+		make_repeat(recipe, definition->repeat);
 	if (!code)
 		code = make_filter(recipe, definition, catalog, err);
 	if (!code && (!recipe->shards || !make_types(recipe, definition) || !make_columns(recipe, catalog)))

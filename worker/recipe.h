@@ -43,7 +43,8 @@ struct recipe {
 	uint32_t refs;
 	struct generation *generation; /* held */
 	const struct model_catalog *catalog;
-	const struct model_relation *relation;
+	const struct model_relation *relation; /* as this definition is served from it: `served`, or the model's own */
+	struct model_relation served; /* the model's with another self weight (Definition.repeat) */
 	const struct overlay *overlay;
 	uint64_t definition_version;
 	bool personal; /* STRATEGY_ITEM_TO_ITEM */

@@ -101,6 +101,28 @@ static void test_catalog_change_acts_at_once(void **state)
 	cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "--show"));
 }
 
+/* Whether what was bought comes back is the definition's to say: two of them on one model. */
+static void test_repeats(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster, CLI("define", "again", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				 "Viewed=1", "--repeat", "on"));
+	cluster_ok(&cluster, CLI("define", "never-again", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				 "Viewed=1", "--repeat", "off"));
+	api_ingest(client, "shop", "repeating", "d7", "Purchased", NULL);
+	Kindred__V1__RecommendResponse *again = api_recommend(client, "again", "repeating", 5);
+	Kindred__V1__RecommendResponse *never = api_recommend(client, "never-again", "repeating", 5);
+	assert_true(api_position(again, "d7") >= 0);
+	assert_int_equal(api_position(never, "d7"), -1);
+	kindred__v1__recommend_response__free_unpacked(again, NULL);
+	kindred__v1__recommend_response__free_unpacked(never, NULL);
+	json_t *shown = cluster_json(&cluster, CLI("definitions", "get", "again", "--json"));
+	assert_string_equal(json_string_value(json_object_get(shown, "repeat")), "REPEAT_ON");
+	json_decref(shown);
+	cluster_fails(&cluster, "best, on or off",
+		      CLI("define", "again", "--catalog", "shop", "--event", "Viewed", "--repeat", "always"));
+}
+
 static void test_filters(void **state)
 {
 	(void)state;
@@ -264,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_next_call_knows_the_event),
 		cmocka_unit_test(test_excludes_what_was_bought),
 		cmocka_unit_test(test_catalog_change_acts_at_once),
+		cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_forgetting),

@@ -249,6 +249,13 @@ void fixture_serving(struct fixture_model *f, uint32_t profile_items, double ran
 	serving_prepare(&f->relation.serving);
 }
 
+void fixture_self_weight(struct fixture_model *f, double self_weight)
+{
+	f->relation.serving.self_weight = self_weight;
+	f->relation.serving.self_newest = 1;
+	serving_prepare(&f->relation.serving);
+}
+
 void fixture_version(struct fixture_model *f, uint64_t version)
 {
 	f->catalog.version = version;

@@ -45,6 +45,8 @@ void fixture_recent(struct fixture_model *fixture, uint32_t row, uint32_t score)
 void fixture_multiplier(struct fixture_model *fixture, uint32_t row, uint16_t multiplier);
 /* At first 20 items, no rank decay, no half-life. */
 void fixture_serving(struct fixture_model *fixture, uint32_t profile_items, double rank_decay, double half_life_days);
+/* Of the items a user has, against their best neighbours; at first 0. After fixture_serving. */
+void fixture_self_weight(struct fixture_model *fixture, double self_weight);
 /* The catalog's version in the snapshot; at first 1. */
 void fixture_version(struct fixture_model *fixture, uint64_t version);
 

@@ -68,6 +68,7 @@ static void definition_is_kept_whole(void **state)
 	given->exclude_events = exclude;
 	given->n_exclude_events = 1;
 	given->exclude_seen = true;
+	given->repeat = KINDRED__V1__REPEAT__REPEAT_OFF;
 	given->count = 12;
 	given->fallback = &fallback;
 	given->description = (char *)"What next";
@@ -84,6 +85,7 @@ static void definition_is_kept_whole(void **state)
 	assert_string_equal(kept->filter, given->filter);
 	assert_string_equal(kept->exclude_events[0], "Purchased");
 	assert_true(kept->exclude_seen);
+	assert_int_equal(kept->repeat, KINDRED__V1__REPEAT__REPEAT_OFF);
 	assert_int_equal(kept->count, 12);
 	assert_int_equal(kept->fallback->kind, KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_POPULAR);
 	assert_true(kept->fallback->ignore_filter);
@@ -117,6 +119,9 @@ static void bad_rules_are_refused_with_the_field(void **state)
 	given->strategy = 3;
 	REFUSED("strategy: 3; 0 to 2");
 	given->strategy = 0;
+	given->repeat = 3;
+	REFUSED("repeat: 3; 0 to 2");
+	given->repeat = 0;
 	given->n_events = 0;
 	REFUSED("events: 0; 1 to 16");
 	for (size_t i = 0; i < 17; i++)

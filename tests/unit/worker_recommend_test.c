@@ -13,6 +13,7 @@
 #include "common/ids.h"
 #include "common/relation.h"
 #include "lib/model_fixture.h"
+#include "lib/shop_rules.h"
 #include "lib/worker_process.h"
 
 #include <signal.h>
@@ -28,39 +29,8 @@
 #define STATUS_PRECONDITION 9
 #define STATUS_UNIMPLEMENTED 12
 
-/* A definition that tests change to their needs: "next" over Viewed=1 and Purchased=5, fallback popular. */
-struct rules {
-	Kindred__V1__Definition definition;
-	Kindred__V1__EventWeight viewed, purchased, *events[2];
-	Kindred__V1__Fallback fallback;
-	Google__Protobuf__Duration lookback;
-	char *exclude[1];
-};
-
-static void rules_init(struct rules *rules)
-{
-	kindred__v1__definition__init(&rules->definition);
-	kindred__v1__event_weight__init(&rules->viewed);
-	kindred__v1__event_weight__init(&rules->purchased);
-	kindred__v1__fallback__init(&rules->fallback);
-	google__protobuf__duration__init(&rules->lookback);
-	rules->viewed.type = (char *)"Viewed";
-	rules->purchased.type = (char *)"Purchased";
-	rules->purchased.weight = 5;
-	rules->events[0] = &rules->viewed;
-	rules->events[1] = &rules->purchased;
-	rules->fallback.kind = KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_POPULAR;
-	rules->exclude[0] = (char *)"Purchased";
-	rules->definition.name = (char *)"next";
-	rules->definition.catalog = (char *)"shop";
-	rules->definition.n_events = 2;
-	rules->definition.events = rules->events;
-	rules->definition.fallback = &rules->fallback;
-	rules->definition.version = 1;
-}
-
-static void write_generation(struct worker_process *process, const struct rules *rules, uint64_t number, uint32_t turn,
-			     char *path)
+static void write_generation(struct worker_process *process, const struct shop_rules *rules, uint64_t number,
+			     uint32_t turn, char *path)
 {
 	char directory[128], key[RELATION_KEY_MAX];
 	snprintf(directory, sizeof directory, "%s/models", process->home.path);
@@ -71,7 +41,7 @@ static void write_generation(struct worker_process *process, const struct rules 
 	fixture_model_free(fixture);
 }
 
-static struct rules shop_rules;
+static struct shop_rules shop_rules;
 static char first_path[4096];
 
 /* A worker that serves "next" from generation 1, in which item-0's best neighbour is item-1, and so on. */
@@ -79,7 +49,7 @@ static int setup(void **state)
 {
 	static struct worker_process process;
 	worker_process_init(&process);
-	rules_init(&shop_rules);
+	shop_rules_init(&shop_rules);
 	write_generation(&process, &shop_rules, 1, 0, first_path);
 	worker_start(&process);
 	worker_set_shop(&process);

@@ -225,6 +225,7 @@ static void report_json(const struct bench *bench, const struct load_result *r, 
 {
 	json_t *errors = json_object();
 	json_t *processes = json_array();
+	uint64_t all_ns = 0;
 	for (unsigned i = 0; i < 17; i++) {
 		char status[8];
 		snprintf(status, sizeof status, "%u", i);
@@ -232,20 +233,24 @@ static void report_json(const struct bench *bench, const struct load_result *r, 
 			json_object_set_new(errors, status, json_integer((json_int_t)r->errors[i]));
 	}
 	for (unsigned i = 0; i < used->count; i++)
+		all_ns += used->process[i].cpu_ns;
+	for (unsigned i = 0; i < used->count; i++)
 		json_array_append_new(processes, json_pack("{s:s,s:i,s:f,s:I}", "name", used->process[i].name, "pid",
-							   used->process[i].pid, "cpu_us_per_unit",
+							   used->process[i].pid, "cpu_us",
 							   (double)used->process[i].cpu_ns / 1e3 /
 								   (double)(r->all_units ? r->all_units : 1),
 							   "peak_bytes", (json_int_t)used->process[i].peak_bytes));
-	json_t *all = json_pack(
-		"{s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:o,s:o,s:f}", "workload", workload_names[bench->workload],
-		"seconds", r->seconds, "answers_per_s", (double)r->calls / r->seconds, "units_per_s",
-		(double)r->units / r->seconds, "p50_ms", (double)histogram_percentile(&r->latency, 0.5) / 1e6, "p90_ms",
-		(double)histogram_percentile(&r->latency, 0.9) / 1e6, "p99_ms",
-		(double)histogram_percentile(&r->latency, 0.99) / 1e6, "p999_ms",
-		(double)histogram_percentile(&r->latency, 0.999) / 1e6, "max_ms", (double)r->latency.max_ns / 1e6,
-		"error_count", (json_int_t)error_total(r), "errors", errors, "processes", processes,
-		"generator_us_per_unit", (double)own_ns / 1e3 / (double)(r->all_units ? r->all_units : 1));
+	json_t *all = json_pack("{s:s,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:I,s:f,s:o,s:o,s:f}", "workload",
+				workload_names[bench->workload], "seconds", r->seconds, "answers_per_s",
+				(double)r->calls / r->seconds, "units_per_s", (double)r->units / r->seconds, "p50_ms",
+				(double)histogram_percentile(&r->latency, 0.5) / 1e6, "p90_ms",
+				(double)histogram_percentile(&r->latency, 0.9) / 1e6, "p99_ms",
+				(double)histogram_percentile(&r->latency, 0.99) / 1e6, "p999_ms",
+				(double)histogram_percentile(&r->latency, 0.999) / 1e6, "max_ms",
+				(double)r->latency.max_ns / 1e6, "error_count", (json_int_t)error_total(r),
+				"cpu_us_per_unit", (double)all_ns / 1e3 / (double)(r->all_units ? r->all_units : 1),
+				"errors", errors, "processes", processes, "generator_us_per_unit",
+				(double)own_ns / 1e3 / (double)(r->all_units ? r->all_units : 1));
 	json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	printf("\n");
 	json_decref(all);

@@ -36,7 +36,8 @@ struct product {
 	const struct list_place *places;
 	const uint64_t *item_offsets;
 	uint32_t items, window, keep;
-	float back, shrink;
+	float back, shrink, sharpness;
+	float type_from; /* exponent of what is weight^type_to */
 	uint32_t min_count;
 	float *gap; /* [longest list]: by places apart */
 	float *length; /* [longest list + 1]: by length */
@@ -116,13 +117,15 @@ static uint32_t longest_list(const struct lists *lists)
 	return (uint32_t)longest;
 }
 
-static void age_entries(struct lists *lists, const struct params *params, uint32_t now_s)
+static void weigh_entries(struct lists *lists, const struct params *params, uint32_t now_s)
 {
 	struct list_entry *entries = lists->entries.region.data;
 	double tau_s = params->age_days * DAY_S;
 	for (uint64_t e = 0; e < lists->count; e++) {
 		double age_s = entries[e].time_s < now_s ? (double)(now_s - entries[e].time_s) : 0;
 		double factor = tau_s > 0 ? fmax(exp(-age_s / tau_s), params->age_floor) : 1;
+		if (entries[e].weight < 1)
+			entries[e].weight = powf(entries[e].weight, (float)params->type_to);
 		entries[e].aged = (float)(entries[e].weight * factor);
 	}
 }
@@ -177,26 +180,31 @@ static inline void add_pair(struct row_sums *row, uint32_t item, float value)
 	sum->users++;
 }
 
+static inline float own_weight(const struct product *product, const struct list_entry *own)
+{
+	bool as_is = own->weight >= 1 || (product->type_from >= 1 && product->type_from <= 1);
+	return as_is ? own->weight : powf(own->weight, product->type_from);
+}
+
 /* What one user's list gives to the row of its item at place x. */
 static void add_list(const struct product *product, struct row_sums *row, const struct list_entry *list,
 		     uint32_t length, uint32_t x)
 {
 	const struct list_entry *own = &list[x];
-	float factor = product->length[length];
+	float factor = product->length[length] * own_weight(product, own);
 	uint32_t first = x > product->window ? x - product->window : 0;
 	uint32_t end = length - x > product->window ? x + product->window + 1 : length;
 	if (product->back > 0) {
 		/* the newer one of the pair, which gives its age, is the own item */
-		float own_factor = factor * product->back * own->aged;
+		float own_factor = factor * product->back * (own->aged / own->weight);
 		for (uint32_t y = first; y < x; y++)
 			add_pair(row, list[y].item,
 				 own_factor * product->gap[x - y] * list[y].weight *
 					 pair_factor(product, list[y].time_s, own->time_s));
 	}
-	float own_factor = factor * own->weight;
 	for (uint32_t y = x + 1; y < end; y++)
 		add_pair(row, list[y].item,
-			 own_factor * product->gap[y - x] * list[y].aged *
+			 factor * product->gap[y - x] * list[y].aged *
 				 pair_factor(product, own->time_s, list[y].time_s));
 }
 
@@ -246,6 +254,9 @@ static uint32_t pick_best(const struct product *product, struct row_sums *row, u
 	}
 	row->touched_count = 0;
 	qsort(row->heap, count, sizeof *row->heap, compare_scored_rows);
+	if (product->sharpness < 1 || product->sharpness > 1)
+		for (uint32_t n = 0; n < count; n++)
+			row->heap[n].score = powf(row->heap[n].score, product->sharpness);
 	return count;
 }
 
@@ -364,7 +375,7 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 	int code = choose_window(out, lists, params, longest, err);
 	if (code)
 		return code;
-	age_entries(lists, params, now_s);
+	weigh_entries(lists, params, now_s);
 	struct product product = { .entries = lists_entries(lists),
 				   .offsets = lists_offsets(lists),
 				   .places = lists->places.data,
@@ -374,6 +385,8 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 				   .keep = (uint32_t)params->neighbours,
 				   .back = (float)params->back,
 				   .shrink = (float)params->shrink,
+				   .sharpness = (float)params->sharpness,
+				   .type_from = (float)(params->type_from / params->type_to),
 				   .min_count = (uint32_t)params->min_count,
 				   .block_rows = choose_block_rows(lists->items, threads),
 				   .space = lists->space,

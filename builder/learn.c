@@ -15,6 +15,7 @@ struct model_serving learn_serving(const struct params *params)
 {
 	struct model_serving serving = { .profile_items = (uint32_t)params->profile_items,
 					 .rank_decay = params->rank_decay,
+					 .rank_slope = params->rank_slope,
 					 .half_life_days = params->half_life_days,
 					 .self_weight = params->self_weight,
 					 .self_newest = params->self_newest,
@@ -56,6 +57,7 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	struct lists_window window = learn_window(input->relation, to_s, now_s);
 	struct lists lists;
 	window.user_step = input->user_step;
+	window.session_s = (uint32_t)(params->session_minutes * 60);
 	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
 			      (uint32_t)params->list_items, err);
 	if (!code)

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Marks of the user at work: which items of the catalog are in the list already, and where. */
+/* Marks of the list at work: which items of the catalog are in it already, and where. */
 struct marks {
-	uint32_t *user; /* [items]: the last user (+ 1) who had the item */
+	uint32_t *list; /* [items]: the last list (+ 1) that had the item */
 	uint32_t *place; /* [items]: counted from the newest */
 };
 
@@ -19,23 +19,29 @@ struct list_maker {
 	struct error *err;
 };
 
-/* One user's events to a list; returns its length. */
-static uint32_t collect(struct list_maker *maker, const struct event *events, uint64_t count, uint32_t user)
+/*
+ * Takes events from the newest of `count` on to a list, up to the end of its session; the rest is left in *count. list: its number (+ 1), for
+ * the marks. Returns the list's length.
+ */
+static uint32_t collect(struct list_maker *maker, const struct event *events, uint64_t *count, uint32_t list)
 {
-	uint32_t length = 0;
+	uint32_t length = 0, session_s = maker->window.session_s, newer_s = 0;
 	bool capped = false;
-	for (uint64_t e = count; e-- > 0;) {
-		const struct event *event = &events[e];
+	for (; *count > 0; --*count) {
+		const struct event *event = &events[*count - 1];
 		float weight = maker->relation->weights[event->type] / maker->relation->largest;
 		if (!(weight > 0) || event->time_s < maker->window.from_s || event->time_s >= maker->window.to_s)
 			continue;
+		if (session_s && newer_s > event->time_s && newer_s - event->time_s > session_s)
+			break;
+		newer_s = event->time_s;
 		maker->lists->events++;
-		if (maker->marks.user[event->item] == user + 1) {
+		if (maker->marks.list[event->item] == list) {
 			struct list_entry *entry = &maker->newest_first[maker->marks.place[event->item]];
 			if (weight > entry->weight)
 				entry->weight = weight;
 		} else if (length < maker->list_items) {
-			maker->marks.user[event->item] = user + 1;
+			maker->marks.list[event->item] = list;
 			maker->marks.place[event->item] = length;
 			maker->newest_first[length++] =
 				(struct list_entry){ event->item, event->time_s, weight, weight };
@@ -47,7 +53,7 @@ static uint32_t collect(struct list_maker *maker, const struct event *events, ui
 	return length;
 }
 
-static int add_user(struct list_maker *maker, uint32_t length)
+static int add_list(struct list_maker *maker, uint32_t length)
 {
 	struct lists *lists = maker->lists;
 	struct list_entry *to = pile_extend(lists->space, &lists->entries, length * sizeof *to, maker->err);
@@ -71,11 +77,14 @@ static int make_users(struct list_maker *maker, const struct events *events)
 	const uint64_t *offsets = events_offsets(events);
 	uint32_t step = maker->window.user_step ? maker->window.user_step : 1;
 	for (uint64_t number = 0; number < events->users; number += step) {
-		uint32_t user = (uint32_t)number;
-		uint32_t length =
-			collect(maker, events_all(events) + offsets[user], offsets[user + 1] - offsets[user], user);
-		if (length && add_user(maker, length))
-			return E_EXHAUSTED;
+		/* sessions come newest first; nothing depends on the order of lists */
+		uint64_t left = offsets[number + 1] - offsets[number];
+		while (left > 0) {
+			uint32_t length =
+				collect(maker, events_all(events) + offsets[number], &left, maker->lists->users + 1);
+			if (length && add_list(maker, length))
+				return E_EXHAUSTED;
+		}
 	}
 	return 0;
 }
@@ -115,15 +124,15 @@ int lists_make(struct lists *lists, struct space *space, const struct events *ev
 	*lists = (struct lists){ .space = space, .items = items };
 	struct list_maker maker = { .lists = lists, .relation = relation, .window = window, .list_items = list_items };
 	maker.err = err;
-	maker.marks.user = calloc((size_t)items + 1, sizeof *maker.marks.user);
+	maker.marks.list = calloc((size_t)items + 1, sizeof *maker.marks.list);
 	maker.marks.place = malloc(((size_t)items + 1) * sizeof *maker.marks.place);
 	maker.newest_first = malloc(list_items * sizeof *maker.newest_first);
 	int code = 0;
-	if (!maker.marks.user || !maker.marks.place || !maker.newest_first)
+	if (!maker.marks.list || !maker.marks.place || !maker.newest_first)
 		code = error_set(err, E_EXHAUSTED, "no memory for %u items", items);
 	if (!code)
 		code = make_users(&maker, events);
-	free(maker.marks.user);
+	free(maker.marks.list);
 	free(maker.marks.place);
 	free(maker.newest_first);
 	return code ? code : make_places(lists, err);

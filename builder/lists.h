@@ -1,6 +1,6 @@
 /*
- * The lists of a relation: for each user the distinct items in the window, each at its newest occurrence, oldest first; and the other way
- * round, for each item the users who have it and where in their lists.
+ * The lists of a relation: for each user, or each session of a user, the distinct items in the window, each at its newest occurrence, oldest
+ * first; and the other way round, for each item the users who have it and where in their lists.
  */
 #ifndef KINDRED_BUILDER_LISTS_H
 #define KINDRED_BUILDER_LISTS_H
@@ -12,7 +12,7 @@
 struct list_entry {
 	uint32_t item;
 	uint32_t time_s; /* of the newest occurrence */
-	float weight; /* of the strongest event with the item, the relation's largest being 1 */
+	float weight; /* of the strongest event with the item, the relation's largest being 1; cooccur.c raises it to type_to */
 	float aged; /* weight x age decay; filled by cooccur.c */
 };
 
@@ -29,7 +29,7 @@ struct lists {
 	struct region places; /* struct list_place[count], item by item, in order of users */
 	struct region item_offsets; /* uint64_t[items + 1] into places */
 	uint64_t count;
-	uint32_t users; /* with at least one entry */
+	uint32_t users; /* lists with at least one entry: one a user, or one a session */
 	uint32_t items; /* of the catalog */
 	uint32_t known; /* items that are in a list */
 	uint32_t capped; /* users who had more than list_items */
@@ -40,6 +40,7 @@ struct lists {
 struct lists_window {
 	uint32_t from_s;
 	uint64_t to_s;
+	uint32_t session_s; /* a list ends where its user did nothing for longer; 0: one list a user */
 	uint32_t user_step; /* of the users only every user_step-th, for a first look; 0: all */
 };
 

@@ -7,8 +7,11 @@
  *
  *     co(i -> j) = sum over users, with i at position x and j at position y of the list, of
  *                  length^-length_discount x |x - y|^-gap x (back if y < x) x exp(-|t_x - t_y| / pair_days)
- *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i x w_j            (a 0 of days: without that factor)
- *     weight(i -> j) = co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink)       n: users with the item, not decayed
+ *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i^type_from x w_j^type_to      (a 0 of days: without that factor)
+ *     weight(i -> j) = (co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink))^sharpness       n: users with the item, not decayed
+ *
+ * With several event types this is one co-occurrence for each ordered pair of types (a -> b), added up with a's weight ^type_from x b's
+ * weight ^type_to. With session_minutes the lists, and so n and length, are those of sessions instead of users.
  *
  * Defaults were chosen on five data sets (films, purchases, clicks, sessions of a shop, ratings), by this builder's own evaluation on a slice before
  * the newest tenth, so that one setting beats plain cosine on all of them; they lie on a flat top: nearby values (gap 0.6 to 0.8, rank_decay 0.7
@@ -30,6 +33,8 @@
 	  "Pairs are made of items at most this many places apart in the list; 0: any, but see pairs_per_item")        \
 	P(pairs_per_item, 300, 1, 1000000,                                                                             \
 	  "Bounds the cost: when the lists give more pairs than this per entry, list_window is narrowed")              \
+	P(session_minutes, 0, 0, 100000,                                                                               \
+	  "A list ends where the user did nothing for so long, and a new one begins; 0: one list a user")              \
 	P(length_discount, 0, 0, 2, "Exponent by which a user with a long list counts less")                           \
 	P(gap, 0.7, 0, 4, "Exponent by which pairs that are places apart count less")                                  \
 	P(back, 0.6, 0, 1, "Weight of the item that came before")                                                      \
@@ -39,11 +44,16 @@
 	  "The age factor never falls below it, so that items that rested are still comparable with each other")       \
 	P(norm_from, 0.65, 0, 2, "Exponent of the users of the item that neighbours are for")                          \
 	P(norm_to, 0.35, 0, 2, "Exponent of the users of the neighbour")                                               \
+	P(type_from, 1, 0, 4, "Exponent of the event type's weight, of the item that neighbours are for")              \
+	P(type_to, 1, 0.1, 4, "Exponent of the event type's weight, of the neighbour")                                 \
 	P(shrink, 8, 0, 1000000, "Holds back pairs of rare items")                                                     \
+	P(sharpness, 1, 0.1, 4, "Exponent of the weights: below 1 several weak neighbours outweigh a strong one")      \
 	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
 	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
 	P(profile_items, 20, 1, 256, "Serving: last distinct items of the user")                                       \
 	P(rank_decay, 0.75, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
+	P(rank_slope, 0, 0, 10,                                                                                        \
+	  "Serving: the same, divided by 1 + rank_slope x rank: a fall that is steep at first, then long")             \
 	P(half_life_days, 0, 0, 100000, "Serving: age after which a profile item counts half; 0: no decay")            \
 	P(self_weight, 0, 0, 16, "Serving: weight of an item that the user has, against its best neighbour")           \
 	P(self_newest, 1, 0, 1, "Serving: the same of the newest item, in shares of self_weight")                      \

@@ -16,7 +16,7 @@
  *       "key": "Viewed=1|window=0",        common/relation.h
  *       "definitions": ["shoes"],          that used it at build time
  *       "events": .., "users": .., "items": .., "neighbours": ..,   in its window; items: those with events; neighbours: stored pairs
- *       "serving": {"profile_items": 20, "rank_decay": 0.9, "half_life_days": 0, "self_weight": 0, "self_newest": 1, "blend": 0},
+ *       "serving": {"profile_items": 20, "rank_decay": 0.9, "rank_slope": 0, "half_life_days": 0, "self_weight": 0, "self_newest": 1, "blend": 0},
  *       "evaluation": {"queries": .., "cold_share": .., "hit_rate": .., "ndcg": .., "mrr": .., "coverage": .., "popular_hit_rate": .., "popular_ndcg": ..},
  *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/build.c
  *     }]
@@ -165,10 +165,10 @@ static json_t *relation_json(const struct model_relation *r, json_t *notes)
 	json_t *definitions = json_array();
 	for (size_t d = 0; d < r->definition_count; d++)
 		json_array_append_new(definitions, json_string(r->definitions[d]));
-	json_t *serving =
-		json_pack("{sI sf sf sf sf sf}", "profile_items", (json_int_t)r->serving.profile_items, "rank_decay",
-			  r->serving.rank_decay, "half_life_days", r->serving.half_life_days, "self_weight",
-			  r->serving.self_weight, "self_newest", r->serving.self_newest, "blend", r->serving.blend);
+	json_t *serving = json_pack("{sI sf sf sf sf sf sf}", "profile_items", (json_int_t)r->serving.profile_items,
+				    "rank_decay", r->serving.rank_decay, "rank_slope", r->serving.rank_slope,
+				    "half_life_days", r->serving.half_life_days, "self_weight", r->serving.self_weight,
+				    "self_newest", r->serving.self_newest, "blend", r->serving.blend);
 	const struct model_evaluation *e = &r->evaluation;
 	json_t *evaluation =
 		json_pack("{sI sf sf sf sf sf sf sf}", "queries", (json_int_t)e->queries, "cold_share", e->cold_share,

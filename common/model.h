@@ -85,18 +85,20 @@ struct model_section {
 _Static_assert(sizeof(struct model_head) == 64 && sizeof(struct model_section) == 32, "these are the file format");
 
 #define SERVING_SELF_MAX 16.0
+#define SERVING_SLOPE_MAX 10.0
 #define SERVING_BLEND_MAX 8.0 /* more would let a score pass 32 bits */
 
 /* How a relation is served, as the builder chose it; from the JSON. */
 struct model_serving {
 	uint32_t profile_items; /* L: last distinct items of the user, 1..PROFILE_MAX */
 	double rank_decay; /* 0 < d <= 1 */
+	double rank_slope; /* the weight at rank r is divided by 1 + rank_slope x r, 0..SERVING_SLOPE_MAX */
 	double half_life_days; /* of a profile item's age; 0: no decay */
 	double self_weight; /* of a profile item itself, against its best neighbour, 0..SERVING_SELF_MAX; 0: only neighbours are shown */
 	double self_newest; /* the same of the newest profile item, in shares of self_weight, 0..1 */
 	double blend; /* of the most popular item of late, against the best candidate, 0..SERVING_BLEND_MAX; 0: not blended */
 	/* filled by serving_prepare */
-	uint32_t decay[256]; /* Q12 decay^rank */
+	uint32_t decay[256]; /* Q12 decay^rank / (1 + slope x rank) */
 	uint32_t self_q12, self_newest_q12, blend_q12;
 };
 

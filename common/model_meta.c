@@ -113,6 +113,8 @@ static void read_serving(struct meta_reader *reader, const json_t *object, struc
 	/* of files written before they came: without effect */
 	if (json_object_get(value, "self_weight"))
 		serving->self_weight = read_real(reader, value, "self_weight", 0, SERVING_SELF_MAX);
+	if (json_object_get(value, "rank_slope"))
+		serving->rank_slope = read_real(reader, value, "rank_slope", 0, SERVING_SLOPE_MAX);
 	serving->self_newest = 1;
 	if (json_object_get(value, "self_newest"))
 		serving->self_newest = read_real(reader, value, "self_newest", 0, 1);

@@ -17,7 +17,7 @@ void serving_prepare(struct model_serving *params)
 	/* Repeated products, not pow(): the same bits on every machine. */
 	double power = 1.0;
 	for (uint32_t rank = 0; rank < PROFILE_MAX; rank++) {
-		params->decay[rank] = (uint32_t)(power * SCORE_ONE + 0.5);
+		params->decay[rank] = (uint32_t)(power * SCORE_ONE / (1.0 + params->rank_slope * rank) + 0.5);
 		power *= params->rank_decay;
 	}
 	params->self_q12 = (uint32_t)(params->self_weight * SCORE_ONE + 0.5);

@@ -2,7 +2,8 @@
  * Scoring: from a user's events to a ranked list of rows of the model. Integer arithmetic with a total order on ties, so that the same
  * input gives the same answer on any machine. The builder's evaluation uses this very code. Pure: no I/O, no clock.
  *
- * profile: the last L distinct items, newest first; weight (Q12: 4096 is 1.0) = event weight x decay^rank x 2^-(age / half-life).
+ * profile: the last L distinct items, newest first; weight (Q12: 4096 is 1.0) = event weight x decay^rank / (1 + slope x rank)
+ *   x 2^-(age / half-life).
  *   Weights of event types are scaled so that the largest is 4096.
  * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
  *   Two more summands, when the relation is served with them, before the multiplier:

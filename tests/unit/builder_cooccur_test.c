@@ -49,7 +49,8 @@ static void plain_scores(const struct lists *lists, const struct params *p, doub
 					continue;
 				double newer = fmax(list[x].time_s, list[y].time_s);
 				double value = pow(length, -p->length_discount) * pow(apart, -p->gap) *
-					       (double)list[x].weight * (double)list[y].weight;
+					       pow((double)list[x].weight, p->type_from) *
+					       pow((double)list[y].weight, p->type_to);
 				if (y < x)
 					value *= p->back;
 				if (p->pair_days > 0)
@@ -64,11 +65,13 @@ static void plain_scores(const struct lists *lists, const struct params *p, doub
 	}
 	for (uint32_t i = 0; i < ITEMS; i++)
 		for (uint32_t j = 0; j < ITEMS; j++)
-			scores[i][j] = users[i][j] < p->min_count
-					       ? 0
-					       : co[i][j] / (pow((double)lists_users(lists, i), p->norm_from) *
-								     pow((double)lists_users(lists, j), p->norm_to) +
-							     p->shrink);
+			scores[i][j] =
+				users[i][j] < p->min_count
+					? 0
+					: pow(co[i][j] / (pow((double)lists_users(lists, i), p->norm_from) *
+								  pow((double)lists_users(lists, j), p->norm_to) +
+							  p->shrink),
+					      p->sharpness);
 }
 
 static void assert_as_formula(const struct neighbours *n, double (*scores)[ITEMS], uint32_t keep, double tolerance)
@@ -119,8 +122,8 @@ static void check(const char *const *settings, uint32_t keep, double tolerance)
 	events_fixture_init(&f);
 	make_users(&f, 300, 5);
 	events_fixture_lists(&f, &lists, ITEMS);
-	assert_int_equal(cooccur_make(&n, &lists, &p, NOW, 2, NULL, NULL), 0);
 	plain_scores(&lists, &p, scores);
+	assert_int_equal(cooccur_make(&n, &lists, &p, NOW, 2, NULL, NULL), 0);
 	assert_true(n.count > 100);
 	assert_as_formula(&n, scores, keep, tolerance);
 	neighbours_free(&n);
@@ -143,7 +146,13 @@ static void test_every_factor_of_the_formula(void **state)
 	static const char *const all[] = { "back=0.6",    "gap=0.7",        "list_window=10", "length_discount=0.2",
 					   "age_days=20", "norm_from=0.65", "norm_to=0.35",   "shrink=8",
 					   NULL };
+	static const char *const types[] = { "type_from=0", "type_to=2", "back=0.5", NULL };
+	static const char *const one_exponent[] = { "type_from=0.5", "type_to=0.5", "age_days=20", NULL };
+	static const char *const soft[] = { "sharpness=0.6", "norm_from=0.8", "shrink=1", NULL };
 	check(cosine, ITEMS, 1e-5);
+	check(types, ITEMS, 1e-5);
+	check(one_exponent, ITEMS, 1e-5);
+	check(soft, ITEMS, 1e-5);
 	check(direction, ITEMS, 1e-5);
 	check(forward, ITEMS, 1e-5);
 	check(gap, ITEMS, 1e-5);

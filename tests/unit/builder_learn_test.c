@@ -92,6 +92,34 @@ static void test_window_and_cap(void **state)
 	assert_int_equal(learn_window(&relation, 99, 50).from_s, 0);
 }
 
+/* A pause of more than half an hour ends a list; an item of both sessions is in both lists. */
+static void test_sessions(void **state)
+{
+	(void)state;
+	struct lists lists;
+	static const struct {
+		uint32_t item, time_s;
+	} events[] = { { 0, 100 }, { 1, 110 }, { 0, 1910 }, { 2, 3711 }, { 3, 3711 }, { 0, 5511 } };
+	events_fixture_user(&fixture);
+	for (size_t e = 0; e < sizeof events / sizeof *events; e++)
+		events_fixture_add(&fixture, events[e].item, events[e].time_s, 0);
+	events_fixture_user(&fixture);
+	events_fixture_add(&fixture, 1, 7000, 0);
+	struct lists_window window = { .to_s = 10000, .session_s = 1800 };
+	assert_int_equal(lists_make(&lists, &fixture.space, events_fixture_get(&fixture), 4, &fixture.relation, window,
+				    10, NULL),
+			 0);
+	assert_int_equal(lists.users, 3);
+	assert_int_equal(lists.events, 7);
+	static const uint32_t expected[] = { 2, 3, 0, 1, 0, 1 };
+	assert_int_equal(lists.count, 6);
+	for (uint32_t e = 0; e < 6; e++)
+		assert_int_equal(lists_entries(&lists)[e].item, expected[e]);
+	assert_int_equal(lists_offsets(&lists)[1], 3);
+	assert_int_equal(lists_offsets(&lists)[2], 5);
+	lists_free(&lists);
+}
+
 /* --- popularity --- */
 
 static void test_popular_by_users(void **state)
@@ -330,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_list_of_a_user),
 		TEST(test_window_and_cap),
+		TEST(test_sessions),
 		TEST(test_popular_by_users),
 		TEST(test_season),
 		TEST(test_trend),

@@ -59,6 +59,22 @@ static void test_profile_ages(void **state)
 	assert_in_range(profile[3].weight, 723, 725); /* 4096 x 2^-2.5 = 724.1 */
 }
 
+static void test_profile_falls_by_rank(void **state)
+{
+	(void)state;
+	struct model_serving params = serving(PROFILE_MAX, 0.5, 0);
+	params.rank_slope = 1;
+	serving_prepare(&params);
+	struct profile_event events[3];
+	for (uint32_t r = 0; r < 3; r++)
+		events[r] = (struct profile_event){ .row = r, .weight = SCORE_ONE };
+	struct profile_item profile[PROFILE_MAX];
+	assert_int_equal(profile_make(&params, events, 3, profile), 3);
+	assert_int_equal(profile[0].weight, 4096);
+	assert_int_equal(profile[1].weight, 1024); /* a half for the rank, a half for the slope */
+	assert_int_equal(profile[2].weight, 341); /* a quarter, a third */
+}
+
 static void test_profile_edges(void **state)
 {
 	(void)state;
@@ -346,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_profile_keeps_newest_distinct),
 		cmocka_unit_test(test_profile_ages),
+		cmocka_unit_test(test_profile_falls_by_rank),
 		cmocka_unit_test(test_profile_edges),
 		cmocka_unit_test(test_top_equals_the_formula),
 		cmocka_unit_test(test_top_of_nothing),

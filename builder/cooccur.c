@@ -1,22 +1,17 @@
 #include "builder/cooccur.h"
 
 #include "builder/parallel.h"
+#include "builder/row.h"
 #include "common/clock.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define BLOCK_ROWS 64u
-#define PAIR_STEPS 64u /* of the pair decay's table, a tau */
-#define PAIR_TAUS 16u /* beyond them a pair counts nothing */
+#define WEIGH_ENTRIES 65536u /* weighed at once */
 #define DAY_S 86400.0
-
-struct sum {
-	float value;
-	uint32_t users;
-};
 
 struct scored_row {
 	float score;
@@ -30,20 +25,8 @@ struct block {
 	uint32_t counts[BLOCK_ROWS];
 };
 
-struct product {
-	const struct list_entry *entries;
-	const uint64_t *offsets;
-	const struct list_place *places;
-	const uint64_t *item_offsets;
-	uint32_t items, window, keep;
-	float back, shrink, sharpness;
-	float type_from; /* exponent of what is weight^type_to */
-	uint32_t min_count;
-	float *gap; /* [longest list]: by places apart */
-	float *length; /* [longest list + 1]: by length */
-	float *pair; /* [PAIR_STEPS x PAIR_TAUS], by time apart; NULL: no pair decay */
-	float pair_scale; /* seconds to steps */
-	float *from, *to; /* [items]: n^norm_from, n^norm_to */
+struct rows {
+	struct product product; /* builder/row.h */
 	struct block *blocks;
 	uint32_t block_count, block_rows;
 	struct space *space;
@@ -51,15 +34,8 @@ struct product {
 	_Atomic uint32_t next_block;
 	_Atomic bool failed;
 	struct error error; /* of the thread that failed first */
+	float sharpness;
 	struct report *report;
-};
-
-/* One thread's own. */
-struct row_sums {
-	struct sum *sums; /* [items], zero between rows */
-	uint32_t *touched; /* [items] */
-	uint32_t touched_count;
-	struct scored_row *heap; /* [keep], the worst on top */
 };
 
 /* --- preparation --- */
@@ -117,17 +93,27 @@ static uint32_t longest_list(const struct lists *lists)
 	return (uint32_t)longest;
 }
 
-static void weigh_entries(struct lists *lists, const struct params *params, uint32_t now_s)
+struct weighing {
+	struct lists *lists;
+	const struct params *params;
+	uint32_t now_s;
+};
+
+static int weigh_entries(void *context, uint32_t thread, uint64_t first, uint64_t end)
 {
-	struct list_entry *entries = lists->entries.region.data;
-	double tau_s = params->age_days * DAY_S;
-	for (uint64_t e = 0; e < lists->count; e++) {
-		double age_s = entries[e].time_s < now_s ? (double)(now_s - entries[e].time_s) : 0;
-		double factor = tau_s > 0 ? fmax(exp(-age_s / tau_s), params->age_floor) : 1;
-		if (entries[e].weight < 1)
-			entries[e].weight = powf(entries[e].weight, (float)params->type_to);
+	const struct weighing *weighing = context;
+	(void)thread;
+	struct list_entry *entries = weighing->lists->entries.data;
+	const uint32_t *times = lists_times(weighing->lists);
+	double tau_s = weighing->params->age_days * DAY_S, floor = weighing->params->age_floor;
+	for (uint64_t e = first; e < end; e++) {
+		double age_s = times[e] < weighing->now_s ? (double)(weighing->now_s - times[e]) : 0;
+		double factor = tau_s > 0 ? fmax(exp(-age_s / tau_s), floor) : 1;
+		if (entries[e].weight < 1) /* never 0, which nothing could be divided by */
+			entries[e].weight = fmaxf(powf(entries[e].weight, (float)weighing->params->type_to), FLT_MIN);
 		entries[e].aged = (float)(entries[e].weight * factor);
 	}
+	return 0;
 }
 
 static int make_tables(struct product *product, const struct lists *lists, const struct params *params,
@@ -150,152 +136,38 @@ static int make_tables(struct product *product, const struct lists *lists, const
 		product->to[item] = (float)pow(users, params->norm_to);
 	}
 	if (params->pair_days > 0) {
-		product->pair = malloc(PAIR_STEPS * PAIR_TAUS * sizeof *product->pair);
+		product->pair = malloc(ROW_PAIR_STEPS * ROW_PAIR_TAUS * sizeof *product->pair);
 		if (!product->pair)
 			return E_EXHAUSTED;
-		for (uint32_t step = 0; step < PAIR_STEPS * PAIR_TAUS; step++)
-			product->pair[step] = (float)exp(-(double)step / PAIR_STEPS);
-		product->pair_scale = (float)(PAIR_STEPS / (params->pair_days * DAY_S));
+		for (uint32_t step = 0; step < ROW_PAIR_STEPS * ROW_PAIR_TAUS; step++)
+			product->pair[step] = (float)exp(-(double)step / ROW_PAIR_STEPS);
+		product->pair_scale = (float)(ROW_PAIR_STEPS / (params->pair_days * DAY_S));
 	}
 	return 0;
 }
 
 /* --- the product --- */
 
-static inline float pair_factor(const struct product *product, uint32_t older_s, uint32_t newer_s)
+static inline float sharpened(const struct rows *rows, float score)
 {
-	if (!product->pair)
-		return 1;
-	/* Lists are in order of time, but that is not worth a crash if they are not. */
-	float step = newer_s > older_s ? (float)(newer_s - older_s) * product->pair_scale : 0;
-	return step < (float)(PAIR_STEPS * PAIR_TAUS) ? product->pair[(uint32_t)step] : 0;
+	return rows->sharpness < 1 || rows->sharpness > 1 ? fmaxf(powf(score, rows->sharpness), FLT_MIN) : score;
 }
 
-static inline void add_pair(struct row_sums *row, uint32_t item, float value)
+static int make_block(struct rows *rows, struct row *row, uint32_t number, uint32_t thread, struct error *err)
 {
-	struct sum *sum = &row->sums[item];
-	if (sum->users == 0)
-		row->touched[row->touched_count++] = item;
-	sum->value += value;
-	sum->users++;
-}
-
-static inline float own_weight(const struct product *product, const struct list_entry *own)
-{
-	bool as_is = own->weight >= 1 || (product->type_from >= 1 && product->type_from <= 1);
-	return as_is ? own->weight : powf(own->weight, product->type_from);
-}
-
-/* What one user's list gives to the row of its item at place x. */
-static void add_list(const struct product *product, struct row_sums *row, const struct list_entry *list,
-		     uint32_t length, uint32_t x)
-{
-	const struct list_entry *own = &list[x];
-	float factor = product->length[length] * own_weight(product, own);
-	uint32_t first = x > product->window ? x - product->window : 0;
-	uint32_t end = length - x > product->window ? x + product->window + 1 : length;
-	if (product->back > 0) {
-		/* the newer one of the pair, which gives its age, is the own item */
-		float own_factor = factor * product->back * (own->aged / own->weight);
-		for (uint32_t y = first; y < x; y++)
-			add_pair(row, list[y].item,
-				 own_factor * product->gap[x - y] * list[y].weight *
-					 pair_factor(product, list[y].time_s, own->time_s));
-	}
-	for (uint32_t y = x + 1; y < end; y++)
-		add_pair(row, list[y].item,
-			 factor * product->gap[y - x] * list[y].aged *
-				 pair_factor(product, own->time_s, list[y].time_s));
-}
-
-static bool better(struct scored_row a, struct scored_row b)
-{
-	return a.score != b.score ? a.score > b.score : a.row < b.row;
-}
-
-static void keep_best(struct scored_row *heap, uint32_t *count, uint32_t keep, struct scored_row one)
-{
-	uint32_t at;
-	if (*count < keep) {
-		for (at = (*count)++; at > 0 && better(heap[(at - 1) / 2], one); at = (at - 1) / 2)
-			heap[at] = heap[(at - 1) / 2];
-	} else {
-		if (!better(one, heap[0]))
-			return;
-		at = 0;
-		for (uint32_t child; (child = 2 * at + 1) < keep; at = child) {
-			if (child + 1 < keep && better(heap[child], heap[child + 1]))
-				child++;
-			if (!better(one, heap[child]))
-				break;
-			heap[at] = heap[child];
-		}
-	}
-	heap[at] = one;
-}
-
-static int compare_scored_rows(const void *a, const void *b)
-{
-	const struct scored_row *x = a, *y = b;
-	return better(*x, *y) ? -1 : better(*y, *x) ? 1 : 0;
-}
-
-/* Leaves the best in row->heap, best first, and the sums at zero. Returns how many. */
-static uint32_t pick_best(const struct product *product, struct row_sums *row, uint32_t item)
-{
-	uint32_t count = 0;
-	for (uint32_t t = 0; t < row->touched_count; t++) {
-		uint32_t other = row->touched[t];
-		struct sum sum = row->sums[other];
-		row->sums[other] = (struct sum){ 0 };
-		float score = sum.value / (product->from[item] * product->to[other] + product->shrink);
-		if (sum.users >= product->min_count && score > 0)
-			keep_best(row->heap, &count, product->keep, (struct scored_row){ score, other });
-	}
-	row->touched_count = 0;
-	qsort(row->heap, count, sizeof *row->heap, compare_scored_rows);
-	if (product->sharpness < 1 || product->sharpness > 1)
-		for (uint32_t n = 0; n < count; n++)
-			row->heap[n].score = powf(row->heap[n].score, product->sharpness);
-	return count;
-}
-
-static uint32_t make_row(const struct product *product, struct row_sums *row, uint32_t item)
-{
-	uint64_t end = product->item_offsets[item + 1];
-	for (uint64_t p = product->item_offsets[item]; p < end; p++) {
-		if (p + 4 < end) {
-			const struct list_place *ahead = &product->places[p + 4];
-			__builtin_prefetch(&product->offsets[ahead->user]);
-		}
-		if (p + 2 < end) {
-			const struct list_place *ahead = &product->places[p + 2];
-			__builtin_prefetch(&product->entries[product->offsets[ahead->user]]);
-		}
-		const struct list_place *place = &product->places[p];
-		uint64_t first = product->offsets[place->user];
-		uint32_t length = (uint32_t)(product->offsets[place->user + 1] - first);
-		if (length > 1)
-			add_list(product, row, product->entries + first, length, place->place);
-	}
-	return pick_best(product, row, item);
-}
-
-static int make_block(struct product *product, struct row_sums *row, uint32_t number, uint32_t thread,
-		      struct error *err)
-{
-	struct block *block = &product->blocks[number];
-	uint32_t first = number * product->block_rows;
+	struct block *block = &rows->blocks[number];
+	uint32_t first = number * rows->block_rows;
 	block->thread = thread;
-	block->first = product->found[thread].used / sizeof(struct scored_row);
-	for (uint32_t r = 0; r < product->block_rows && first + r < product->items; r++) {
-		uint32_t count = make_row(product, row, first + r);
-		size_t bytes = count * sizeof(struct scored_row);
-		struct scored_row *to = pile_extend(product->space, &product->found[thread], bytes, err);
+	block->first = rows->found[thread].used / sizeof(struct scored_row);
+	for (uint32_t r = 0; r < rows->block_rows && first + r < rows->product.items; r++) {
+		uint32_t count = row_make(row, first + r);
+		struct scored_row *to =
+			pile_extend(rows->space, &rows->found[thread], count * sizeof(struct scored_row), err);
 		if (!to)
 			return E_EXHAUSTED;
-		if (count)
-			memcpy(to, row->heap, bytes);
+		for (uint32_t n = 0; n < count; n++)
+			to[n] = (struct scored_row){ sharpened(rows, best_score(&row->best, n)),
+						     best_row(&row->best, n) };
 		block->counts[r] = count;
 	}
 	return 0;
@@ -303,61 +175,73 @@ static int make_block(struct product *product, struct row_sums *row, uint32_t nu
 
 static int make_blocks(void *context, uint32_t thread)
 {
-	struct product *product = context;
-	struct row_sums row = { .sums = calloc((size_t)product->items + 1, sizeof *row.sums),
-				.touched = malloc(((size_t)product->items + 1) * sizeof *row.touched),
-				.heap = malloc(product->keep * sizeof *row.heap) };
+	struct rows *rows = context;
+	const struct product *product = &rows->product;
+	struct row row;
 	struct error error = { 0 };
 	int code = 0;
-	if (!row.sums || !row.touched || !row.heap)
+	if (row_init(&row, product))
 		code = error_set(&error, E_EXHAUSTED, "no memory to learn the neighbours of %u items", product->items);
 	uint64_t total = product->item_offsets[product->items];
 	uint32_t number;
-	while (!code && !atomic_load(&product->failed) &&
-	       (number = atomic_fetch_add(&product->next_block, 1)) < product->block_count) {
-		code = make_block(product, &row, number, thread, &error);
-		if (thread == 0 && product->report && total)
-			report_step(product->report,
-				    (double)product->item_offsets[number * product->block_rows] / (double)total);
+	while (!code && !atomic_load(&rows->failed) &&
+	       (number = atomic_fetch_add(&rows->next_block, 1)) < rows->block_count) {
+		code = make_block(rows, &row, number, thread, &error);
+		if (thread == 0 && rows->report && total)
+			report_step(rows->report,
+				    (double)product->item_offsets[number * rows->block_rows] / (double)total);
 	}
-	if (code && !atomic_exchange(&product->failed, true))
-		product->error = error;
-	free(row.sums);
-	free(row.touched);
-	free(row.heap);
+	if (code && !atomic_exchange(&rows->failed, true))
+		rows->error = error;
+	row_fini(&row);
 	return code;
 }
 
 /* --- the result --- */
 
-static int join_blocks(struct neighbours *out, struct product *product, struct error *err)
+struct joining {
+	const struct rows *rows;
+	uint32_t *to_rows;
+	float *to_scores;
+	const uint64_t *offsets;
+};
+
+static int join_block(void *context, uint32_t thread, uint64_t number, uint64_t end)
 {
-	uint64_t count = 0;
-	for (uint32_t row = 0; row < product->items; row++)
-		count += product->blocks[row / product->block_rows].counts[row % product->block_rows];
-	int code = region_make(out->space, &out->offsets, ((size_t)product->items + 1) * sizeof(uint64_t), err);
-	if (!code)
-		code = region_make(out->space, &out->rows, count * sizeof(uint32_t), err);
-	if (!code)
-		code = region_make(out->space, &out->scores, count * sizeof(float), err);
+	const struct joining *joining = context;
+	const struct block *block = &joining->rows->blocks[number];
+	(void)thread;
+	(void)end;
+	const struct scored_row *found = joining->rows->found[block->thread].region.data;
+	found += block->first;
+	uint64_t first = number * joining->rows->block_rows, last = first + joining->rows->block_rows;
+	if (last > joining->rows->product.items)
+		last = joining->rows->product.items;
+	for (uint64_t at = joining->offsets[first]; at < joining->offsets[last]; at++, found++) {
+		joining->to_rows[at] = found->row;
+		joining->to_scores[at] = found->score;
+	}
+	return 0;
+}
+
+static int join_blocks(struct neighbours *out, struct rows *rows, uint32_t threads, struct error *err)
+{
+	uint32_t items = rows->product.items;
+	int code = region_make(out->space, &out->offsets, ((size_t)items + 1) * sizeof(uint64_t), err);
 	if (code)
 		return code;
 	uint64_t *offsets = out->offsets.data;
-	uint32_t *rows = out->rows.data;
-	float *scores = out->scores.data;
-	for (uint32_t b = 0; b < product->block_count; b++) {
-		const struct block *block = &product->blocks[b];
-		const struct scored_row *found = product->found[block->thread].region.data;
-		found += block->first;
-		for (uint32_t r = 0; r < product->block_rows && b * product->block_rows + r < product->items; r++) {
-			for (uint32_t n = 0; n < block->counts[r]; n++, found++) {
-				rows[out->count] = found->row;
-				scores[out->count++] = found->score;
-			}
-			offsets[b * product->block_rows + r + 1] = out->count;
-		}
+	for (uint32_t row = 0; row < items; row++) {
+		out->count += rows->blocks[row / rows->block_rows].counts[row % rows->block_rows];
+		offsets[row + 1] = out->count;
 	}
-	return 0;
+	code = region_make(out->space, &out->rows, out->count * sizeof(uint32_t), err);
+	if (!code)
+		code = region_make(out->space, &out->scores, out->count * sizeof(float), err);
+	if (code)
+		return code;
+	struct joining joining = { rows, out->rows.data, out->scores.data, offsets };
+	return parallel_parts(threads, rows->block_count, 1, join_block, &joining);
 }
 
 static uint32_t choose_block_rows(uint32_t items, uint32_t threads)
@@ -375,38 +259,39 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 	int code = choose_window(out, lists, params, longest, err);
 	if (code)
 		return code;
-	weigh_entries(lists, params, now_s);
-	struct product product = { .entries = lists_entries(lists),
-				   .offsets = lists_offsets(lists),
-				   .places = lists->places.data,
-				   .item_offsets = lists->item_offsets.data,
-				   .items = lists->items,
-				   .window = out->window,
-				   .keep = (uint32_t)params->neighbours,
-				   .back = (float)params->back,
-				   .shrink = (float)params->shrink,
-				   .sharpness = (float)params->sharpness,
-				   .type_from = (float)(params->type_from / params->type_to),
-				   .min_count = (uint32_t)params->min_count,
-				   .block_rows = choose_block_rows(lists->items, threads),
-				   .space = lists->space,
-				   .report = report };
-	product.block_count = (lists->items + product.block_rows - 1) / product.block_rows;
-	product.blocks = calloc((size_t)product.block_count + 1, sizeof *product.blocks);
-	if (!product.blocks || make_tables(&product, lists, params, longest))
+	struct weighing weighing = { lists, params, now_s };
+	parallel_parts(threads, lists->count, WEIGH_ENTRIES, weigh_entries, &weighing);
+	struct rows rows = { .block_rows = choose_block_rows(lists->items, threads),
+			     .space = lists->space,
+			     .sharpness = (float)params->sharpness,
+			     .report = report };
+	rows.product = (struct product){ .entries = lists_entries(lists),
+					 .times = lists_times(lists),
+					 .places = lists->places.data,
+					 .item_offsets = lists->item_offsets.data,
+					 .items = lists->items,
+					 .window = out->window,
+					 .keep = (uint32_t)params->neighbours,
+					 .back = (float)params->back,
+					 .shrink = (float)params->shrink,
+					 .type_from = (float)(params->type_from / params->type_to),
+					 .min_count = (uint32_t)params->min_count };
+	rows.block_count = (lists->items + rows.block_rows - 1) / rows.block_rows;
+	rows.blocks = calloc((size_t)rows.block_count + 1, sizeof *rows.blocks);
+	if (!rows.blocks || make_tables(&rows.product, lists, params, longest))
 		code = error_set(err, E_EXHAUSTED, "no memory to learn the neighbours of %u items", lists->items);
-	if (!code && parallel_run(threads, make_blocks, &product))
-		code = error_set(err, product.error.code, "%s", product.error.text);
+	if (!code && parallel_run(threads, make_blocks, &rows))
+		code = error_set(err, rows.error.code, "%s", rows.error.text);
 	if (!code)
-		code = join_blocks(out, &product, err);
+		code = join_blocks(out, &rows, threads, err);
 	for (uint32_t t = 0; t < PARALLEL_MAX; t++)
-		pile_free(out->space, &product.found[t]);
-	free(product.blocks);
-	free(product.gap);
-	free(product.length);
-	free(product.pair);
-	free(product.from);
-	free(product.to);
+		pile_free(out->space, &rows.found[t]);
+	free(rows.blocks);
+	free(rows.product.gap);
+	free(rows.product.length);
+	free(rows.product.pair);
+	free(rows.product.from);
+	free(rows.product.to);
 	return code;
 }
 

@@ -59,7 +59,7 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	window.user_step = input->user_step;
 	window.session_s = (uint32_t)(params->session_minutes * 60);
 	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
-			      (uint32_t)params->list_items, err);
+			      (uint32_t)params->list_items, input->threads, err);
 	if (!code)
 		code = popular_make(&learned->popular, &lists, now_s, 0, err);
 	if (!code)

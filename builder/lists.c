@@ -1,149 +1,324 @@
 #include "builder/lists.h"
 
+#include "builder/parallel.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-/* Marks of the list at work: which items of the catalog are in it already, and where. */
-struct marks {
-	uint32_t *list; /* [items]: the last list (+ 1) that had the item */
-	uint32_t *place; /* [items]: counted from the newest */
+#define BLOCK_USERS 4096u
+#define SHARES_MAX 16u /* of the users, each with a counter an item: see make_places */
+
+/* An entry on its way, before it is known where in all lists it will be. */
+struct found {
+	uint32_t item, time_s;
+	float weight;
 };
 
-struct list_maker {
+/* One thread's own: which items of the catalog are in the list at work already, and where. */
+struct maker {
+	uint64_t *
+		marks; /* [items]: the last list with it in the upper half; its place there, counted from the newest, in the lower */
+	uint32_t list; /* number of the list at work, from 1 */
+	uint32_t capped;
+	uint64_t events;
+	struct found *newest_first; /* [list_items], of the list at work */
+	struct pile found; /* struct found, lists one after the other */
+	struct pile lengths; /* uint32_t: of each list that is not empty */
+	struct error error;
+};
+
+/* Where the lists of a block of users are, until all blocks are there. */
+struct block {
+	uint32_t thread; /* whose piles */
+	uint32_t users; /* lists */
+	uint64_t found, lengths; /* first ones in them */
+	uint64_t count; /* entries */
+	uint64_t first_entry, first_user; /* in the lists */
+};
+
+struct making {
 	struct lists *lists;
+	const struct events *events;
 	const struct plan_relation *relation;
 	struct lists_window window;
-	uint32_t list_items;
-	struct marks marks;
-	struct list_entry *newest_first; /* [list_items], of the user at work */
-	struct error *err;
+	uint32_t list_items, step;
+	struct maker *makers; /* [threads] */
+	struct block *blocks;
+	uint64_t block_count;
 };
 
+/* --- a user's events to lists --- */
+
 /*
- * Takes events from the newest of `count` on to a list, up to the end of its session; the rest is left in *count. list: its number (+ 1), for
- * the marks. Returns the list's length.
+ * Takes events from the newest of `count` on to a list, up to the end of its session; the rest is left in *count. Returns the list's length.
  */
-static uint32_t collect(struct list_maker *maker, const struct event *events, uint64_t *count, uint32_t list)
+static uint32_t collect(struct making *making, struct maker *maker, const struct event *events, uint64_t *count)
 {
-	uint32_t length = 0, session_s = maker->window.session_s, newer_s = 0;
+	const struct lists_window *window = &making->window;
+	uint64_t list = (uint64_t)++maker->list << 32;
+	uint32_t length = 0, newer_s = 0;
 	bool capped = false;
 	for (; *count > 0; --*count) {
 		const struct event *event = &events[*count - 1];
-		float weight = maker->relation->weights[event->type] / maker->relation->largest;
-		if (!(weight > 0) || event->time_s < maker->window.from_s || event->time_s >= maker->window.to_s)
+		float weight = making->relation->weights[event->type] / making->relation->largest;
+		if (!(weight > 0) || event->time_s < window->from_s || event->time_s >= window->to_s)
 			continue;
-		if (session_s && newer_s > event->time_s && newer_s - event->time_s > session_s)
+		if (window->session_s && newer_s > event->time_s && newer_s - event->time_s > window->session_s)
 			break;
 		newer_s = event->time_s;
-		maker->lists->events++;
-		if (maker->marks.list[event->item] == list) {
-			struct list_entry *entry = &maker->newest_first[maker->marks.place[event->item]];
-			if (weight > entry->weight)
-				entry->weight = weight;
-		} else if (length < maker->list_items) {
-			maker->marks.list[event->item] = list;
-			maker->marks.place[event->item] = length;
-			maker->newest_first[length++] =
-				(struct list_entry){ event->item, event->time_s, weight, weight };
+		maker->events++;
+		uint64_t *mark = &maker->marks[event->item];
+		if ((*mark ^ list) >> 32 == 0) {
+			struct found *found = &maker->newest_first[*mark & UINT32_MAX];
+			if (weight > found->weight)
+				found->weight = weight;
+		} else if (length < making->list_items) {
+			*mark = list | length;
+			maker->newest_first[length++] = (struct found){ event->item, event->time_s, weight };
 		} else {
 			capped = true;
 		}
 	}
-	maker->lists->capped += capped;
+	maker->capped += capped;
 	return length;
 }
 
-static int add_list(struct list_maker *maker, uint32_t length)
+static int add_list(struct space *space, struct maker *maker, uint32_t length)
 {
-	struct lists *lists = maker->lists;
-	struct list_entry *to = pile_extend(lists->space, &lists->entries, length * sizeof *to, maker->err);
-	uint64_t *offset = to ? pile_extend(lists->space, &lists->offsets, sizeof *offset, maker->err) : NULL;
-	if (!offset)
+	struct found *to = pile_extend(space, &maker->found, length * sizeof *to, &maker->error);
+	uint32_t *to_length = to ? pile_extend(space, &maker->lengths, sizeof *to_length, &maker->error) : NULL;
+	if (!to_length)
 		return E_EXHAUSTED;
 	for (uint32_t i = 0; i < length; i++)
 		to[i] = maker->newest_first[length - 1 - i];
-	lists->count += length;
-	lists->users++;
-	*offset = lists->count;
+	*to_length = length;
 	return 0;
 }
 
-static int make_users(struct list_maker *maker, const struct events *events)
+static int ready_maker(const struct making *making, struct maker *maker)
 {
-	uint64_t *first = pile_extend(maker->lists->space, &maker->lists->offsets, sizeof *first, maker->err);
-	if (!first || !pile_extend(maker->lists->space, &maker->lists->entries, 0, maker->err))
-		return E_EXHAUSTED;
-	*first = 0;
-	const uint64_t *offsets = events_offsets(events);
-	uint32_t step = maker->window.user_step ? maker->window.user_step : 1;
-	for (uint64_t number = 0; number < events->users; number += step) {
+	if (!maker->marks)
+		maker->marks = calloc((size_t)making->lists->items + 1, sizeof *maker->marks);
+	if (!maker->newest_first)
+		maker->newest_first = malloc(making->list_items * sizeof *maker->newest_first);
+	if (maker->marks && maker->newest_first)
+		return 0;
+	return error_set(&maker->error, E_EXHAUSTED, "no memory for %u items", making->lists->items);
+}
+
+/* Users are numbered by what is taken of them: 0, step, 2 step .. */
+static int collect_block(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct making *making = context;
+	struct maker *maker = &making->makers[thread];
+	struct block *block = &making->blocks[first / BLOCK_USERS];
+	const uint64_t *offsets = events_offsets(making->events);
+	int code = ready_maker(making, maker);
+	block->thread = thread;
+	block->found = maker->found.used / sizeof(struct found);
+	block->lengths = maker->lengths.used / sizeof(uint32_t);
+	for (uint64_t number = first; number < end && !code; number++) {
+		const uint64_t *offset = &offsets[number * making->step];
 		/* sessions come newest first; nothing depends on the order of lists */
-		uint64_t left = offsets[number + 1] - offsets[number];
-		while (left > 0) {
-			uint32_t length =
-				collect(maker, events_all(events) + offsets[number], &left, maker->lists->users + 1);
-			if (length && add_list(maker, length))
-				return E_EXHAUSTED;
+		uint64_t left = offset[1] - offset[0];
+		while (left > 0 && !code) {
+			uint32_t length = collect(making, maker, events_all(making->events) + offset[0], &left);
+			if (!length)
+				continue;
+			code = add_list(making->lists->space, maker, length);
+			block->users++;
+			block->count += length;
 		}
+	}
+	return code;
+}
+
+/* --- all lists --- */
+
+static int join_block(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct making *making = context;
+	(void)thread;
+	(void)end;
+	const struct block *block = &making->blocks[first];
+	const struct maker *maker = &making->makers[block->thread];
+	const struct found *found = (const struct found *)maker->found.region.data + block->found;
+	const uint32_t *lengths = (const uint32_t *)maker->lengths.region.data + block->lengths;
+	struct list_entry *entries = (struct list_entry *)making->lists->entries.data + block->first_entry;
+	uint32_t *times = (uint32_t *)making->lists->times.data + block->first_entry;
+	uint64_t *offsets = (uint64_t *)making->lists->offsets.data + block->first_user;
+	for (uint64_t e = 0; e < block->count; e++) {
+		entries[e] = (struct list_entry){ found[e].item, found[e].weight, found[e].weight };
+		times[e] = found[e].time_s;
+	}
+	uint64_t at = block->first_entry;
+	for (uint32_t user = 0; user < block->users; user++) {
+		offsets[user] = at;
+		at += lengths[user];
 	}
 	return 0;
 }
 
-static int make_places(struct lists *lists, struct error *err)
+static int join_blocks(struct making *making, uint32_t threads, struct error *err)
 {
+	struct lists *lists = making->lists;
+	for (uint64_t b = 0; b < making->block_count; b++) {
+		struct block *block = &making->blocks[b];
+		block->first_entry = lists->count;
+		block->first_user = lists->users;
+		lists->count += block->count;
+		lists->users += block->users;
+	}
+	if (lists->count >= LISTS_ENTRIES_MAX)
+		return error_set(err, E_EXHAUSTED, "%llu list entries: more than this builder can number",
+				 (unsigned long long)lists->count);
+	int code = region_make(lists->space, &lists->entries, lists->count * sizeof(struct list_entry), err);
+	if (!code)
+		code = region_make(lists->space, &lists->times, lists->count * sizeof(uint32_t), err);
+	if (!code)
+		code = region_make(lists->space, &lists->offsets, ((size_t)lists->users + 1) * sizeof(uint64_t), err);
+	if (!code)
+		code = parallel_parts(threads, making->block_count, 1, join_block, making);
+	if (!code)
+		((uint64_t *)lists->offsets.data)[lists->users] = lists->count;
+	return code;
+}
+
+static int make_lists(struct making *making, uint32_t threads, struct error *err)
+{
+	uint64_t users = ((uint64_t)making->events->users + making->step - 1) / making->step;
+	making->block_count = (users + BLOCK_USERS - 1) / BLOCK_USERS;
+	making->makers = calloc(threads, sizeof *making->makers);
+	making->blocks = calloc(making->block_count + 1, sizeof *making->blocks);
+	int code = 0;
+	if (!making->makers || !making->blocks)
+		code = error_set(err, E_EXHAUSTED, "no memory for the lists of %llu users", (unsigned long long)users);
+	if (!code)
+		code = parallel_parts(threads, users, BLOCK_USERS, collect_block, making);
+	for (uint32_t t = 0; making->makers && t < threads; t++) {
+		struct maker *maker = &making->makers[t];
+		if (code && maker->error.code && err && !err->code)
+			*err = maker->error;
+		making->lists->events += maker->events;
+		making->lists->capped += maker->capped;
+		free(maker->marks);
+		free(maker->newest_first);
+	}
+	if (!code)
+		code = join_blocks(making, threads, err);
+	for (uint32_t t = 0; making->makers && t < threads; t++) {
+		pile_free(making->lists->space, &making->makers[t].found);
+		pile_free(making->lists->space, &making->makers[t].lengths);
+	}
+	free(making->makers);
+	free(making->blocks);
+	return code;
+}
+
+/* --- the other way round --- */
+
+/*
+ * A counting sort by item: the users are cut into shares, each counts its own, and each then knows where among an item's places its own begin.
+ * In the order of users whatever the number of shares is.
+ */
+struct placing {
+	struct lists *lists;
+	uint64_t share_users;
+	uint64_t *next[SHARES_MAX]; /* [items]: of each share, at first its count, then where its next place goes */
+};
+
+static int count_share(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct placing *placing = context;
+	(void)thread;
+	const uint64_t *offsets = lists_offsets(placing->lists);
+	const struct list_entry *entries = lists_entries(placing->lists);
+	uint64_t *counts = placing->next[first / placing->share_users];
+	for (uint64_t e = offsets[first]; e < offsets[end]; e++)
+		counts[entries[e].item]++;
+	return 0;
+}
+
+static int place_share(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct placing *placing = context;
+	(void)thread;
+	const uint64_t *offsets = lists_offsets(placing->lists);
+	const struct list_entry *entries = lists_entries(placing->lists);
+	uint64_t *next = placing->next[first / placing->share_users];
+	struct list_place *places = placing->lists->places.data;
+	for (uint64_t user = first; user < end; user++) {
+		struct list_place place = { .list = offsets[user],
+					    .length = (uint16_t)(offsets[user + 1] - offsets[user]) & LISTS_ITEMS_MAX };
+		for (; offsets[user] + place.place < offsets[user + 1]; place.place++)
+			places[next[entries[offsets[user] + place.place].item]++] = place;
+	}
+	return 0;
+}
+
+static void sum_shares(struct placing *placing, uint32_t shares)
+{
+	struct lists *lists = placing->lists;
+	uint64_t *offsets = lists->item_offsets.data;
+	for (uint32_t item = 0; item < lists->items; item++) {
+		uint64_t at = offsets[item];
+		for (uint32_t s = 0; s < shares; s++) {
+			uint64_t count = placing->next[s][item];
+			placing->next[s][item] = at;
+			at += count;
+		}
+		lists->known += at > offsets[item];
+		offsets[item + 1] = at;
+	}
+}
+
+static int make_places(struct lists *lists, uint32_t threads, struct error *err)
+{
+	uint32_t shares = threads < SHARES_MAX ? threads : SHARES_MAX;
+	struct placing placing = { .lists = lists, .share_users = lists->users / shares + 1 };
 	int code = region_make(lists->space, &lists->places, lists->count * sizeof(struct list_place), err);
 	if (!code)
 		code = region_make(lists->space, &lists->item_offsets, ((size_t)lists->items + 1) * sizeof(uint64_t),
 				   err);
-	if (code)
-		return code;
-	uint64_t *next = calloc((size_t)lists->items + 1, sizeof *next);
-	if (!next)
-		return error_set(err, E_EXHAUSTED, "no memory for %u items", lists->items);
-	const struct list_entry *entries = lists_entries(lists);
-	uint64_t *offsets = lists->item_offsets.data;
-	for (uint64_t e = 0; e < lists->count; e++)
-		offsets[entries[e].item + 1]++;
-	for (uint32_t item = 0; item < lists->items; item++) {
-		lists->known += offsets[item + 1] > 0;
-		offsets[item + 1] += offsets[item];
-		next[item] = offsets[item];
+	for (uint32_t s = 0; s < shares && !code; s++) {
+		placing.next[s] = calloc((size_t)lists->items + 1, sizeof *placing.next[s]);
+		if (!placing.next[s])
+			code = error_set(err, E_EXHAUSTED, "no memory for %u items", lists->items);
 	}
-	struct list_place *places = lists->places.data;
-	const uint64_t *of_user = lists_offsets(lists);
-	for (uint32_t user = 0; user < lists->users; user++)
-		for (uint64_t e = of_user[user]; e < of_user[user + 1]; e++)
-			places[next[entries[e].item]++] = (struct list_place){ user, (uint32_t)(e - of_user[user]) };
-	free(next);
-	return 0;
+	if (!code) {
+		parallel_parts(threads, lists->users, placing.share_users, count_share, &placing);
+		sum_shares(&placing, shares);
+		parallel_parts(threads, lists->users, placing.share_users, place_share, &placing);
+	}
+	for (uint32_t s = 0; s < shares; s++)
+		free(placing.next[s]);
+	return code;
 }
 
 int lists_make(struct lists *lists, struct space *space, const struct events *events, uint32_t items,
-	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items, struct error *err)
+	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items, uint32_t threads,
+	       struct error *err)
 {
 	*lists = (struct lists){ .space = space, .items = items };
-	struct list_maker maker = { .lists = lists, .relation = relation, .window = window, .list_items = list_items };
-	maker.err = err;
-	maker.marks.list = calloc((size_t)items + 1, sizeof *maker.marks.list);
-	maker.marks.place = malloc(((size_t)items + 1) * sizeof *maker.marks.place);
-	maker.newest_first = malloc(list_items * sizeof *maker.newest_first);
-	int code = 0;
-	if (!maker.marks.list || !maker.marks.place || !maker.newest_first)
-		code = error_set(err, E_EXHAUSTED, "no memory for %u items", items);
-	if (!code)
-		code = make_users(&maker, events);
-	free(maker.marks.list);
-	free(maker.marks.place);
-	free(maker.newest_first);
-	return code ? code : make_places(lists, err);
+	if (threads > PARALLEL_MAX)
+		threads = PARALLEL_MAX;
+	struct making making = { .lists = lists,
+				 .events = events,
+				 .relation = relation,
+				 .window = window,
+				 .list_items = list_items < LISTS_ITEMS_MAX ? list_items : LISTS_ITEMS_MAX,
+				 .step = window.user_step ? window.user_step : 1 };
+	int code = make_lists(&making, threads, err);
+	return code ? code : make_places(lists, threads, err);
 }
 
 void lists_free(struct lists *lists)
 {
 	if (!lists->space)
 		return;
-	pile_free(lists->space, &lists->entries);
-	pile_free(lists->space, &lists->offsets);
+	region_free(lists->space, &lists->entries);
+	region_free(lists->space, &lists->times);
+	region_free(lists->space, &lists->offsets);
 	region_free(lists->space, &lists->places);
 	region_free(lists->space, &lists->item_offsets);
 	*lists = (struct lists){ 0 };

@@ -1,6 +1,7 @@
 /*
  * The lists of a relation: for each user, or each session of a user, the distinct items in the window, each at its newest occurrence, oldest
- * first; and the other way round, for each item the users who have it and where in their lists.
+ * first; and the other way round, for each item where it is in the lists, in their order. By several threads; what comes out does not depend
+ * on how many.
  */
 #ifndef KINDRED_BUILDER_LISTS_H
 #define KINDRED_BUILDER_LISTS_H
@@ -11,21 +12,25 @@
 
 struct list_entry {
 	uint32_t item;
-	uint32_t time_s; /* of the newest occurrence */
 	float weight; /* of the strongest event with the item, the relation's largest being 1; cooccur.c raises it to type_to */
 	float aged; /* weight x age decay; filled by cooccur.c */
 };
 
-/* Where an item is: lists_of(user)[place]. */
+#define LISTS_ENTRIES_MAX (UINT64_C(1) << 36)
+#define LISTS_ITEMS_MAX 16383u /* of a user */
+
+/* Where an item is: the entry lists_entries[list + place]. All that is needed to read the list, so that it can be fetched ahead in one step. */
 struct list_place {
-	uint32_t user; /* number within the lists */
-	uint32_t place;
+	uint64_t list : 36; /* its first entry */
+	uint64_t length : 14;
+	uint64_t place : 14;
 };
 
 struct lists {
 	struct space *space;
-	struct pile entries; /* struct list_entry[count] */
-	struct pile offsets; /* uint64_t[users + 1] */
+	struct region entries; /* struct list_entry[count] */
+	struct region times; /* uint32_t[count]: seconds of the newest occurrence */
+	struct region offsets; /* uint64_t[users + 1] */
 	struct region places; /* struct list_place[count], item by item, in order of users */
 	struct region item_offsets; /* uint64_t[items + 1] into places */
 	uint64_t count;
@@ -44,19 +49,23 @@ struct lists_window {
 	uint32_t user_step; /* of the users only every user_step-th, for a first look; 0: all */
 };
 
-/* items: of the catalog. lists is to be freed after an error too. */
+/* items: of the catalog. list_items: at most LISTS_ITEMS_MAX. lists is to be freed after an error too. */
 int lists_make(struct lists *lists, struct space *space, const struct events *events, uint32_t items,
-	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items,
+	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items, uint32_t threads,
 	       struct error *err);
 void lists_free(struct lists *lists);
 
 static inline const struct list_entry *lists_entries(const struct lists *lists)
 {
-	return lists->entries.region.data;
+	return lists->entries.data;
+}
+static inline const uint32_t *lists_times(const struct lists *lists)
+{
+	return lists->times.data;
 }
 static inline const uint64_t *lists_offsets(const struct lists *lists)
 {
-	return lists->offsets.region.data;
+	return lists->offsets.data;
 }
 /* Users with the item. */
 static inline uint64_t lists_users(const struct lists *lists, uint32_t item)

@@ -1,6 +1,7 @@
 #include "builder/parallel.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 struct helper {
@@ -37,4 +38,36 @@ int parallel_run(uint32_t threads, int (*work)(void *context, uint32_t thread), 
 			code = helpers[t].code;
 	}
 	return code;
+}
+
+struct parts {
+	uint64_t count, step;
+	int (*work)(void *context, uint32_t thread, uint64_t first, uint64_t end);
+	void *context;
+	_Atomic uint64_t next;
+	_Atomic bool failed;
+};
+
+static int run_parts(void *context, uint32_t thread)
+{
+	struct parts *parts = context;
+	uint64_t first;
+	int code = 0;
+	while (!code && !atomic_load(&parts->failed) &&
+	       (first = atomic_fetch_add(&parts->next, parts->step)) < parts->count) {
+		uint64_t left = parts->count - first;
+		code = parts->work(parts->context, thread, first, first + (left < parts->step ? left : parts->step));
+	}
+	if (code)
+		atomic_store(&parts->failed, true);
+	return code;
+}
+
+int parallel_parts(uint32_t threads, uint64_t count, uint64_t step,
+		   int (*work)(void *context, uint32_t thread, uint64_t first, uint64_t end), void *context)
+{
+	struct parts parts = { .count = count, .step = step, .work = work, .context = context };
+	if (count <= step)
+		return count ? work(context, 0, 0, count) : 0;
+	return parallel_run(threads, run_parts, &parts);
 }

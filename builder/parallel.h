@@ -15,4 +15,11 @@
  */
 int parallel_run(uint32_t threads, int (*work)(void *context, uint32_t thread), void *context);
 
+/*
+ * work(context, thread, first, end) for the parts [first, end) of 0..count, each `step` long but for the last, shared out as they come; part number
+ * first / step. After a failure no more are begun. Returns as above.
+ */
+int parallel_parts(uint32_t threads, uint64_t count, uint64_t step,
+		   int (*work)(void *context, uint32_t thread, uint64_t first, uint64_t end), void *context);
+
 #endif

@@ -23,10 +23,11 @@ static int compare_rows(const void *a, const void *b)
 static void add_up(struct popular_row *rows, const struct lists *lists, uint32_t now_s, double half_life_days)
 {
 	const struct list_entry *entries = lists_entries(lists);
+	const uint32_t *times = lists_times(lists);
 	for (uint64_t e = 0; e < lists->count; e++) {
 		double factor = 1;
-		if (half_life_days > 0 && entries[e].time_s < now_s)
-			factor = exp2(-(double)(now_s - entries[e].time_s) / (half_life_days * DAY_S));
+		if (half_life_days > 0 && times[e] < now_s)
+			factor = exp2(-(double)(now_s - times[e]) / (half_life_days * DAY_S));
 		rows[entries[e].item].score += entries[e].weight * factor;
 	}
 }

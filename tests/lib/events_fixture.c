@@ -64,7 +64,7 @@ const struct events *events_fixture_get(struct events_fixture *f)
 void events_fixture_lists(struct events_fixture *f, struct lists *lists, uint32_t items)
 {
 	struct lists_window window = { .to_s = (uint64_t)UINT32_MAX + 1 };
-	if (lists_make(lists, &f->space, events_fixture_get(f), items, &f->relation, window, 1000, NULL))
+	if (lists_make(lists, &f->space, events_fixture_get(f), items, &f->relation, window, 1000, 2, NULL))
 		abort();
 }
 

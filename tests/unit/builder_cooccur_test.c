@@ -41,21 +41,21 @@ static void plain_scores(const struct lists *lists, const struct params *p, doub
 	const uint64_t *offsets = lists_offsets(lists);
 	for (uint32_t u = 0; u < lists->users; u++) {
 		const struct list_entry *list = lists_entries(lists) + offsets[u];
+		const uint32_t *times = lists_times(lists) + offsets[u];
 		uint32_t length = (uint32_t)(offsets[u + 1] - offsets[u]);
 		for (uint32_t x = 0; x < length; x++) {
 			for (uint32_t y = 0; y < length; y++) {
 				double apart = x > y ? x - y : y - x;
 				if (x == y || (p->list_window > 0 && apart > p->list_window))
 					continue;
-				double newer = fmax(list[x].time_s, list[y].time_s);
+				double newer = fmax(times[x], times[y]);
 				double value = pow(length, -p->length_discount) * pow(apart, -p->gap) *
 					       pow((double)list[x].weight, p->type_from) *
 					       pow((double)list[y].weight, p->type_to);
 				if (y < x)
 					value *= p->back;
 				if (p->pair_days > 0)
-					value *= exp(-fabs((double)list[x].time_s - list[y].time_s) /
-						     (p->pair_days * DAY));
+					value *= exp(-fabs((double)times[x] - times[y]) / (p->pair_days * DAY));
 				if (p->age_days > 0)
 					value *= fmax(exp(-(NOW - newer) / (p->age_days * DAY)), p->age_floor);
 				co[list[x].item][list[y].item] += value;

@@ -55,15 +55,16 @@ static void test_list_of_a_user(void **state)
 	assert_int_equal(first[0].item, 5);
 	assert_true(first[0].weight > 0.24f && first[0].weight < 0.26f);
 	assert_int_equal(first[1].item, 3); /* at its newest place, with its strongest event */
-	assert_int_equal(first[1].time_s, 300);
+	assert_int_equal(lists_times(&lists)[1], 300);
 	assert_true(first[1].weight > 0.99f);
 	assert_int_equal(lists_users(&lists, 5), 2);
 	assert_int_equal(lists_users(&lists, 4), 0);
 	const struct list_place *places = lists.places.data;
 	const uint64_t *of_item = lists.item_offsets.data;
-	assert_int_equal(places[of_item[3]].user, 0);
+	assert_int_equal(places[of_item[3]].list, 0);
 	assert_int_equal(places[of_item[3]].place, 1);
-	assert_int_equal(places[of_item[5] + 1].user, 1);
+	assert_int_equal(places[of_item[3]].length, 2);
+	assert_int_equal(places[of_item[5] + 1].list, 2); /* the second user's begins there */
 	lists_free(&lists);
 }
 
@@ -76,7 +77,7 @@ static void test_window_and_cap(void **state)
 		events_fixture_add(&fixture, item, 1000 + item, 0);
 	struct lists_window window = { .from_s = 1005, .to_s = 1015 };
 	assert_int_equal(lists_make(&lists, &fixture.space, events_fixture_get(&fixture), 20, &fixture.relation, window,
-				    4, NULL),
+				    4, 1, NULL),
 			 0);
 	assert_int_equal(lists.events, 10);
 	assert_int_equal(lists.count, 4);
@@ -107,7 +108,7 @@ static void test_sessions(void **state)
 	events_fixture_add(&fixture, 1, 7000, 0);
 	struct lists_window window = { .to_s = 10000, .session_s = 1800 };
 	assert_int_equal(lists_make(&lists, &fixture.space, events_fixture_get(&fixture), 4, &fixture.relation, window,
-				    10, NULL),
+				    10, 2, NULL),
 			 0);
 	assert_int_equal(lists.users, 3);
 	assert_int_equal(lists.events, 7);

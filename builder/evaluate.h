@@ -1,18 +1,17 @@
 /*
  * Evaluation: how well the model would have foreseen the newest tenth of a relation's events. It learns from the events before that
- * with the same parameters and asks, for each later event of a user with an item that is new to the user, whether the item is among the 20 shown just
- * before. History is what serving would have seen: all earlier events of the user, later ones than the split too. Profile, scores and ranking are
- * those of common/score.h, the code the worker runs; items the user had are not shown; what is missing is filled from recent popularity.
+ * with the same parameters and asks the questions of questions.h: is what the user did next among the 20 shown just before? With several
+ * targets a question's figures are means over them. Profile, scores and ranking are those of common/score.h, the code the worker runs; what is
+ * missing is filled from recent popularity.
  */
 #ifndef KINDRED_BUILDER_EVALUATE_H
 #define KINDRED_BUILDER_EVALUATE_H
 
-#include "builder/learn.h"
+#include "builder/questions.h"
 
 #define EVALUATE_AT 20u
 #define EVALUATE_QUERIES 20000u /* at most, spread evenly */
 #define EVALUATE_QUERIES_MIN 20u
-#define EVALUATE_EVENTS_MIN 100u
 #define EVALUATE_SHARE 0.9 /* learnt from */
 
 struct evaluation {
@@ -22,13 +21,7 @@ struct evaluation {
 	uint64_t possible_queries; /* before thinning */
 	double hit_rate_error; /* standard error */
 	double microseconds; /* a query, of one thread */
-};
-
-/* Asked about: the relation's events between two shares of them in time order, and of those only the ones not before a time. */
-struct evaluate_slice {
-	double from, to; /* 0 < from < to <= 1 */
-	uint32_t queries; /* at most, spread evenly */
-	uint32_t from_s; /* 0: any */
+	double work; /* neighbours added up for a query */
 };
 
 /*
@@ -38,7 +31,7 @@ struct evaluate_slice {
 struct exam;
 
 /* *exam is NULL, and the note says why, when there is nothing to ask about. now_s: the newest event; the window is counted back from it. */
-int exam_new(struct exam **exam, const struct learn_input *input, struct evaluate_slice slice, uint32_t now_s,
+int exam_new(struct exam **exam, const struct learn_input *input, struct questions_slice slice, uint32_t now_s,
 	     char *note, size_t note_bytes, struct error *err);
 void exam_free(struct exam *exam);
 uint32_t exam_queries(const struct exam *exam);
@@ -46,6 +39,8 @@ uint32_t exam_queries(const struct exam *exam);
 uint32_t exam_split(const struct exam *exam);
 /* Whose question it is: the same number for all of a user's, which follow each other. */
 uint64_t exam_user(const struct exam *exam, uint32_t question);
+/* From now on gains are hits: the share of a question's targets that is in the list. */
+void exam_gain_hits(struct exam *exam);
 /*
  * Asks every step-th question. gains: NDCG of each one asked, in an order that is the same for every relation asked with this step; room for
  * exam_queries, may be NULL. relation: rows of the input's catalog.

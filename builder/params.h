@@ -13,9 +13,8 @@
  * With several event types this is one co-occurrence for each ordered pair of types (a -> b), added up with a's weight ^type_from x b's
  * weight ^type_to. With session_minutes the lists, and so n and length, are those of sessions instead of users.
  *
- * Defaults were chosen on five data sets (films, purchases, clicks, sessions of a shop, ratings), by this builder's own evaluation on a slice before
- * the newest tenth, so that one setting beats plain cosine on all of them; they lie on a flat top: nearby values (gap 0.6 to 0.8, rank_decay 0.7
- * to 0.8, norm_from 0.6 to 0.7) change the hit rate by less than 0.01. min_count 2 helped nowhere much and took a third of the hits where data is thin.
+ * Defaults were chosen on five data sets (films, purchases, clicks, sessions of a shop, ratings) on a slice before the newest tenth, so that one setting beats plain cosine on
+ * all of them; they lie on a flat top. A tuner does better for every one: bench/README.md.
  *
  * The best `neighbours` j of each i are kept; pairs of fewer than min_count users are not. The reader's side is common/score.h.
  */
@@ -47,20 +46,20 @@
 	P(type_from, 1, 0, 4, "Exponent of the event type's weight, of the item that neighbours are for")              \
 	P(type_to, 1, 0.1, 4, "Exponent of the event type's weight, of the neighbour")                                 \
 	P(shrink, 8, 0, 1000000, "Holds back pairs of rare items")                                                     \
-	P(sharpness, 1, 0.1, 4, "Exponent of the weights: below 1 several weak neighbours outweigh a strong one")      \
+	P(sharpness, 0.8, 0.1, 4, "Exponent of the weights: below 1 several weak neighbours outweigh a strong one")    \
 	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
 	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
 	P(profile_items, 20, 1, 256, "Serving: last distinct items of the user")                                       \
-	P(rank_decay, 0.75, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
-	P(rank_slope, 0, 0, 10,                                                                                        \
+	P(rank_decay, 0.85, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
+	P(rank_slope, 0.25, 0, 10,                                                                                     \
 	  "Serving: the same, divided by 1 + rank_slope x rank: a fall that is steep at first, then long")             \
 	P(half_life_days, 0, 0, 100000, "Serving: age after which a profile item counts half; 0: no decay")            \
 	P(self_weight, 0, 0, 16, "Serving: weight of an item that the user has, against its best neighbour")           \
 	P(self_newest, 1, 0, 1, "Serving: the same of the newest item, in shares of self_weight")                      \
-	P(blend, 0, 0, 8, "Serving: weight of the most popular item of late, against the best candidate")              \
+	P(blend, 0, 0, 8, "Serving: weight of the 20th of the items popular of late, against the best candidate")      \
 	P(recent_days, 7, 0.01, 10000, "Half-life of recent popularity")                                               \
-	P(trend_exponent, 0.25, 0, 2, "How much the rate of late against the usual one moves an item")                 \
-	P(trend_days, 7, 0.01, 10000, "Half-life of the rate of late")                                                 \
+	P(trend_exponent, 0.35, 0, 2, "How much the rate of late against the usual one moves an item")                 \
+	P(trend_days, 3, 0.01, 10000, "Half-life of the rate of late")                                                 \
 	P(season_exponent, 0.25, 0, 2,                                                                                 \
 	  "How much the share in these weeks of last year against the overall one moves an item")                      \
 	P(season_days, 30, 1, 180, "Length of these weeks")

@@ -13,8 +13,12 @@
 
 #define PLAN_NO_TYPE UINT16_MAX
 
+/* When a recommendation is shown; builder/questions.h says what is asked for each. */
+enum plan_occasion { OCCASION_NEXT, OCCASION_AGAIN, OCCASION_VISIT };
+
 struct plan_relation {
 	char *key; /* common/relation.h */
+	enum plan_occasion occasion;
 	bool learn; /* false: only popularity is asked for */
 	uint32_t window_s; /* 0: all */
 	float *weights; /* by number of the type in the catalog's list; 0: not of this relation */

@@ -1,15 +1,17 @@
 /*
- * The tuner: finds the parameters that suit a relation by itself. It learns from the events before rank 0.8 of the relation and asks about
- * [0.8, 0.9), with the evaluation's own code, so that the figures of the build, on [0.9, 1), stay honest.
+ * The tuner: finds the parameters that suit a relation by itself. It learns from what is older than a slice of the relation's events and asks the
+ * questions of the definition's occasion (questions.h) about that slice: [0.8, 0.9) in order of time, so that the figures of the build, on [0.9, 1), stay
+ * honest. Where the slice gives few questions, up to two older ones of the same width are asked too, each with a learning of its own.
  *
- * Coarse to fine: a few seeds (what was best for clicks, films and purchases in general, the defaults, the last build's choice) on a quarter of the
- * questions; the better half on all of them, each with its serving side searched without learning anew; then moves of one parameter at a
- * time around the best, up and down ladders of values. With many users all that is learnt from every 2nd or 4th of them, and the best few
- * are measured again with all.
+ * Search, coarse to fine: seeds (what was best for clicks, films, purchases and talk of the day in general, the defaults, the last choice) on a
+ * part of the questions; the best few on all, each with its serving side searched on what it learnt; then rounds around the best: every parameter of learning up and
+ * down its ladder of values (ladders.h), then the serving side again, until nothing helps or the work is used up. With very many events learning takes
+ * every 2nd, 4th .. user, and the best few are measured again with all.
  *
- * A candidate is worth its NDCG@20; less a tenth of it when it shows less than half as many different items as the defaults do, so that
- * a model that shows everybody the same few things is taken only when it is much better. What is chosen must be better than what
- * was there (the last choice, else the defaults) by more than one standard error of the difference over the same questions.
+ * A candidate is worth the objective, NDCG@20 or the hit rate at 20, times two prices: below the coverage floor it is worth its coverage's share of it, and every
+ * doubling of the neighbours that a query adds up costs half a percent, so that a slower model has to earn it. A move is
+ * taken when it is better by half a standard error of the paired difference; what is chosen in the end must be better than what was there (the last choice,
+ * else the defaults) by a whole one.
  *
  * The budget is work, not time: whole learnings, counted by the events they learn from. So the same data and the same budget give the same choice on any machine with any
  * number of threads, unless the time, which is only an upper stop, runs out.
@@ -21,11 +23,16 @@
 
 #include <jansson.h>
 
-#define TUNE_FROM 0.8
 #define TUNE_TO 0.9
-#define TUNE_QUERIES 8000u /* at most */
+#define TUNE_WIDTH 0.1 /* of a slice */
+#define TUNE_QUERIES 8000u /* at most, a slice */
+#define TUNE_QUERIES_ENOUGH 4000u /* with fewer, older slices are asked too */
 #define TUNE_QUERIES_MIN 200u
 #define TUNE_SHOWN 5 /* runners-up that are kept */
+#define TUNE_COVERAGE_FLOOR 0.1
+#define TUNE_WORK_LONG 300.0 /* learnings of a search that somebody waits for */
+
+enum tune_objective { TUNE_NDCG, TUNE_HIT_RATE };
 
 struct tune_options {
 	double seconds; /* upper stop */
@@ -33,12 +40,18 @@ struct tune_options {
 	const struct params *last; /* NULL: there is none */
 	bool around_last; /* only look around it, with half the work */
 	uint64_t last_events; /* of the last search that was not only around */
+	enum tune_objective objective;
+	double coverage_floor; /* share of the learnt items that must be shown to somebody; 0: any will do */
+	double to; /* end of the newest slice; 0: TUNE_TO */
+	bool new_users; /* ask only about users without earlier events */
 };
 
 struct tune_candidate {
 	char name[64]; /* where it came from: "defaults", "films", "gap=1 from films" */
 	struct params params;
 	double ndcg, hit_rate, coverage;
+	double work; /* neighbours added up for a query */
+	double worth;
 };
 
 struct tuning {
@@ -47,8 +60,11 @@ struct tuning {
 	struct tune_candidate others[TUNE_SHOWN];
 	uint32_t other_count;
 	uint32_t queries, candidates; /* asked; measured */
+	uint32_t slices;
 	uint64_t events; /* of the catalog, at the last search that was not only around a choice */
 	double work, seconds;
+	enum tune_objective objective;
+	double coverage_floor;
 	bool around_last, stopped; /* by the time */
 };
 
@@ -59,10 +75,11 @@ struct tuning {
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err);
 /*
- * Learnings that so many events are worth: 12, which is what five plain builds do, and up to 48 where a learning is cheap. Asking is not counted
- * and can cost more: ml-1m, where a plain build takes 1.5 s, is tuned in 33 s.
+ * Learnings that so many events are worth: 12, which is what five plain builds do, and up to 48 where a learning is cheap. Asking is not counted.
  */
 double tune_work(uint64_t events);
+/* "ndcg", "hit_rate". False: there is no such objective. */
+bool tune_objective_parse(const char *name, enum tune_objective *objective);
 /* For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard": .., "others": [..], ..} */
 json_t *tuning_json(const struct tuning *tuning);
 

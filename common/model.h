@@ -96,7 +96,7 @@ struct model_serving {
 	double half_life_days; /* of a profile item's age; 0: no decay */
 	double self_weight; /* of a profile item itself, against its best neighbour, 0..SERVING_SELF_MAX; 0: only neighbours are shown */
 	double self_newest; /* the same of the newest profile item, in shares of self_weight, 0..1 */
-	double blend; /* of the most popular item of late, against the best candidate, 0..SERVING_BLEND_MAX; 0: not blended */
+	double blend; /* of the items popular of late, against the best candidate: common/score.h; 0..SERVING_BLEND_MAX; 0: not blended */
 	/* filled by serving_prepare */
 	uint32_t decay[256]; /* Q12 decay^rank / (1 + slope x rank) */
 	uint32_t self_q12, self_newest_q12, blend_q12;

@@ -214,16 +214,17 @@ static uint32_t best_shown(const struct scorer *scorer, score_judge judge, void 
 /* Popular rows join the candidates, behind the touched_count that the profile led to. */
 static void add_popular(struct scorer *scorer, const struct model_relation *relation, uint32_t best)
 {
-	uint64_t most = (uint64_t)best * relation->serving.blend_q12 >> 12;
 	uint32_t count = relation->recent_count < BLEND_ROWS ? relation->recent_count : BLEND_ROWS;
-	if (most == 0 || count == 0 || relation->recent_scores[0] == 0)
+	uint32_t at = count / 2 < BLEND_AT ? count / 2 : BLEND_AT;
+	uint64_t share = (uint64_t)best * relation->serving.blend_q12 >> 12, most = best * (uint64_t)SERVING_BLEND_MAX;
+	if (share == 0 || count == 0 || relation->recent_scores[at] == 0)
 		return;
-	uint64_t factor = (most << 32) / relation->recent_scores[0];
+	uint64_t factor = (share << 30) / relation->recent_scores[at],
+		 highest = UINT64_C(64) * relation->recent_scores[at];
 	for (uint32_t r = 0; r < count; r++) {
-		/* the list is best first; one that is not (a made-up file) must not make sums wrap */
-		uint32_t score = relation->recent_scores[r] < relation->recent_scores[0] ? relation->recent_scores[r]
-											 : relation->recent_scores[0];
-		add_part(scorer, relation->recent_rows[r], (uint32_t)(factor * score >> 32));
+		uint64_t score = relation->recent_scores[r] < highest ? relation->recent_scores[r] : highest;
+		uint64_t part = factor * score >> 30;
+		add_part(scorer, relation->recent_rows[r], (uint32_t)(part < most ? part : most));
 	}
 }
 

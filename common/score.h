@@ -9,8 +9,9 @@
  *   Two more summands, when the relation is served with them, before the multiplier:
  *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight
  *     (the newest one: x self_newest too), at most 65535.
- *     blend: the BLEND_ROWS most popular rows of late get their share of popularity (the first one: 1) x blend x the greatest sum
- *     of any row that may be shown. With no candidates there is nothing to blend with.
+ *     blend: the BLEND_ROWS most popular rows of late get blend x the greatest sum of any row that may be shown x their popularity
+ *     in shares of that of number BLEND_AT (of the middle one, when there are few), at most SERVING_BLEND_MAX times the sum. Measured against the one most popular row, it would mean something else in a week
+ *     with one great hit than in a week with ten. With no candidates there is nothing to blend with.
  *   Neighbour weights are 16 bit, so every summand but the last is at most 65535 and up to 65,536 of them fit 32 bits.
  *   Every summand is shifted by itself: the parts add up to exactly the sum.
  * order: score descending, then row ascending (rows are in order of popularity).
@@ -26,6 +27,7 @@
 #define SCORE_ONE 4096u /* 1.0 in Q12 */
 #define PROFILE_MAX 256
 #define BLEND_ROWS 300u
+#define BLEND_AT 20u
 
 /* One event of the user that the definition counts, its item found in the model. */
 struct profile_event {

@@ -33,6 +33,8 @@ enum {
 	OPTION_RECENT,
 	OPTION_MAPS,
 	OPTION_TUNE,
+	OPTION_NO_TUNE,
+	OPTION_OBJECTIVE,
 	OPTION_REPORT
 };
 
@@ -40,9 +42,12 @@ static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "Where the folders of the data sets are", 0 },
 	{ "maps", OPTION_MAPS, "DIR", 0,
 	  "Where the mapping files are; a SET.map in the folder of the data set comes first", 0 },
-	{ "set", OPTION_SET, "NAME=VALUE", 0, "Another value of a parameter; see below", 0 },
 	{ "tune", OPTION_TUNE, "SECONDS", OPTION_ARG_OPTIONAL,
-	  "The builder's tuner finds the parameters, in at most so long (600)", 0 },
+	  "The builder's tuner finds the parameters in at most so long (600); without --set it always does", 0 },
+	{ "set", OPTION_SET, "NAME=VALUE", 0,
+	  "Another value of a parameter, see below; then the tuner runs only with --tune, and begins from there", 0 },
+	{ "no-tune", OPTION_NO_TUNE, NULL, 0, "The default parameters, and those of --set", 0 },
+	{ "objective", OPTION_OBJECTIVE, "ndcg|hit_rate", 0, "What the tuner looks for (ndcg)", 0 },
 	{ "slice", OPTION_SLICE, "FROM,TO", 0, "The part that is asked about, in shares of the events (0.9,1)", 0 },
 	{ "split", OPTION_SPLIT, "time|own", 0,
 	  "By time, or by the data set's own files; at first what the mapping file says for the mode", 0 },
@@ -57,9 +62,9 @@ static const struct argp_option options[] = {
 
 struct run {
 	const char *set, *mode, *data, *maps, *report, *plot;
-	bool json, own, by_time; /* own, by_time: asked for */
+	bool json, own, by_time, given; /* asked for; given: parameters were */
 	double from, to, recent_days;
-	double tune_seconds; /* 0: not asked for */
+	double tune_seconds; /* 0: the parameters as given */
 	uint32_t threads;
 	struct params params;
 	struct map map;
@@ -68,6 +73,7 @@ struct run {
 	struct questions questions;
 	struct method methods[METHODS];
 	enum protocol_mode protocol_mode;
+	enum tune_objective objective;
 };
 
 static error_t parse_argument(struct run *run, char *argument, struct argp_state *state)
@@ -103,6 +109,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_SET:
 		if (params_set(&run->params, argument, &error))
 			argp_error(state, "%s", error.text);
+		run->given = true;
+		return 0;
+	case OPTION_NO_TUNE:
+		run->given = true;
+		run->tune_seconds = 0;
+		return 0;
+	case OPTION_OBJECTIVE:
+		if (!tune_objective_parse(argument, &run->objective))
+			argp_error(state, "--objective=%s: ndcg or hit_rate is wanted", argument);
 		return 0;
 	case OPTION_SLICE:
 		if (sscanf(argument, "%lf,%lf%c", &run->from, &run->to, &extra) != 2 ||
@@ -139,6 +154,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!run->mode)
 			argp_error(state, "a data set and a mode are wanted, as in: yoochoose-17d sessnew");
+		if (!run->given && !(run->tune_seconds > 0))
+			run->tune_seconds = TUNE_SECONDS;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -207,6 +224,23 @@ static int split(struct run *run, struct error *err)
 	return 0;
 }
 
+static void show_tuning(const struct tuning *tuning)
+{
+	struct params defaults = params_default();
+	char changes[600];
+	if (tuning->note[0]) {
+		printf("tuner: %s\n", tuning->note);
+		return;
+	}
+	params_changes(&tuning->choice.params, &defaults, changes, sizeof changes);
+	printf("tuner: %u candidates, %.0f learnings in %.1f s; %u questions of %u older slices: NDCG@20 %.4f HR@20 "
+	       "%.4f "
+	       "coverage %.3f, defaults %.4f %.4f %.3f\ntuner: %s\n",
+	       tuning->candidates, tuning->work, tuning->seconds, tuning->queries, tuning->slices, tuning->choice.ndcg,
+	       tuning->choice.hit_rate, tuning->choice.coverage, tuning->standard.ndcg, tuning->standard.hit_rate,
+	       tuning->standard.coverage, changes);
+}
+
 /*
  * The parameters of Kindred: the defaults and --set, or what the builder's tuner finds when it is given the events before T, as a build at that time
  * would be. Nothing here may look at anything but run->questions.train.
@@ -222,15 +256,23 @@ static int choose_params(struct run *run, struct error *err)
 				     .relation = &relation,
 				     .params = &run->params,
 				     .threads = run->threads };
-	struct tune_options search = { .seconds = run->tune_seconds };
+	struct tune_options search = { .seconds = run->tune_seconds,
+				       .work = TUNE_WORK_LONG,
+				       .objective = run->objective,
+				       .coverage_floor = TUNE_COVERAGE_FLOOR,
+				       .to = 1,
+				       .new_users = run->protocol_mode == PROTOCOL_SESSNEW ||
+						    run->protocol_mode == PROTOCOL_SESSION };
+	relation.occasion = run->protocol_mode == PROTOCOL_SESSION ? OCCASION_AGAIN
+			    : run->protocol_mode == PROTOCOL_USER  ? OCCASION_VISIT
+								   : OCCASION_NEXT;
 	struct tuning *tuning = calloc(1, sizeof *tuning);
 	if (!tuning)
 		return error_set(err, E_EXHAUSTED, "no memory for the tuner");
 	int code = tune(tuning, &input, &search, run->questions.train.newest_s, err);
 	if (!code) {
 		run->params = tuning->choice.params;
-		printf("tuned: %s, of %u candidates in %.1f s\n", tuning->note[0] ? tuning->note : tuning->choice.name,
-		       tuning->candidates, tuning->seconds);
+		show_tuning(tuning);
 	}
 	free(tuning);
 	return code;

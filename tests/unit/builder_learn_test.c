@@ -208,6 +208,7 @@ static void test_trend(void **state)
 	add_events(11, 300, NOW - 100 * DAY, NOW - 60 * DAY); /* went */
 	struct params params = params_default();
 	params.trend_exponent = 0.5;
+	params.trend_days = 7;
 	struct lift lift;
 	struct lists_window all = { .to_s = UINT32_MAX };
 	assert_int_equal(lift_make(&lift, events_fixture_get(&fixture), 12, &fixture.relation, all, &params, NOW, NULL),

@@ -77,6 +77,47 @@ static void test_finds_that_old_events_mislead(void **state)
 	assert_true(t.work <= tune_work(t.events) + 1);
 }
 
+/* Everybody goes back and forth between two items: only a model that shows what was seen can foresee it. */
+static void test_finds_that_people_come_back(void **state)
+{
+	(void)state;
+	uint64_t seed = 3;
+	for (uint32_t u = 0; u < 2000; u++) {
+		uint32_t item = events_fixture_random(&seed, ITEMS), other = events_fixture_random(&seed, ITEMS);
+		events_fixture_user(&fixture);
+		for (uint32_t n = 0; n < 6; n++)
+			events_fixture_add(&fixture, n % 2 ? other : item, NOW - 10 * DAY + u * 300 + n * 20, 0);
+	}
+	struct tune_options options = { .seconds = 100 };
+	fixture.relation.occasion = OCCASION_AGAIN;
+	struct tuning again = run(&options, 2);
+	assert_true(again.choice.params.self_weight > 0);
+	assert_true(again.choice.ndcg > 1.5 * again.standard.ndcg);
+	fixture.relation.occasion = OCCASION_NEXT;
+	struct tuning next = run(&options, 2);
+	assert_true(next.choice.params.self_weight == 0);
+}
+
+/* A floor is kept where the objective alone would show everybody the same few things. */
+static void test_keeps_the_floor(void **state)
+{
+	(void)state;
+	uint64_t seed = 9;
+	for (uint32_t u = 0; u < 3000; u++) {
+		events_fixture_user(&fixture);
+		for (uint32_t n = 0; n < 5; n++)
+			events_fixture_add(&fixture,
+					   n > 0 ? events_fixture_random(&seed, 40)
+						 : events_fixture_random(&seed, ITEMS),
+					   NOW - 10 * DAY + u * 200 + n, 0);
+	}
+	struct tuning any = run(&(struct tune_options){ .seconds = 100 }, 2);
+	struct tuning wide = run(&(struct tune_options){ .seconds = 100, .coverage_floor = 0.9 }, 2);
+	assert_true(any.choice.coverage < 0.8);
+	assert_true(wide.choice.coverage > any.choice.coverage);
+	assert_true(wide.choice.ndcg < any.choice.ndcg);
+}
+
 static void test_same_budget_same_choice(void **state)
 {
 	(void)state;
@@ -157,6 +198,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_finds_that_old_events_mislead),
+		TEST(test_finds_that_people_come_back),
+		TEST(test_keeps_the_floor),
 		TEST(test_same_budget_same_choice),
 		TEST(test_begins_from_the_last_choice),
 		TEST(test_time_stops_it),

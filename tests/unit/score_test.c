@@ -340,16 +340,21 @@ static void test_blend_measures_against_the_best_shown(void **state)
 	struct scored top[4];
 	struct score_counts counts;
 	uint32_t found = scorer_top(scorer, &relation, &profile, 1, 4, NULL, NULL, top, &counts);
-	/* the best sum is 4000: the most popular gets 2000, the next 1000 more, the last 200; a fraction is cut off */
+	/* the best sum is 4000: the middle one of three gets 2000, the most popular twice that, the last a fifth; fractions are cut off */
 	expect_scores(top, found,
-		      (struct scored[]){ { 1, 4000, false }, { 2, 1999, false }, { 3, 1999, true }, { 0, 199, true } },
+		      (struct scored[]){ { 1, 4000, false }, { 3, 3999, true }, { 2, 2999, false }, { 0, 399, true } },
 		      4);
 
 	/* without row 1 the best is 1000 */
 	uint32_t excluded = 1;
 	found = scorer_top(scorer, &relation, &profile, 1, 4, judge_one, &excluded, top, &counts);
-	expect_scores(top, found, (struct scored[]){ { 2, 1249, false }, { 3, 499, true }, { 0, 49, true } }, 3);
+	expect_scores(top, found, (struct scored[]){ { 2, 1499, false }, { 3, 999, true }, { 0, 99, true } }, 3);
 	assert_int_equal(counts.excluded, 1);
+
+	/* however far the first is above the middle one, it gets no more than the greatest share there is */
+	relation.recent_scores = (const uint32_t[]){ 4000000000, 1000, 10 };
+	found = scorer_top(scorer, &relation, &profile, 1, 1, NULL, NULL, top, &counts);
+	expect_scores(top, found, (struct scored[]){ { 3, 4000 * (uint32_t)SERVING_BLEND_MAX, true } }, 1);
 
 	/* no candidates: nothing to blend with, the caller fills up */
 	profile.row = 2;

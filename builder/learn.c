@@ -41,6 +41,7 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.rows = learned->neighbours.rows.data,
 		.weights = learned->weights.data,
 		.multipliers = learned->lift.multipliers,
+		.multiplier_max = multiplier_max(learned->lift.multipliers, input->items),
 		.popular_rows = learned->popular.rows,
 		.popular_scores = learned->popular.scores,
 		.popular_count = learned->popular.count,

@@ -65,7 +65,7 @@ enum model_section_kind {
 	/* per catalog and relation */
 	MODEL_NEIGHBOUR_OFFSETS = 64, /* uint64_t[items + 1] */
 	MODEL_NEIGHBOUR_ROWS, /* uint32_t[], best first within an item */
-	MODEL_NEIGHBOUR_WEIGHTS, /* uint16_t[], >= 1 */
+	MODEL_NEIGHBOUR_WEIGHTS, /* uint16_t[], >= 1, never rising within an item */
 	MODEL_MULTIPLIERS, /* uint16_t[items], Q12: season and trend of the time of the build; absent: all 4096 */
 	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window; at most MODEL_POPULAR_MAX */
 	MODEL_POPULAR_SCORES, /* uint32_t[] */
@@ -119,6 +119,7 @@ struct model_relation {
 	const uint32_t *rows;
 	const uint16_t *weights;
 	const uint16_t *multipliers; /* NULL: all SCORE_ONE */
+	uint32_t multiplier_max; /* no greater one is among them; 0: not known */
 	const uint32_t *popular_rows, *popular_scores;
 	uint32_t popular_count;
 	const uint32_t *recent_rows, *recent_scores;

@@ -1,4 +1,5 @@
 #include "common/model_internal.h"
+#include "common/score.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -235,7 +236,21 @@ static int bind_neighbours(struct binding *b, struct model_relation *relation, u
 	for (uint64_t i = 0; i < total; i++)
 		if (relation->weights[i] == 0)
 			return damaged(b, MODEL_NEIGHBOUR_WEIGHTS, "has a weight of 0");
+	for (uint32_t row = 0; row < items; row++)
+		for (uint64_t i = relation->offsets[row] + 1; i < relation->offsets[row + 1]; i++)
+			if (relation->weights[i] > relation->weights[i - 1])
+				return damaged(b, MODEL_NEIGHBOUR_WEIGHTS, "has a weight that rises within an item");
 	return 0;
+}
+
+static int bind_multipliers(struct binding *b, struct model_relation *relation, uint32_t items)
+{
+	if (!find_section(b, MODEL_MULTIPLIERS))
+		return 0;
+	int code = bind(b, MODEL_MULTIPLIERS, sizeof *relation->multipliers, items, &relation->multipliers, NULL);
+	if (!code)
+		relation->multiplier_max = multiplier_max(relation->multipliers, items);
+	return code;
 }
 
 static int bind_popular(struct binding *b, uint32_t rows_kind, uint32_t scores_kind, uint32_t items,
@@ -257,8 +272,8 @@ static int bind_popular(struct binding *b, uint32_t rows_kind, uint32_t scores_k
 static int bind_relation(struct binding *b, struct model_relation *relation, uint32_t items)
 {
 	int code = bind_neighbours(b, relation, items);
-	if (!code && find_section(b, MODEL_MULTIPLIERS))
-		code = bind(b, MODEL_MULTIPLIERS, sizeof *relation->multipliers, items, &relation->multipliers, NULL);
+	if (!code)
+		code = bind_multipliers(b, relation, items);
 	if (!code)
 		code = bind_popular(b, MODEL_POPULAR_ROWS, MODEL_POPULAR_SCORES, items, &relation->popular_rows,
 				    &relation->popular_scores, &relation->popular_count);

@@ -25,6 +25,14 @@ void serving_prepare(struct model_serving *params)
 	params->blend_q12 = (uint32_t)(params->blend * SCORE_ONE + 0.5);
 }
 
+uint32_t multiplier_max(const uint16_t *multipliers, uint32_t items)
+{
+	uint32_t greatest = multipliers ? 0 : SCORE_ONE;
+	for (uint32_t row = 0; multipliers && row < items; row++)
+		greatest = multipliers[row] > greatest ? multipliers[row] : greatest;
+	return greatest;
+}
+
 /* 2^-(age / half_life) in Q16, by integers alone; off by less than 0.0001. */
 static uint32_t age_decay(uint64_t age_ms, uint64_t half_life_ms)
 {
@@ -122,36 +130,90 @@ static inline void add_part(struct scorer *scorer, uint32_t row, uint32_t part)
 	scorer->sums[row] += part;
 }
 
-/* What a profile item counts for itself. One without neighbours counts the least there is. */
-static void add_self(struct scorer *scorer, const struct model_relation *relation, struct profile_item item,
-		     uint32_t self_q12)
+/* --- the lists of the profile's items --- */
+
+/* A profile item's neighbours. */
+struct list {
+	const uint32_t *rows;
+	const uint16_t *weights;
+	uint32_t count;
+	uint32_t weight; /* the item's, in the profile */
+	uint32_t row; /* the item */
+	uint32_t self; /* what it counts for itself */
+};
+
+#define AHEAD 24u /* lists asked for before they are added */
+#define LINE 64u
+#define LIST_PREFETCH 128u /* neighbours: what follows in a longer list, the processor foresees */
+
+static void prefetch_list(const struct list *list)
 {
-	uint64_t first = relation->offsets[item.row];
-	uint32_t best = first < relation->offsets[item.row + 1] ? relation->weights[first] : 1;
-	uint64_t part = (uint64_t)(item.weight * best >> 12) * self_q12 >> 12;
-	add_part(scorer, item.row, part < UINT16_MAX ? (uint32_t)part : UINT16_MAX);
+	const char *rows = (const char *)list->rows, *weights = (const char *)list->weights;
+	uint32_t count = list->count < LIST_PREFETCH ? list->count : LIST_PREFETCH;
+	for (size_t at = 0; at < count * sizeof *list->rows; at += LINE)
+		__builtin_prefetch(rows + at);
+	for (size_t at = 0; at < count * sizeof *list->weights; at += LINE)
+		__builtin_prefetch(weights + at);
 }
 
-static void add_neighbours(struct scorer *scorer, const struct model_relation *relation, struct profile_item item)
+/* What a profile item counts for itself. One without neighbours counts the least there is. */
+static uint32_t self_part(uint32_t weight, uint32_t best, uint32_t self_q12)
 {
-	uint32_t *sums = scorer->sums, *touched = scorer->touched;
-	uint32_t count = scorer->touched_count;
-	uint64_t end = relation->offsets[item.row + 1];
-	for (uint64_t at = relation->offsets[item.row]; at < end; at++) {
-		uint32_t part = item.weight * relation->weights[at] >> 12;
-		uint32_t row = relation->rows[at];
-		if (part == 0)
-			continue;
-		if (sums[row] == 0)
-			touched[count++] = row;
-		sums[row] += part;
-	}
-	scorer->touched_count = count;
+	uint64_t part = (uint64_t)(weight * best >> 12) * self_q12 >> 12;
+	return part < UINT16_MAX ? (uint32_t)part : UINT16_MAX;
 }
+
+/*
+ * Where the lists are, in the profile's order. In steps, each of which asks for the memory that the next one reads: hardly any of it
+ * is in a cache, and asked for together it comes together.
+ */
+static void find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
+		       struct list *lists)
+{
+	const struct model_serving *serving = &relation->serving;
+	for (uint32_t p = 0; p < count; p++)
+		__builtin_prefetch(relation->offsets + profile[p].row);
+	for (uint32_t p = 0; p < count; p++) {
+		uint64_t first = relation->offsets[profile[p].row];
+		lists[p] = (struct list){ .rows = relation->rows + first,
+					  .weights = relation->weights + first,
+					  .count = (uint32_t)(relation->offsets[profile[p].row + 1] - first),
+					  .weight = profile[p].weight,
+					  .row = profile[p].row };
+		if (p < AHEAD)
+			prefetch_list(&lists[p]);
+	}
+	for (uint32_t p = 0; p < count && serving->self_q12; p++)
+		lists[p].self = self_part(lists[p].weight, lists[p].count ? lists[p].weights[0] : 1,
+					  p ? serving->self_q12 : serving->self_newest_q12);
+}
+
+static void add_list(struct scorer *scorer, const struct list *list)
+{
+	const uint32_t *restrict rows = list->rows;
+	const uint16_t *restrict weights = list->weights;
+	uint32_t *restrict sums = scorer->sums, *restrict next = scorer->touched + scorer->touched_count;
+	uint32_t weight = list->weight, count = list->count;
+	/* the weights do not rise: parts of 0 are at the end */
+	while (count && weight * weights[count - 1] < SCORE_ONE)
+		count--;
+#pragma GCC unroll 4
+	for (uint32_t at = 0; at < count; at++) {
+		uint32_t row = rows[at], sum = sums[row];
+		*next = row; /* without a branch: a good third of the rows are new, in no order */
+		next += sum == 0;
+		sums[row] = sum + (weight * weights[at] >> 12);
+	}
+	scorer->touched_count = (uint32_t)(next - scorer->touched);
+	add_part(scorer, list->row, list->self);
+}
+
+/* --- the best n --- */
 
 static bool better(struct scored a, struct scored b)
 {
-	return a.score != b.score ? a.score > b.score : a.row < b.row;
+	/* one comparison instead of two: which of them decides cannot be foreseen */
+	return ((uint64_t)a.score << 32 | ~a.row) > ((uint64_t)b.score << 32 | ~b.row);
 }
 
 /* Heap with the worst on top: moves heap[at] down to its place among count. */
@@ -228,49 +290,91 @@ static void add_popular(struct scorer *scorer, const struct model_relation *rela
 	}
 }
 
+/* The best rows of those offered; once there are n, a heap with the worst on top. */
+struct best {
+	const struct model_relation *relation;
+	score_judge judge;
+	void *context;
+	struct score_counts *counts;
+	struct scored *top;
+	uint32_t n, found;
+	uint64_t multiplier_max; /* of any row */
+	uint64_t least; /* no row of a smaller sum has a place, whatever its multiplier */
+};
+
+static uint32_t multiplied(const struct model_relation *relation, uint32_t row, uint64_t sum)
+{
+	return relation->multipliers ? (uint32_t)(sum * relation->multipliers[row] >> 12) : (uint32_t)sum;
+}
+
+/* Takes in a row that has a sum of at least best->least. */
+static void offer(struct best *best, uint32_t row, uint32_t sum, bool popular)
+{
+	struct scored one = { .row = row, .score = multiplied(best->relation, row, sum), .popular = popular };
+	bool full = best->found == best->n;
+	if (full && !better(one, best->top[0]))
+		return;
+	if (!judged_shown(best->judge, best->context, row, best->counts))
+		return;
+	if (full) {
+		best->top[0] = one;
+		sift_down(best->top, 0, best->n);
+	} else {
+		best->top[best->found] = one;
+		sift_up(best->top, best->found++);
+		if (best->found < best->n)
+			return;
+	}
+	best->least = ((uint64_t)best->top[0].score << 12) / best->multiplier_max;
+}
+
+/* From a heap to best first. */
+static uint32_t best_in_order(struct best *best)
+{
+	struct scored *top = best->top;
+	for (uint32_t left = best->found; left > 1; left--) {
+		struct scored worst = top[0];
+		top[0] = top[left - 1];
+		top[left - 1] = worst;
+		sift_down(top, 0, left - 1);
+	}
+	return best->found;
+}
+
 uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
 		    uint32_t profile_count, uint32_t n, score_judge judge, void *context, struct scored *top,
 		    struct score_counts *counts)
 {
+	struct list lists[PROFILE_MAX];
+	struct best best = { .relation = relation,
+			     .judge = judge,
+			     .context = context,
+			     .counts = counts,
+			     .top = top,
+			     .n = n,
+			     .least = n ? 0 : UINT64_MAX,
+			     .multiplier_max = relation->multiplier_max };
+	if (!relation->multipliers)
+		best.multiplier_max = SCORE_ONE;
+	else if (best.multiplier_max == 0)
+		best.multiplier_max = UINT16_MAX;
 	scorer->touched_count = 0;
+	find_lists(relation, profile, profile_count, lists);
 	for (uint32_t p = 0; p < profile_count; p++) {
-		if (p + 1 < profile_count)
-			__builtin_prefetch(relation->rows + relation->offsets[profile[p + 1].row]);
-		add_neighbours(scorer, relation, profile[p]);
-		if (relation->serving.self_q12)
-			add_self(scorer, relation, profile[p],
-				 p ? relation->serving.self_q12 : relation->serving.self_newest_q12);
+		if (p + AHEAD < profile_count)
+			prefetch_list(&lists[p + AHEAD]);
+		add_list(scorer, &lists[p]);
 	}
 	uint32_t personal = scorer->touched_count;
 	if (relation->serving.blend_q12)
 		add_popular(scorer, relation, best_shown(scorer, judge, context));
 
 	*counts = (struct score_counts){ .candidates = scorer->touched_count };
-	uint32_t found = 0;
 	for (uint32_t t = 0; t < scorer->touched_count; t++) {
-		struct scored one = { .row = scorer->touched[t], .popular = t >= personal };
-		uint64_t sum = scorer->sums[one.row];
-		scorer->sums[one.row] = 0;
-		one.score =
-			relation->multipliers ? (uint32_t)(sum * relation->multipliers[one.row] >> 12) : (uint32_t)sum;
-		if (n == 0 || (found == n && !better(one, top[0])))
-			continue;
-		if (!judged_shown(judge, context, one.row, counts))
-			continue;
-		if (found < n) {
-			top[found] = one;
-			sift_up(top, found++);
-		} else {
-			top[0] = one;
-			sift_down(top, 0, n);
-		}
+		uint32_t row = scorer->touched[t], sum = scorer->sums[row];
+		scorer->sums[row] = 0;
+		if (sum >= best.least)
+			offer(&best, row, sum, t >= personal);
 	}
-
-	for (uint32_t left = found; left > 1; left--) {
-		struct scored worst = top[0];
-		top[0] = top[left - 1];
-		top[left - 1] = worst;
-		sift_down(top, 0, left - 1);
-	}
-	return found;
+	return best_in_order(&best);
 }

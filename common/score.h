@@ -44,6 +44,9 @@ struct profile_item {
 /* Fills the integers of params from its numbers (the reader of a model does it; the builder for parameters of its own). */
 void serving_prepare(struct model_serving *params);
 
+/* The greatest of the multipliers, for model_relation; multipliers NULL: SCORE_ONE. */
+uint32_t multiplier_max(const uint16_t *multipliers, uint32_t items);
+
 /*
  * events: newest first. Distinct items keep their newest place and their largest event weight among the events looked at. Ages count from events[0].time_ms. profile: room for PROFILE_MAX.
  * Returns the number of items. Looks at no more than 4 x params->profile_items events.

@@ -314,6 +314,7 @@ static void test_wrong_contents_are_found(void **state)
 		{ MODEL_NEIGHBOUR_ROWS, 4, 8, 4 },
 		{ MODEL_NEIGHBOUR_ROWS, 4, 1, 4 }, /* the same row twice */
 		{ MODEL_NEIGHBOUR_WEIGHTS, 2, 0, 2 },
+		{ MODEL_NEIGHBOUR_WEIGHTS, 2, UINT16_MAX, 2 }, /* more than the one before */
 		{ MODEL_NEIGHBOUR_OFFSETS, 8, 57, 8 },
 		{ MODEL_NEIGHBOUR_OFFSETS, 0, 1, 8 },
 		{ MODEL_NEIGHBOUR_OFFSETS, 64, UINT64_MAX, 8 },

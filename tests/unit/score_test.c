@@ -112,6 +112,12 @@ static uint32_t next_random(uint32_t *seed)
 	return *seed >> 8;
 }
 
+/* Heaviest first, as in a model. */
+static int compare_weights(const void *a, const void *b)
+{
+	return *(const uint16_t *)b - *(const uint16_t *)a;
+}
+
 static struct sample *sample_new(uint32_t seed)
 {
 	struct sample *s = calloc(1, sizeof *s);
@@ -124,6 +130,7 @@ static struct sample *sample_new(uint32_t seed)
 			/* few different weights, so that ties abound */
 			s->weights[at++] = (uint16_t)(1 + 9000 * (next_random(&seed) % 8));
 		}
+		qsort(s->weights + s->offsets[i], at - s->offsets[i], sizeof *s->weights, compare_weights);
 		s->offsets[i + 1] = at;
 		s->multipliers[i] = (uint16_t)(2048 + 1024 * (next_random(&seed) % 7));
 	}
@@ -151,14 +158,26 @@ static int compare_scored(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-/* The formula of score.h, as plainly as it can be written. */
+/* What row `item` of the profile, its p-th, gives itself. */
+static uint64_t plain_self(const struct sample *s, struct profile_item item, uint32_t p)
+{
+	const struct model_serving *serving = &s->relation.serving;
+	uint64_t first = s->offsets[item.row];
+	uint64_t best = first < s->offsets[item.row + 1] ? s->weights[first] : 1;
+	uint64_t part = (item.weight * best >> 12) * (p ? serving->self_q12 : serving->self_newest_q12) >> 12;
+	return part < 65535 ? part : 65535;
+}
+
+/* The formula of score.h without the blend, as plainly as it can be written. */
 static uint32_t plain_ranking(const struct sample *s, const struct profile_item *profile, uint32_t count,
 			      const struct rules *rules, struct scored *all, uint32_t *candidates)
 {
 	uint64_t sums[ROWS] = { 0 };
-	for (uint32_t p = 0; p < count; p++)
+	for (uint32_t p = 0; p < count; p++) {
+		sums[profile[p].row] += plain_self(s, profile[p], p);
 		for (uint64_t at = s->offsets[profile[p].row]; at < s->offsets[profile[p].row + 1]; at++)
 			sums[s->rows[at]] += (uint64_t)profile[p].weight * s->weights[at] >> 12;
+	}
 	uint32_t found = 0;
 	*candidates = 0;
 	for (uint32_t row = 0; row < ROWS; row++) {
@@ -184,16 +203,22 @@ static void test_top_equals_the_formula(void **state)
 		struct sample *s = sample_new(round);
 		if (round % 2)
 			s->relation.multipliers = s->multipliers;
+		if (round % 4 == 1)
+			s->relation.multiplier_max = multiplier_max(s->multipliers, ROWS);
+		s->relation.serving =
+			(struct model_serving){ .rank_decay = 1, .self_weight = round % 3, .self_newest = 0.5 };
+		serving_prepare(&s->relation.serving);
 		struct rules rules = { 0 };
 		for (uint32_t row = 0; row < ROWS; row++) {
 			rules.excluded[row] = next_random(&seed) % 10 == 0;
 			rules.filtered[row] = next_random(&seed) % (1 + round % 3) != 0;
 		}
-		struct profile_item profile[16];
-		uint32_t count = 1 + next_random(&seed) % 16;
+		/* long ones, so that not all lists are asked for at once; weights so small that parts are 0 among them */
+		struct profile_item profile[60];
+		uint32_t count = 1 + next_random(&seed) % (round % 4 ? 16 : 60);
 		for (uint32_t p = 0; p < count; p++)
-			profile[p] =
-				(struct profile_item){ (p * 11 + round) % ROWS, 1 + next_random(&seed) % SCORE_ONE };
+			profile[p] = (struct profile_item){ (p * 11 + round) % ROWS,
+							    1 + next_random(&seed) % (p % 5 ? SCORE_ONE : 4) };
 
 		struct scored expected[ROWS], top[ROWS];
 		uint32_t candidates;

@@ -9,12 +9,13 @@ static unsigned bucket_of(uint64_t ns)
 	return (shift + 1) * HISTOGRAM_SUB + (unsigned)((ns >> shift) & (HISTOGRAM_SUB - 1));
 }
 
-static uint64_t bucket_floor(unsigned bucket)
+/* The largest value of a bucket. */
+static uint64_t bucket_ceiling(unsigned bucket)
 {
 	if (bucket < HISTOGRAM_SUB)
 		return bucket;
 	unsigned shift = bucket / HISTOGRAM_SUB - 1;
-	return (uint64_t)(HISTOGRAM_SUB + bucket % HISTOGRAM_SUB) << shift;
+	return ((uint64_t)(HISTOGRAM_SUB + bucket % HISTOGRAM_SUB) << shift) + (UINT64_C(1) << shift) - 1;
 }
 
 void histogram_add(struct histogram *histogram, uint64_t ns)
@@ -25,6 +26,15 @@ void histogram_add(struct histogram *histogram, uint64_t ns)
 		histogram->max_ns = ns;
 }
 
+void histogram_merge(struct histogram *histogram, const struct histogram *other)
+{
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		histogram->counts[i] += other->counts[i];
+	histogram->total += other->total;
+	if (other->max_ns > histogram->max_ns)
+		histogram->max_ns = other->max_ns;
+}
+
 uint64_t histogram_percentile(const struct histogram *histogram, double share)
 {
 	uint64_t wanted = (uint64_t)(share * (double)histogram->total);
@@ -33,8 +43,10 @@ uint64_t histogram_percentile(const struct histogram *histogram, double share)
 		return histogram->max_ns;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		seen += histogram->counts[i];
-		if (seen > wanted)
-			return bucket_floor(i);
+		if (seen > wanted) {
+			uint64_t ceiling = bucket_ceiling(i);
+			return ceiling < histogram->max_ns ? ceiling : histogram->max_ns;
+		}
 	}
 	return histogram->max_ns;
 }

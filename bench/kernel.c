@@ -27,6 +27,7 @@ struct options {
 	struct kernel_wanted wanted;
 	uint32_t threads, count;
 	double seconds;
+	uint64_t queries; /* not 0: that many, on made-up users, whatever time it takes */
 	bool json;
 };
 
@@ -63,8 +64,9 @@ static void score_user(struct runner *runner, struct scorer *scorer, uint64_t us
 
 static void *run(void *context)
 {
-	enum { BETWEEN_LOOKS = 1024 };
+	enum { BETWEEN_LOOKS = 100 };
 	struct runner *runner = context;
+	uint64_t queries = runner->options->queries;
 	struct scorer *scorer = scorer_new(runner->users->catalog->items);
 	if (!scorer) {
 		runner->failed = true;
@@ -78,7 +80,7 @@ static void *run(void *context)
 			user = user + 1 < runner->users->count ? user + 1 : 0;
 		}
 		runner->done += BETWEEN_LOOKS;
-	} while (clock_monotonic_ns() < stop_ns);
+	} while (queries ? runner->done < queries : clock_monotonic_ns() < stop_ns);
 	runner->cpu_ns = thread_cpu_ns() - cpu_ns;
 	scorer_free(scorer);
 	return NULL;
@@ -130,8 +132,10 @@ static void report(const struct options *options, const struct kernel_users *use
 		       (double)sum->candidates / done);
 		return;
 	}
-	printf("generation %" PRIu64 ", catalog %s, %s: %u items, %.1f neighbours an item with events\n",
-	       users->model->head->generation, users->catalog->name, relation->key, users->catalog->items, per_item);
+	if (users->model)
+		printf("generation %" PRIu64 ", catalog %s, %s: %u items, %.1f neighbours an item with events\n",
+		       users->model->head->generation, users->catalog->name, relation->key, users->catalog->items,
+		       per_item);
 	printf("%" PRIu64 " users with %.1f events each; a profile has %.1f items, which lead to %.0f candidates\n",
 	       users->count, history, (double)sum->profile_items / done, (double)sum->candidates / done);
 	printf("%.0f users/s on %u threads, %.2f us of CPU a user\n", done / seconds, options->threads,
@@ -139,13 +143,17 @@ static void report(const struct options *options, const struct kernel_users *use
 }
 
 static const struct argp_option option_table[] = {
-	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
+	{ "data", 'd', "DIR", 0, "The data directory", 0 },
 	{ "generation", 'g', "N", 0, "Generation to score with (the active one)", 0 },
 	{ "catalog", 'c', "NAME", 0, "Catalog of the generation (its first)", 0 },
 	{ "users", 'u', "N", 0, "Most users to read (100000)", 0 },
 	{ "threads", 't', "N", 0, "Threads (one a core)", 0 },
 	{ "count", 'n', "N", 0, "Items a recommendation (10)", 0 },
 	{ "seconds", 's', "S", 0, "How long (5)", 0 },
+	{ "made-up", 'm', "N", 0,
+	  "Instead of a data directory: N queries (in hundreds) on one thread, over made-up users that are the same "
+	  "everywhere",
+	  0 },
 	{ "json", 'j', NULL, 0, "One JSON line instead of text", 0 },
 	{ 0 },
 };
@@ -184,12 +192,16 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	case 's':
 		options->seconds = number(text, 0.1, 3600, state);
 		return 0;
+	case 'm':
+		options->queries = (uint64_t)number(text, 100, 1e9, state);
+		options->threads = 1;
+		return 0;
 	case 'j':
 		options->json = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (!options->wanted.data)
-			argp_error(state, "--data is required: a data directory with a model");
+		if (!options->wanted.data == !options->queries)
+			argp_error(state, "say --data, a data directory with a model, or --made-up");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -204,7 +216,8 @@ int main(int argc, char **argv)
 		"Runs the scoring kernel alone over the users of a data directory: the ceiling of a campaign.\v"
 		"Examples:\n"
 		"  kindred-kernel --data ./data\n"
-		"  kindred-kernel --data ./data --threads 1 --generation 7 --json";
+		"  kindred-kernel --data ./data --threads 1 --generation 7 --json\n"
+		"  valgrind --tool=callgrind kindred-kernel --made-up 1000";
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct options options = { .wanted = { .users = 100000 },
 				   .threads = cores > THREADS_MAX ? THREADS_MAX
@@ -219,7 +232,7 @@ int main(int argc, char **argv)
 	double seconds = 0;
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
-	int code = kernel_users_read(&users, &options.wanted, &err);
+	int code = options.queries ? kernel_users_make(&users, &err) : kernel_users_read(&users, &options.wanted, &err);
 	if (code == 0)
 		code = run_all(&options, &users, &sum, &seconds, &err);
 	if (code)

@@ -1,5 +1,6 @@
 #include "bench/kernel_users.h"
 
+#include "bench/made.h"
 #include "common/datadir.h"
 #include "common/history.h"
 #include "common/shard.h"
@@ -209,6 +210,26 @@ int kernel_users_read(struct kernel_users *users, const struct kernel_wanted *wa
 				 users->relation->key);
 	datadir_close(&dir);
 	return code;
+}
+
+int kernel_users_make(struct kernel_users *users, struct error *err)
+{
+	enum { ITEMS = 20000, NEIGHBOURS = 50, USERS = 1000, HISTORY = 30 };
+	static struct model_relation relation;
+	static const struct model_catalog catalog = { .name = (char *)"made-up", .items = ITEMS };
+	uint64_t state = 88172645463325252u;
+	*users = (struct kernel_users){ .catalog = &catalog, .relation = &relation, .count = USERS };
+	users->offsets = malloc((USERS + 1) * sizeof *users->offsets);
+	users->events = malloc(USERS * HISTORY * sizeof *users->events);
+	if (!users->offsets || !users->events || made_relation(&relation, "", ITEMS, NEIGHBOURS, &state))
+		return no_memory(err);
+	for (uint64_t user = 0; user <= USERS; user++)
+		users->offsets[user] = user * HISTORY;
+	for (uint64_t i = 0; i < USERS * HISTORY; i++)
+		users->events[i] = (struct profile_event){ .row = made_skewed(&state, ITEMS),
+							   .weight = SCORE_ONE,
+							   .time_ms = 1000000 - (int64_t)(i % HISTORY) };
+	return 0;
 }
 
 void kernel_users_free(struct kernel_users *users)

@@ -1,26 +1,39 @@
 /*
  * The load engine: keeps gRPC calls in flight on C core and measures them. One thread, one completion queue.
  *
- * Closed loop: `in_flight` calls at any time; the next starts when one ends. Open loop (rate > 0): calls are due at fixed
- * times; a call is measured from when it was due, not from when a free slot let it start, so that a server that stalls
- * cannot hide it (no coordinated omission).
+ * Closed loop: `in_flight` calls (of a stream: messages) at any time; the next starts when one ends. It says how fast things can go.
+ * Open loop (rate > 0): calls or messages are due at fixed times (bench/schedule.h) and are measured from when they were due, not from when a free slot let
+ * them start, so that a server that stalls cannot hide it. It says what latency is at that rate.
+ *
+ * What is due before the measured part is the warm-up; it is sent, and counts only as work that CPU time was spent on.
+ *
+ * Modules: load.c (channels, the loop), load_unary.c, load_stream.c.
  */
 #ifndef KINDRED_LOAD_H
 #define KINDRED_LOAD_H
 
 #include "bench/histogram.h"
+#include "bench/series.h"
 #include "common/error.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is sent. A message is written into buffer (of LOAD_MESSAGE_MAX bytes); number counts messages from 0. */
 #define LOAD_MESSAGE_MAX (4u << 20)
+#define LOAD_KINDS 2
+
+/* What an answer holds: units of work (users, events) that it speaks of, and those of them that went well. */
+struct load_units {
+	uint64_t answered, good;
+};
+
+/* What is sent. */
 struct load_work {
-	const char *method; /* "/kindred.v1.RecommendationService/Recommend" */
-	size_t (*make)(void *context, uint64_t number, uint8_t *buffer);
-	/* Units of work (users, events) in an answer; called for every answer. */
-	uint64_t (*count)(void *context, const uint8_t *answer, size_t bytes);
+	const char *methods
+		[LOAD_KINDS]; /* "/kindred.v1.RecommendationService/Recommend"; NULL: no such kind. Streams have the first only */
+	/* Writes message `number` (from 0) into buffer, of LOAD_MESSAGE_MAX bytes, and says which kind it is. Returns its bytes. */
+	size_t (*make)(void *context, uint64_t number, unsigned *kind, uint8_t *buffer);
+	struct load_units (*count)(void *context, unsigned kind, const uint8_t *answer, size_t bytes);
 	void *context;
 	uint64_t units_per_message; /* streams: a message is answered when as many units are */
 };
@@ -30,22 +43,32 @@ struct load_options {
 	unsigned connections; /* channels; each its own TCP connection */
 	unsigned in_flight; /* unary: calls at once in all; stream: messages at once a stream */
 	unsigned streams; /* 0: unary; else this many bidi streams */
-	double rate; /* unary calls a second; 0: closed loop */
+	double rate; /* calls, or messages of all streams, a second; 0: closed loop */
 	double warmup_s, seconds;
-	uint64_t messages; /* stream: stop after this many messages; 0: by time */
+	unsigned deadline_ms; /* of a unary call; 0: none */
+	/* Called when the measured part is about to begin and when its end is known; may be NULL. */
+	void (*on_start)(void *context, uint64_t measure_from_ns, uint64_t stop_ns);
+	void *context;
 };
 
 struct load_result {
-	struct histogram latency; /* unary: per call; stream: per message, from send until all its units are answered */
-	uint64_t calls; /* answered OK after the warm-up; stream: answers */
-	uint64_t units;
+	struct histogram
+		latency[LOAD_KINDS]; /* unary: a call; stream: a message, until as many units as it has are answered */
+	struct series series; /* the first kind's, over time */
+	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages */
+	uint64_t units; /* good ones */
 	uint64_t all_units; /* with the warm-up: what CPU time over the whole run is divided by */
-	uint64_t errors[17]; /* by gRPC status, 16 and above in the last */
-	double seconds; /* measured part */
+	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */
+	uint64_t bad_units; /* answered, but not good: refused events, users with an error */
+	double seconds; /* from the start of the measured part until its last answer */
 };
 
-/* Runs it. *result is filled (large: keep it off the stack). E_UNAVAILABLE when the target cannot be reached. */
+/*
+ * Runs it. *result is filled (large: keep it off the stack; load_result_fini in any case). E_UNAVAILABLE when the target cannot
+ * be reached. The first error of each status is shown on stderr.
+ */
 int load_run(const struct load_options *options, const struct load_work *work, struct load_result *result,
 	     struct error *err);
+void load_result_fini(struct load_result *result);
 
 #endif

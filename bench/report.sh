@@ -1,78 +1,192 @@
 #!/usr/bin/env bash
-# The whole report: made-up data through the real processes, load on them, a table at the end and one JSON line.
-# usage: bench/report.sh [--quick] [BIN]      BIN: folder of the programs (build/release/bin); normally called by ./run bench
+# The whole report: made-up data through the real processes, load on them, each figure beside its target, one JSON line at the end.
+# usage: bench/report.sh [--quick] [--keep DIR] [BIN]      normally called by ./run bench
+#   --quick      less data and shorter loads: under four minutes
+#   --keep DIR   leave plots, the JSON of every run and the data there (it must not exist)
+#   BIN          folder of the programs (build/release/bin)
+#
+# A ratio to a ceiling is made of runs that follow each other at once, several times in turn, and is the median of them: a machine that is slower for a
+# while is so for both. The server is used for all of it, so its memory at the end is that of a server that has done all this.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.bash"
-quick=0
-if [ "${1:-}" = --quick ]; then quick=1; shift; fi
+quick=0 keep=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) quick=1 ;;
+	--keep)
+		keep=${2:?--keep: a directory}
+		shift
+		;;
+	*) break ;;
+	esac
+	shift
+done
 bin=$(cd "${1:-$here/../build/release/bin}" && pwd)
-items=100000 users=100000 per_user=30 seconds=10
-if [ $quick = 1 ]; then users=30000 seconds=4; fi
+items=100000 users=100000 per_user=30 seconds=5 rounds=5 swap_plan=(--seconds 410 --swap-from 10 --swap-every 20)
+if [ $quick = 1 ]; then
+	users=30000 seconds=2 rounds=3 swap_plan=(--seconds 30 --swap-from 10 --swap-every 0.5)
+fi
 
-home=$(mktemp -d /tmp/kindred-bench-XXXXXX)
+if [ -n "$keep" ]; then
+	mkdir "$keep"
+	home=$(cd "$keep" && pwd)
+else
+	home=$(mktemp -d /tmp/kindred-bench-XXXXXX)
+fi
 ceiling=
 finish() {
 	stop_server
 	[ -z "$ceiling" ] || kill "$ceiling" 2>/dev/null || true
-	rm -rf "$home"
+	[ -n "$keep" ] || rm -rf "$home"
 }
 trap finish EXIT
 
 say() { printf '\n== %s\n' "$*"; }
 prepared() { sed -n "s/^$1 //p" "$home/prepared"; }
+# of NAME FIELD: of the run's JSON.
+of() { field "$2" <"$home/$1.json"; }
+# median NAME FIELD: over the rounds of a run.
+median() {
+	local round
+	for ((round = 1; round <= rounds; round++)); do of "$1.$round" "$2"; done | sort -g | sed -n "$(((rounds + 1) / 2))p"
+}
+# ratio A FIELD B FIELD: the median of the rounds' ratios.
+ratio() {
+	local round
+	for ((round = 1; round <= rounds; round++)); do
+		calculate 'a / b' a="$(of "$1.$round" "$2")" b="$(of "$3.$round" "$4")"
+		echo
+	done | sort -g | sed -n "$(((rounds + 1) / 2))p"
+}
+
+# bench NAME ARGUMENT..: kindred-bench with JSON to NAME.json, and a line about it.
+bench() {
+	local name=$1
+	shift
+	"$bin/kindred-bench" "$@" --users $users --items $items --json >"$home/$name.json" || true
+	printf '%-18s %11.0f/s  p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  max %.3f ms  %s errors  %.2f us of CPU each; stolen %.0f%%, others %.0f%%\n' \
+		"$name" "$(of "$name" units_per_s)" "$(of "$name" p50_ms)" "$(of "$name" p90_ms)" "$(of "$name" p99_ms)" \
+		"$(of "$name" p999_ms)" "$(of "$name" max_ms)" "$(of "$name" error_count)" "$(of "$name" cpu_us_per_unit)" \
+		"$(calculate '100 * a' a="$(of "$name" stolen_share)")" "$(calculate '100 * a' a="$(of "$name" others_share)")"
+}
+# On kindred-ceiling.
+bench_ceiling() {
+	local name=$1
+	shift
+	bench "$name" "$@" --server "127.0.0.1:$(sed -n 's/^grpc //p' "$home/ceiling.ports")" --pid $ceiling
+}
+short=(--seconds $seconds --warmup 0.5)
 
 say "machine: $(nproc) cores, $(uname -m), $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1); $("$bin/kindred" --version | head -1)"
 say "set-up: a catalog of $items items, $users users with about $per_user events each, a model of 50 neighbours an item"
-"$here/prepare.sh" --bin "$bin" --items $items --users $users --per-user $per_user "$home/data" >"$home/prepared"
+"$here/prepare.sh" --bin "$bin" --items $items --users $users --per-user $per_user --generations 2 "$home/data" \
+	>"$home/prepared" 2>"$home/prepare.log" || {
+	cat "$home/prepare.log" >&2
+	exit 1
+}
 cat "$home/prepared"
+shard_bytes=$(du -sB1 "$home/data/shards" | cut -f1)
+model_bytes=$(stat -c %s "$home/data/models/00000003.kindred")
 
-say "kindred-kernel: scoring alone, on all cores"
-"$bin/kindred-kernel" --data "$home/data" --seconds $seconds --json | tee "$home/kernel.json"
 "$bin/kindred-ceiling" --listen 127.0.0.1:0 --answer-bytes 330 >"$home/ceiling.ports" &
 ceiling=$!
 serve "$home/data"
 
-show() {
-	printf '%s units/s   p50 %s  p90 %s  p99 %s  p99.9 %s  max %s ms   errors %s\n' "$(field units_per_s <"$1")" \
-		"$(field p50_ms <"$1")" "$(field p90_ms <"$1")" "$(field p99_ms <"$1")" "$(field p999_ms <"$1")" \
-		"$(field max_ms <"$1")" "$(field error_count <"$1")"
-}
-# load NAME ARGUMENT..: on the server.
-load() {
-	local name=$1
-	shift
-	say "kindred-bench $*"
-	"$bin/kindred-bench" "$@" --server "$KINDRED_SERVER" --users $users --items $items --seconds $seconds --json >"$home/$name.json" || true
-	show "$home/$name.json"
-}
-load_ceiling() {
-	local name=$1
-	shift
-	say "kindred-bench $* on kindred-ceiling"
-	"$bin/kindred-bench" "$@" --server "127.0.0.1:$(sed -n 's/^grpc //p' "$home/ceiling.ports")" --pid $ceiling \
-		--users $users --seconds $seconds --json >"$home/$name.json" || true
-	show "$home/$name.json"
-}
-load alone recommend --in-flight 1 --connections 1
-load_ceiling alone_ceiling recommend --in-flight 1 --connections 1
-load unary recommend --in-flight 16
-load_ceiling unary_ceiling recommend --in-flight 16
-load wide recommend --in-flight 64
-half=$(field answers_per_s <"$home/unary.json" | awk '{ printf "%d", $1 / 2 }')
-load half recommend --in-flight 256 --rate "$half"
-load many many --streams 2 --in-flight 4 --batch 256
-load ingest ingest --streams 2 --in-flight 4 --batch 1000
-load lone ingest-unary --in-flight 1 --connections 1
+say "Recommend, and an empty C-core handler with messages of the same size, in turn"
+for ((round = 1; round <= rounds; round++)); do
+	bench alone.$round recommend --in-flight 1 --connections 1 "${short[@]}"
+	bench_ceiling alone_ceiling.$round recommend --in-flight 1 --connections 1 "${short[@]}"
+	bench unary.$round recommend --in-flight 16 "${short[@]}"
+	bench_ceiling unary_ceiling.$round recommend --in-flight 16 "${short[@]}"
+done
 
-say "summary"
-# of NAME FIELD
-of() { field "$2" <"$home/$1.json"; }
-printf '{"alone_p50_ms":%s,"alone_p50_ratio":%s,"unary_rate":%s,"unary_cpu_us":%s,"unary_cpu_ratio":%s,"unary_p50_ms":%s,"unary_p99_ms":%s,"half_rate":%s,"half_p99_ms":%s,"campaign_users_per_s":%s,"campaign_kernel_ratio":%s,"ingest_events_per_s":%s,"ingest_lone_p50_ms":%s,"import_events_per_s":%s,"import_items_per_s":%s,"build_events_per_s":%s}\n' \
-	"$(of alone p50_ms)" "$(calculate 'a / b' a="$(of alone p50_ms)" b="$(of alone_ceiling p50_ms)")" \
-	"$(of unary answers_per_s)" "$(of unary cpu_us_per_unit)" \
-	"$(calculate 'a / b' a="$(of unary cpu_us_per_unit)" b="$(of unary_ceiling cpu_us_per_unit)")" \
-	"$(of unary p50_ms)" "$(of unary p99_ms)" "$half" "$(of half p99_ms)" "$(of many units_per_s)" \
-	"$(calculate 'a / b' a="$(of many units_per_s)" b="$(of kernel users_per_s)")" \
-	"$(of ingest units_per_s)" "$(of lone p50_ms)" "$(prepared import_events_per_s)" "$(prepared import_items_per_s)" \
-	"$(prepared build_events_per_s)"
+say "the highest rate, as an open loop holds it with a p99 of 10 ms; half of it; and with 64 in flight as a closed loop"
+bench wide recommend --in-flight 64 "${short[@]}"
+bench highest recommend --find-max 10 --rate "$(of wide answers_per_s)" --seconds "$(calculate 's / 2' s=$seconds)" --warmup 0.5
+highest=$(of highest max_rate)
+bench half recommend --rate "$(calculate 'r / 2' r="$highest")" --seconds $((2 * seconds)) --warmup 1 --plot "$home/half.svg"
+
+say "campaign (RecommendMany), and kindred-kernel on all cores, in turn"
+for ((round = 1; round <= rounds; round++)); do
+	bench campaign.$round many --streams 2 --in-flight 4 --batch 256 "${short[@]}"
+	"$bin/kindred-kernel" --data "$home/data" --users $users --seconds $seconds --json >"$home/kernel.$round.json"
+	printf '%-18s %11.0f/s  %.2f us of CPU each\n' kernel.$round "$(of kernel.$round users_per_s)" "$(of kernel.$round cpu_us_per_user)"
+done
+
+say "ingest: the stream in batches of 1000, users at random; a lone event; one flush of the same disk"
+bench ingest ingest --streams 2 --in-flight 4 --batch 1000 "${short[@]}"
+bench lone ingest-unary --in-flight 1 --connections 1 "${short[@]}"
+"$bin/kindred-flush" "$home/data" --seconds 1 | tee "$home/flush.json"
+
+say "Recommend at a quarter of the highest rate, alone and beside ingest at half of its rate, in turn"
+quarter=$(calculate 'r / 4' r="$highest")
+for ((round = 1; round <= rounds; round++)); do
+	bench quiet.$round recommend --rate "$quarter" "${short[@]}"
+	"$bin/kindred-bench" ingest --rate "$(calculate 'r / 2000' r="$(of ingest units_per_s)")" --batch 1000 --streams 2 --seed $((100 + round)) \
+		--users $users --items $items --seconds $((seconds + 1)) --warmup 0 --json >"$home/beside_ingest.$round.json" &
+	beside=$!
+	bench beside.$round recommend --rate "$quarter" "${short[@]}"
+	wait $beside || true
+done
+
+say "20 swaps between two generations, with Recommend at 70% of the highest rate"
+"$bin/kindred" model activate 2 >/dev/null # so that both are mapped by the workers, which keep them as long as they are kept
+"$bin/kindred" model activate 3 >/dev/null
+bench swap recommend --rate "$(calculate '0.7 * r' r="$highest")" --warmup 2 --swap 2,3 --swaps 20 "${swap_plan[@]}" --plot "$home/swap.svg"
+printf '%s swaps, the longest %s ms; p99.9 within five seconds of one %s ms, else %s ms\n' "$(of swap swaps)" \
+	"$(of swap swap_longest_ms)" "$(of swap swap_p999_ms)" "$(of swap rest_p999_ms)"
+
+# figure NAME VALUE [TARGET]: a line of the table, and of the JSON. TARGET: "<= 2" or ">= 40000".
+json= missed=0
+figure() {
+	local verdict=
+	if [ -n "${3:-}" ]; then
+		verdict=missed
+		[ "$(calculate "(v $3)" v="$2")" = 1 ] && verdict=ok || missed=$((missed + 1))
+	fi
+	printf '%-34s %14s   %-14s %s\n' "$1" "$2" "${3:-}" "$verdict"
+	json+="${json:+,}\"$1\":$2"
+}
+
+say "figures (with all of server, workers and generator on the same $(nproc) cores)"
+printf '%-34s %14s   %-14s\n' figure value target
+flush_ms=$(of flush p50_ms)
+swap_failed=$(($(of swap error_count) + $(of swap swaps_failed)))
+figure unary_cpu_ratio "$(ratio unary cpu_us_per_unit unary_ceiling cpu_us_per_unit)" '<= 2.0'
+figure unary_cpu_us "$(median unary cpu_us_per_unit)"
+figure unary_ceiling_cpu_us "$(median unary_ceiling cpu_us_per_unit)"
+figure unary_rate "$(median unary answers_per_s)" '>= 40000'
+figure unary_rate_ratio "$(ratio unary answers_per_s unary_ceiling answers_per_s)"
+figure unary_p50_ms "$(median unary p50_ms)"
+figure unary_p99_ms "$(median unary p99_ms)"
+figure wide_rate "$(of wide answers_per_s)"
+figure highest_rate "$highest"
+figure half_p50_ms "$(of half p50_ms)"
+figure half_p99_ms "$(of half p99_ms)" '<= 1'
+figure alone_p50_ms "$(median alone p50_ms)"
+figure alone_p50_ratio "$(ratio alone p50_ms alone_ceiling p50_ms)" '<= 1.6'
+figure campaign_users_per_s "$(median campaign units_per_s)" '>= 100000'
+figure campaign_kernel_ratio "$(ratio campaign units_per_s kernel users_per_s)" '>= 0.6'
+figure campaign_cpu_us "$(median campaign cpu_us_per_unit)"
+figure campaign_generator_cpu_us "$(median campaign generator_us_per_unit)"
+figure kernel_cpu_us "$(median kernel cpu_us_per_user)"
+figure ingest_events_per_s "$(of ingest units_per_s)" '>= 100000'
+figure ingest_cpu_us "$(of ingest cpu_us_per_unit)"
+figure disk_flush_ms "$flush_ms"
+figure ingest_lone_p50_ms "$(of lone p50_ms)" "<= $(calculate 'f + 1' f="$flush_ms")"
+figure recommend_while_ingest_p99_ratio "$(ratio beside p99_ms quiet p99_ms)" '<= 2'
+figure beside_ingest_events_per_s "$(median beside_ingest units_per_s)"
+figure swap_failed "$swap_failed" '<= 0'
+figure swap_p999_ratio "$(calculate 'a / b' a="$(of swap swap_p999_ms)" b="$(of swap rest_p999_ms)")" '<= 2'
+figure swap_rss_ratio "$(calculate 'a / b' a="$(of swap stop_bytes)" b="$(of swap start_bytes)")" '<= 1.05'
+figure swap_longest_ms "$(of swap swap_longest_ms)"
+figure build_events_per_s "$(prepared build_events_per_s)"
+figure import_events_per_s "$(prepared import_events_per_s)"
+figure import_items_per_s "$(prepared import_items_per_s)"
+figure bytes_per_user "$(calculate 'b / n' b="$shard_bytes" n=$users)"
+figure bytes_per_item "$(calculate 'b / n' b="$model_bytes" n=$items)"
+figure resident_bytes "$(of swap stop_bytes)"
+printf '%s missed. bytes_per_user: of the shards on disk, before the load. bytes_per_item: of the model file.\n' $missed
+[ -z "$keep" ] || echo "all of it is in $home"
+echo "{$json}"

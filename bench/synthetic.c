@@ -3,18 +3,18 @@
  * same options give the same bytes. Users have a taste (one of the groups of items) and pick items by a Zipf law within
  * it, so that neighbours exist to be learnt; it says nothing about ranking quality and is used for load only.
  */
+#include "bench/chance.h"
+#include "version.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "version.h"
 
 struct options {
 	const char *what;
@@ -23,29 +23,15 @@ struct options {
 	int64_t now_s;
 };
 
-/* splitmix64, https://prng.di.unimi.it/splitmix64.c: any 64-bit number into a well-mixed one. */
-static uint64_t mix(uint64_t x)
-{
-	x += UINT64_C(0x9e3779b97f4a7c15);
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
 static double uniform(uint64_t *state)
 {
-	*state = mix(*state);
-	return (double)(*state >> 11) * 0x1.0p-53;
+	*state = chance_mix(*state);
+	return chance_share(*state);
 }
 
-/* 0..n-1 by a continuous approximation of Zipf's law with exponent s: constant time and no table, whatever n is. */
 static uint64_t zipf(uint64_t *state, uint64_t n, double s)
 {
-	double u = uniform(state);
-	double top = (double)n + 1;
-	double x = fabs(s - 1) < 1e-9 ? pow(top, u) : pow(1 + u * (pow(top, 1 - s) - 1), 1 / (1 - s));
-	uint64_t rank = (uint64_t)x - 1;
-	return rank < n ? rank : n - 1;
+	return chance_zipf(uniform(state), n, s);
 }
 
 static void write_catalog(const struct options *o)
@@ -53,8 +39,8 @@ static void write_catalog(const struct options *o)
 	printf("id,name,image_url,group,price,in_stock\n");
 	for (uint64_t i = 0; i < o->items; i++)
 		printf("i%" PRIu64 ",Item %" PRIu64 ",https://images.example/%" PRIu64 ".jpg,g%" PRIu64 ",%.2f,%s\n", i,
-		       i, i, i % o->groups, 1 + (double)(mix(i ^ o->seed) % 20000) / 100,
-		       mix(i + o->seed) % 20 ? "true" : "false");
+		       i, i, i % o->groups, 1 + (double)(chance_mix(i ^ o->seed) % 20000) / 100,
+		       chance_mix(i + o->seed) % 20 ? "true" : "false");
 }
 
 /* Items of group g are g, g + groups, g + 2 groups ..: nine of ten events of a user are of the user's own group. */
@@ -64,7 +50,7 @@ static void write_events(const struct options *o)
 	uint64_t span_s = o->days * 86400;
 	printf("event_id,user,item,event,time\n");
 	for (uint64_t user = 0; user < o->users; user++) {
-		uint64_t state = mix(o->seed ^ (user * UINT64_C(0x2545f4914f6cdd1d)));
+		uint64_t state = chance_mix(o->seed ^ (user * UINT64_C(0x2545f4914f6cdd1d)));
 		uint64_t own = zipf(&state, o->groups, 0.5);
 		uint64_t count = o->per_user / 2 + (uint64_t)(uniform(&state) * (double)(o->per_user + 1));
 		int64_t time_s = o->now_s - (int64_t)(uniform(&state) * (double)span_s) - 1;

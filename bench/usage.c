@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Threads' run time; threads that ended meanwhile are not in it (the server's pool keeps its threads). */
 static uint64_t cpu_ns(pid_t pid)
@@ -45,6 +46,30 @@ static uint64_t status_number(pid_t pid, const char *field)
 	return value;
 }
 
+/* All, idle and stolen ticks of all cores since the machine's start. */
+static void machine_ticks(uint64_t ticks[3])
+{
+	uint64_t user = 0, nice = 0, kernel = 0, idle = 0, waiting = 0, interrupts = 0, soft = 0, stolen = 0;
+	FILE *file = fopen("/proc/stat", "r");
+	if (file &&
+	    fscanf(file,
+		   "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+		   &user, &nice, &kernel, &idle, &waiting, &interrupts, &soft, &stolen) != 8)
+		stolen = 0; /* an old kernel does not count it */
+	if (file)
+		fclose(file);
+	ticks[0] = user + nice + kernel + idle + waiting + interrupts + soft + stolen;
+	ticks[1] = idle + waiting;
+	ticks[2] = stolen;
+}
+
+static uint64_t own_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
 static void add(struct usage *usage, const char *name, pid_t pid)
 {
 	if (usage->count == USAGE_MAX)
@@ -52,18 +77,17 @@ static void add(struct usage *usage, const char *name, pid_t pid)
 	snprintf(usage->process[usage->count].name, sizeof usage->process[0].name, "%s", name);
 	usage->process[usage->count].pid = pid;
 	usage->process[usage->count].cpu_ns = cpu_ns(pid);
+	usage->process[usage->count].start_bytes = status_number(pid, "VmRSS:") * 1024;
+	usage->start_bytes += usage->process[usage->count].start_bytes;
 	usage->count++;
 }
 
-void usage_start(struct usage *usage, const char *target, pid_t pid)
+static void add_server(struct usage *usage, const char *target)
 {
 	Kindred__V1__GetStatusRequest request = KINDRED__V1__GET_STATUS_REQUEST__INIT;
 	Kindred__V1__GetStatusResponse *status = NULL;
 	struct rpc_client *client = NULL;
-	memset(usage, 0, sizeof *usage);
-	if (pid)
-		add(usage, "process", pid);
-	if (pid || rpc_open(&client, target, NULL) != 0)
+	if (rpc_open(&client, target, NULL) != 0)
 		return;
 	if (rpc_call(client, "/kindred.v1.StatusService/GetStatus", &request.base,
 		     &kindred__v1__get_status_response__descriptor, 5000, NULL, &status, NULL) == 0) {
@@ -79,21 +103,41 @@ void usage_start(struct usage *usage, const char *target, pid_t pid)
 	rpc_close(client);
 }
 
+void usage_start(struct usage *usage, const char *target, pid_t pid)
+{
+	memset(usage, 0, sizeof *usage);
+	if (pid)
+		add(usage, "process", pid);
+	else
+		add_server(usage, target);
+	machine_ticks(usage->start_ticks);
+	usage->own_ns = own_ns();
+}
+
 void usage_stop(struct usage *usage)
 {
+	uint64_t ticks[3];
+	machine_ticks(ticks);
+	usage->own_ns = own_ns() - usage->own_ns;
 	for (unsigned i = 0; i < usage->count; i++) {
 		pid_t pid = usage->process[i].pid;
 		uint64_t now_ns = cpu_ns(pid);
 		uint64_t start_ns = usage->process[i].cpu_ns;
 		/* a process that was killed meanwhile has no figure any more */
 		usage->process[i].cpu_ns = now_ns > start_ns ? now_ns - start_ns : 0;
+		usage->process[i].stop_bytes = status_number(pid, "VmRSS:") * 1024;
 		usage->process[i].peak_bytes = status_number(pid, "VmHWM:") * 1024;
+		usage->cpu_ns += usage->process[i].cpu_ns;
+		usage->stop_bytes += usage->process[i].stop_bytes;
+		usage->peak_bytes += usage->process[i].peak_bytes;
 	}
-}
-
-uint64_t usage_own_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+	double all = (double)(ticks[0] - usage->start_ticks[0]);
+	if (all <= 0)
+		return;
+	usage->stolen = (double)(ticks[2] - usage->start_ticks[2]) / all;
+	double idle = (double)(ticks[1] - usage->start_ticks[1]) / all;
+	double ours = (double)(usage->own_ns + usage->cpu_ns) / 1e9 * (double)sysconf(_SC_CLK_TCK) / all;
+	usage->others = 1 - idle - usage->stolen - ours;
+	if (usage->others < 0)
+		usage->others = 0; /* ticks are coarse */
 }

@@ -9,11 +9,11 @@
  * RecommendMany (1,000 users a frame), each with the CPU that the worker alone took, from /proc.
  * kindred-worker is taken from the folder that this program is in.
  */
+#include "bench/made.h"
 #include "builder/publish.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/ids.h"
-#include "common/score.h"
 #include "kindred/internal/link.pb-c.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
@@ -21,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,22 +49,6 @@ static void must(int good, const char *what)
 	exit(1);
 }
 
-static uint64_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state;
-}
-
-/* Row r about as often as r^(-2/3): the most popular tenth has about half. */
-static uint32_t skewed(uint32_t n)
-{
-	double u = (double)(next_random() >> 11) / 9007199254740992.0;
-	uint32_t row = (uint32_t)((double)n * u * u * u);
-	return row < n ? row : n - 1;
-}
-
 /* --- the model --- */
 
 static const uint64_t *texts(char prefix, char **bytes)
@@ -76,48 +59,6 @@ static const uint64_t *texts(char prefix, char **bytes)
 	for (uint32_t i = 0; i < items; i++)
 		offsets[i + 1] = offsets[i] + (uint64_t)sprintf(*bytes + offsets[i], "%c%08u", prefix, i);
 	return offsets;
-}
-
-static void fill_relation(struct model_relation *relation)
-{
-	uint64_t *offsets = calloc(items + 1, sizeof *offsets);
-	uint32_t *rows = calloc((size_t)items * neighbours, sizeof *rows);
-	uint16_t *weights = calloc((size_t)items * neighbours, sizeof *weights);
-	uint32_t count = items < MODEL_POPULAR_MAX ? items : MODEL_POPULAR_MAX;
-	uint32_t *popular = calloc(count, sizeof *popular), *scores = calloc(count, sizeof *scores);
-	uint32_t *owner = calloc(items, sizeof *owner);
-	must(offsets && rows && weights && popular && scores && owner && neighbours < items, "memory");
-	for (uint32_t i = 0; i < items; i++) {
-		for (uint32_t n = 0; n < neighbours; n++) {
-			/* the next one that item i does not have yet */
-			uint32_t row = skewed(items);
-			while (row == i || owner[row] == i + 1)
-				row = (row + 1) % items;
-			owner[row] = i + 1;
-			rows[offsets[i] + n] = row;
-			weights[offsets[i] + n] = (uint16_t)(60000 / (n + 1) + 1);
-		}
-		offsets[i + 1] = offsets[i] + neighbours;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		popular[i] = i;
-		scores[i] = count - i;
-	}
-	free(owner);
-	*relation = (struct model_relation){ .key = (char *)RELATION,
-					     .items = items,
-					     .neighbours = offsets[items],
-					     .offsets = offsets,
-					     .rows = rows,
-					     .weights = weights,
-					     .popular_rows = popular,
-					     .popular_scores = scores,
-					     .popular_count = count,
-					     .recent_rows = popular,
-					     .recent_scores = scores,
-					     .recent_count = count };
-	relation->serving = (struct model_serving){ .profile_items = 20, .rank_decay = 0.9 };
-	serving_prepare(&relation->serving);
 }
 
 static void write_model(const char *directory, char *path)
@@ -131,7 +72,8 @@ static void write_model(const char *directory, char *path)
 	uint8_t *hidden = calloc(items, 1);
 	uint64_t *no_images = calloc(items + 1, sizeof *no_images);
 	must(keys && hidden && no_images, "memory");
-	fill_relation(&relation);
+	must(neighbours < items && made_relation(&relation, RELATION, items, neighbours, &random_state) == 0,
+	     "a made-up model");
 	catalog = (struct model_catalog){ .name = (char *)"shop",
 					  .version = 1,
 					  .items = items,
@@ -336,8 +278,8 @@ static void send_batch(uint64_t number)
 	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
 	(void)number;
 	for (uint32_t i = 0; i < BATCH; i++, event_number++) {
-		sprintf(user_ids[i], "u%08u", (uint32_t)(next_random() % users));
-		sprintf(item_ids[i], "i%08u", skewed(items));
+		sprintf(user_ids[i], "u%08u", (uint32_t)(made_random(&random_state) % users));
+		sprintf(item_ids[i], "i%08u", made_skewed(&random_state, items));
 		sprintf(event_ids[i], "e%llu", (unsigned long long)event_number);
 		kindred__v1__event__init(&events[i]);
 		google__protobuf__timestamp__init(&times[i]);
@@ -360,7 +302,7 @@ static void send_one(uint64_t number)
 	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
 	char user[16];
 	(void)number;
-	sprintf(user, "u%08u", (uint32_t)(next_random() % users));
+	sprintf(user, "u%08u", (uint32_t)(made_random(&random_state) % users));
 	request.user_id = user;
 	request.definition = (char *)"next";
 	request.count = RECOMMEND_COUNT;
@@ -374,7 +316,7 @@ static void send_many(uint64_t number)
 	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
 	(void)number;
 	for (uint32_t i = 0; i < MANY; i++) {
-		sprintf(ids[i], "u%08u", (uint32_t)(next_random() % users));
+		sprintf(ids[i], "u%08u", (uint32_t)(made_random(&random_state) % users));
 		list[i] = ids[i];
 	}
 	request.n_user_ids = MANY;

@@ -1,0 +1,82 @@
+/* What the modules of the load engine share: one run. */
+#ifndef KINDRED_LOAD_PRIVATE_H
+#define KINDRED_LOAD_PRIVATE_H
+
+#include "bench/load.h"
+#include "bench/schedule.h"
+
+#include <grpc/grpc.h>
+#include <stdbool.h>
+
+struct load_unary;
+struct load_stream;
+
+struct load {
+	const struct load_options *options;
+	const struct load_work *work;
+	struct load_result *result;
+	grpc_completion_queue *queue;
+	struct {
+		grpc_channel *channel;
+		void *methods[LOAD_KINDS]; /* registered */
+	} * connections;
+	uint8_t *buffer; /* a message being made */
+	uint64_t number; /* of the next message */
+	uint64_t measure_from_ns, stop_ns;
+	struct schedule schedule; /* open loop */
+	unsigned running; /* calls */
+	struct load_unary *unary;
+	struct load_stream *streams;
+	unsigned idle_count;
+	struct load_unary **idle; /* open loop: slots without a call */
+};
+
+/* What every tag on the queue begins with; done() gets the tag. */
+struct load_tag {
+	void (*done)(struct load *load, void *self, bool ok);
+};
+
+/* What the metadata and status of one call are received into. */
+struct load_ending {
+	grpc_metadata_array initial, trailing;
+	grpc_status_code status;
+	grpc_slice details;
+};
+void load_ending_init(struct load_ending *ending);
+void load_ending_fini(struct load_ending *ending);
+/* The operation that receives it. */
+grpc_op load_ending_op(struct load_ending *ending);
+
+static inline bool load_is_open(const struct load *load)
+{
+	return load->options->rate > 0;
+}
+/* Whether what was due, or sent, at that time counts. */
+static inline bool load_measured(const struct load *load, uint64_t due_ns)
+{
+	return due_ns >= load->measure_from_ns && due_ns < load->stop_ns;
+}
+
+/* The next message, for grpc_byte_buffer_destroy. */
+grpc_byte_buffer *load_message(struct load *load, unsigned *kind);
+/* Counts the units of an answer. */
+struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_buffer *answer, bool measured);
+void load_count_latency(struct load *load, unsigned kind, uint64_t due_ns, uint64_t now_ns);
+void load_count_error(struct load *load, const struct load_ending *ending);
+grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline);
+void load_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
+
+/* Both start all that a closed loop has in flight; false: no memory. The open loop's turn starts all that is due. */
+bool load_unary_start(struct load *load);
+void load_unary_turn(struct load *load);
+/* When the next call is due that could start now; UINT64_MAX: none before an answer comes. */
+uint64_t load_unary_due_ns(const struct load *load);
+bool load_unary_more(const struct load *load);
+void load_unary_fini(struct load *load);
+
+bool load_stream_start(struct load *load);
+void load_stream_turn(struct load *load);
+uint64_t load_stream_due_ns(const struct load *load);
+void load_stream_fini(struct load *load);
+
+#endif

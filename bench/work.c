@@ -1,0 +1,204 @@
+#include "bench/work.h"
+
+#include "bench/chance.h"
+#include "common/wire.h"
+#include "kindred/v1/events.pb-c.h"
+#include "kindred/v1/recommend.pb-c.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+const char *const work_names[WORK_KINDS] = { "", "recommend", "many", "ingest", "ingest-unary", "mix" };
+
+/* Room for one batch; the generator has one thread. */
+static char user_ids[WORK_BATCH_MAX][USER_ID_MAX + 1];
+static char *user_list[WORK_BATCH_MAX];
+static char item_ids[WORK_BATCH_MAX][24], event_ids[WORK_BATCH_MAX][48];
+static Google__Protobuf__Timestamp times[WORK_BATCH_MAX];
+static Kindred__V1__Event events[WORK_BATCH_MAX], *event_list[WORK_BATCH_MAX];
+
+const char *work_unit(enum work_kind kind)
+{
+	return kind == WORK_MANY ? "users" : kind == WORK_INGEST ? "events" : "calls";
+}
+
+/* --- messages --- */
+
+static size_t make_recommend(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	(void)kind;
+	request.user_id = users_pick(&work->users, number, user_ids[0]);
+	request.definition = (char *)work->definition;
+	request.count = work->count;
+	return kindred__v1__recommend_request__pack(&request, buffer);
+}
+
+static size_t make_many(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	(void)kind;
+	for (uint64_t i = 0; i < work->batch; i++)
+		user_list[i] = users_pick(&work->users, number * work->batch + i, user_ids[i]);
+	request.n_user_ids = work->batch;
+	request.user_ids = user_list;
+	request.definition = (char *)work->definition;
+	request.count = work->count;
+	return kindred__v1__recommend_many_request__pack(&request, buffer);
+}
+
+static void make_events(const struct work *work, uint64_t number, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t event = number * count + i;
+		int64_t time_ms = work->event_time_ms + (int64_t)event;
+		kindred__v1__event__init(&events[i]);
+		google__protobuf__timestamp__init(&times[i]);
+		times[i].seconds = time_ms / 1000;
+		times[i].nanos = (int32_t)(time_ms % 1000) * 1000000;
+		snprintf(item_ids[i], sizeof item_ids[i], "i%" PRIu64,
+			 chance_mix(event + 7 * work->users.seed) % work->items);
+		snprintf(event_ids[i], sizeof event_ids[i], "b%" PRId64 "-%" PRIu64, work->event_time_ms, event);
+		events[i].user_id = users_pick(&work->users, event, user_ids[i]);
+		events[i].item_id = item_ids[i];
+		events[i].type = (char *)"Viewed";
+		events[i].time = &times[i];
+		events[i].event_id = event_ids[i];
+		event_list[i] = &events[i];
+	}
+}
+
+static size_t make_ingest(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	Kindred__V1__IngestEventStreamRequest request = KINDRED__V1__INGEST_EVENT_STREAM_REQUEST__INIT;
+	(void)kind;
+	make_events(work, number, work->batch);
+	request.n_events = work->batch;
+	request.events = event_list;
+	request.catalog = (char *)work->catalog;
+	request.batch = number;
+	return kindred__v1__ingest_event_stream_request__pack(&request, buffer);
+}
+
+static size_t make_ingest_unary(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	(void)kind;
+	make_events(work, number, 1);
+	request.n_events = 1;
+	request.events = event_list;
+	request.catalog = (char *)work->catalog;
+	return kindred__v1__ingest_events_request__pack(&request, buffer);
+}
+
+/* Which it is depends on its number alone, by another draw than that of its user. */
+static size_t make_mix(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	*kind = chance_share(chance_mix(~number ^ work->users.seed)) < work->ingest_share;
+	return (*kind ? make_ingest_unary : make_recommend)(context, number, kind, buffer);
+}
+
+/* --- answers --- */
+
+/* A call that was answered OK. */
+static struct load_units count_one(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+{
+	(void)context;
+	(void)kind;
+	(void)answer;
+	(void)bytes;
+	return (struct load_units){ 1, 1 };
+}
+
+/* RecommendManyResponse: results (1), each with its error_code (4). */
+static struct load_units count_users(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+{
+	struct wire_cursor all = { answer, answer + bytes };
+	struct load_units units = { 0 };
+	struct wire_field field, inner;
+	(void)context;
+	(void)kind;
+	while (wire_next(&all, &field) == 1) {
+		if (field.number != 1 || field.type != WIRE_BYTES)
+			continue;
+		struct wire_cursor result = { field.data, field.data + field.data_bytes };
+		bool good = true;
+		while (wire_next(&result, &inner) == 1)
+			good = good && inner.number != 4;
+		units.answered++;
+		units.good += good;
+	}
+	return units;
+}
+
+/* IngestEventsResponse and IngestEventStreamResponse: outcomes (1), packed; each is one byte. */
+static struct load_units count_outcomes(const uint8_t *answer, size_t bytes)
+{
+	const uint8_t *outcomes;
+	size_t count;
+	struct load_units units = { 0 };
+	if (wire_find(answer, bytes, 1, &outcomes, &count) != 1)
+		return units;
+	units.answered = count;
+	for (size_t i = 0; i < count; i++)
+		units.good += outcomes[i] == KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED;
+	return units;
+}
+
+static struct load_units count_events(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+{
+	(void)context;
+	(void)kind;
+	return count_outcomes(answer, bytes);
+}
+
+static struct load_units count_mix(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+{
+	return (kind ? count_events : count_one)(context, kind, answer, bytes);
+}
+
+#define RECOMMEND "/kindred.v1.RecommendationService/Recommend"
+#define INGEST "/kindred.v1.EventService/IngestEvents"
+
+struct load_work work_load(struct work *work)
+{
+	switch (work->kind) {
+	case WORK_MANY:
+		return (struct load_work){ .methods = { "/kindred.v1.RecommendationService/RecommendMany" },
+					   .make = make_many,
+					   .count = count_users,
+					   .context = work,
+					   .units_per_message = work->batch };
+	case WORK_INGEST:
+		return (struct load_work){ .methods = { "/kindred.v1.EventService/IngestEventStream" },
+					   .make = make_ingest,
+					   .count = count_events,
+					   .context = work,
+					   .units_per_message = work->batch };
+	case WORK_INGEST_UNARY:
+		return (struct load_work){ .methods = { INGEST },
+					   .make = make_ingest_unary,
+					   .count = count_events,
+					   .context = work,
+					   .units_per_message = 1 };
+	case WORK_MIX:
+		return (struct load_work){ .methods = { RECOMMEND, INGEST },
+					   .make = make_mix,
+					   .count = count_mix,
+					   .context = work,
+					   .units_per_message = 1 };
+	case WORK_NONE:
+	case WORK_RECOMMEND:
+		break;
+	}
+	return (struct load_work){ .methods = { RECOMMEND },
+				   .make = make_recommend,
+				   .count = count_one,
+				   .context = work,
+				   .units_per_message = 1 };
+}

@@ -1,0 +1,39 @@
+/*
+ * What kindred-bench sends, and what it looks for in the answers. Messages are packed here; answers are only walked over, so that the generator takes
+ * as little as it can of the machine that the server shares with it. One thread.
+ */
+#ifndef KINDRED_BENCH_WORK_H
+#define KINDRED_BENCH_WORK_H
+
+#include "bench/load.h"
+#include "bench/users.h"
+
+#include <stdint.h>
+
+enum work_kind { WORK_NONE, WORK_RECOMMEND, WORK_MANY, WORK_INGEST, WORK_INGEST_UNARY, WORK_MIX };
+#define WORK_KINDS 6
+extern const char *const work_names[WORK_KINDS];
+#define WORK_BATCH_MAX 10000
+
+struct work {
+	enum work_kind kind;
+	struct users users;
+	uint64_t items; /* to choose from, i0..iN-1, evenly */
+	uint64_t batch; /* users or events a message of a stream */
+	unsigned count; /* items a recommendation */
+	const char *definition, *catalog;
+	int64_t event_time_ms; /* of the first event; each is a millisecond after the last, and this is part of its id */
+	double ingest_share; /* WORK_MIX: of the calls; the others are Recommend */
+};
+
+/* Whether it goes over streams. */
+static inline int work_streams(enum work_kind kind)
+{
+	return kind == WORK_MANY || kind == WORK_INGEST;
+}
+/* "users", "events" or "calls" */
+const char *work_unit(enum work_kind kind);
+/* For load_run; it points to the work. */
+struct load_work work_load(struct work *work);
+
+#endif

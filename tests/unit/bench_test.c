@@ -1,0 +1,227 @@
+/* The pure parts of the load generator: if they are wrong, every figure is. */
+#include "bench/chance.h"
+#include "bench/histogram.h"
+#include "bench/schedule.h"
+#include "bench/series.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct histogram histogram, other;
+
+static void start(void)
+{
+	memset(&histogram, 0, sizeof histogram);
+	memset(&other, 0, sizeof other);
+}
+
+/* --- histogram --- */
+
+static void empty_has_no_percentiles(void **state)
+{
+	(void)state;
+	start();
+	assert_int_equal(histogram_percentile(&histogram, 0.5), 0);
+	assert_int_equal(histogram_percentile(&histogram, 1), 0);
+}
+
+/* From a nanosecond to a day: never less than the truth, at most 1.6% more. */
+static void percentile_is_close_and_never_less(void **state)
+{
+	(void)state;
+	for (double value = 1; value < 8.64e13; value *= 1.37) {
+		uint64_t ns = (uint64_t)value;
+		start();
+		histogram_add(&histogram, ns);
+		histogram_add(&histogram, 2 * ns); /* so that the maximum does not help */
+		uint64_t found = histogram_percentile(&histogram, 0.25);
+		assert_true(found >= ns);
+		assert_true((double)found <= (double)ns * 1.016);
+	}
+}
+
+static void percentiles_of_a_known_thousand(void **state)
+{
+	static const double shares[] = { 0.5, 0.9, 0.99, 0.999 };
+	(void)state;
+	start();
+	for (uint64_t i = 1000; i > 0; i--)
+		histogram_add(&histogram, i * 1000);
+	for (unsigned i = 0; i < 4; i++) {
+		double truth = shares[i] * 1e6;
+		double found = (double)histogram_percentile(&histogram, shares[i]);
+		assert_true(found >= truth && found <= truth * 1.02);
+	}
+	assert_int_equal(histogram_percentile(&histogram, 1), 1000000);
+	assert_int_equal(histogram.total, 1000);
+}
+
+static void one_slow_call_shows(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 999; i++)
+		histogram_add(&histogram, 100);
+	histogram_add(&histogram, 5000000);
+	assert_in_range(histogram_percentile(&histogram, 0.99), 100, 101);
+	assert_int_equal(histogram_percentile(&histogram, 0.999), 5000000);
+	assert_int_equal(histogram.max_ns, 5000000);
+}
+
+static void merged_is_as_if_added_to_one(void **state)
+{
+	static struct histogram both;
+	(void)state;
+	start();
+	memset(&both, 0, sizeof both);
+	for (uint64_t i = 0; i < 5000; i++) {
+		uint64_t ns = chance_mix(i) % 10000000;
+		histogram_add(i % 3 ? &histogram : &other, ns);
+		histogram_add(&both, ns);
+	}
+	histogram_merge(&histogram, &other);
+	assert_memory_equal(&histogram, &both, sizeof both);
+}
+
+/* --- series --- */
+
+static void series_parts_by_when_it_was_due(void **state)
+{
+	struct series series;
+	(void)state;
+	assert_int_equal(series_init(&series, 1000000000, 2000000000), 0);
+	assert_int_equal(series.interval_ns, 100000000);
+	series_add(&series, 999999999, 1); /* the warm-up */
+	series_add(&series, 1000000000, 20);
+	series_add(&series, 1099999999, 30);
+	series_add(&series, 1100000000, 40);
+	series_add(&series, 99000000000, 50); /* after the end */
+	assert_int_equal(series.intervals[0]->total, 2);
+	assert_int_equal(series.intervals[0]->max_ns, 30);
+	assert_int_equal(series.intervals[1]->total, 1);
+	for (size_t i = 2; i < series.count; i++)
+		assert_null(series.intervals[i]);
+	series_fini(&series);
+}
+
+/* --- schedule --- */
+
+static void due_times_do_not_drift(void **state)
+{
+	struct schedule schedule = { .start_ns = 7, .rate = 30000 };
+	(void)state;
+	assert_int_equal(schedule_due_ns(&schedule, 0), 7);
+	/* a gap of 33,333.3 ns: rounded and added up it would be 1.2 s early after an hour and a half of it */
+	assert_in_range(schedule_due_ns(&schedule, UINT64_C(30000) * 3600), UINT64_C(3600000000007) - 1000,
+			UINT64_C(3600000000007) + 1000);
+	for (uint64_t i = 1; i < 100000; i++) {
+		uint64_t gap = schedule_due_ns(&schedule, i) - schedule_due_ns(&schedule, i - 1);
+		assert_in_range(gap, 33333, 33334);
+	}
+}
+
+static double search_below(double truth, double first, unsigned *steps)
+{
+	struct rate_search search = rate_search_start(first);
+	double rate;
+	*steps = 0;
+	while (rate_search_next(&search, &rate)) {
+		rate_search_tell(&search, rate, rate <= truth);
+		assert_true(++*steps < 50);
+	}
+	return search.holds;
+}
+
+static void search_finds_the_highest_rate(void **state)
+{
+	static const double truths[] = { 3, 999, 1000, 1001, 41234, 2e6 };
+	unsigned steps;
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		double found = search_below(truths[i], 1000, &steps);
+		assert_true(found <= truths[i] && found >= truths[i] / 1.03);
+	}
+	search_below(41234, 30000, &steps);
+	assert_true(steps <= 7); /* from a good first guess it is cheap */
+}
+
+static void search_gives_up_when_nothing_holds(void **state)
+{
+	unsigned steps;
+	(void)state;
+	assert_true(search_below(0, 1000, &steps) == 0);
+	assert_true(steps <= 12);
+}
+
+/* --- chance --- */
+
+static void shares_are_even(void **state)
+{
+	unsigned counts[10] = { 0 };
+	(void)state;
+	for (uint64_t i = 0; i < 100000; i++) {
+		double share = chance_share(chance_mix(i));
+		assert_true(share >= 0 && share < 1);
+		counts[(unsigned)(share * 10)]++;
+	}
+	for (unsigned i = 0; i < 10; i++)
+		assert_in_range(counts[i], 9600, 10400);
+}
+
+/* How often each rank comes, against its share of the continuous law. */
+static void zipf_follows_its_law(void **state)
+{
+	enum { RANKS = 1000, DRAWS = 400000 };
+	static const double exponents[] = { 0.5, 1, 1.5 };
+	static unsigned counts[RANKS];
+	(void)state;
+	for (unsigned e = 0; e < 3; e++) {
+		double s = exponents[e];
+		memset(counts, 0, sizeof counts);
+		for (uint64_t i = 0; i < DRAWS; i++)
+			counts[chance_zipf(chance_share(chance_mix(i)), RANKS, s)]++;
+		for (unsigned rank = 0; rank < 100; rank += 11) {
+			double from = rank + 1, until = rank + 2, top = RANKS + 1;
+			double share = s == 1 ? log(until / from) / log(top)
+					      : (pow(until, 1 - s) - pow(from, 1 - s)) / (pow(top, 1 - s) - 1);
+			double expected = share * DRAWS, slack = 5 * sqrt(expected) + 1;
+			assert_true(fabs(counts[rank] - expected) < slack);
+		}
+	}
+}
+
+static void zipf_stays_within(void **state)
+{
+	(void)state;
+	for (double s = 0.1; s < 5; s += 0.7) {
+		assert_int_equal(chance_zipf(0, 10000000, s), 0);
+		assert_true(chance_zipf(0.9999999999999999, 10000000, s) < 10000000);
+		assert_int_equal(chance_zipf(0.7, 1, s), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_has_no_percentiles),
+		cmocka_unit_test(percentile_is_close_and_never_less),
+		cmocka_unit_test(percentiles_of_a_known_thousand),
+		cmocka_unit_test(one_slow_call_shows),
+		cmocka_unit_test(merged_is_as_if_added_to_one),
+		cmocka_unit_test(series_parts_by_when_it_was_due),
+		cmocka_unit_test(due_times_do_not_drift),
+		cmocka_unit_test(search_finds_the_highest_rate),
+		cmocka_unit_test(search_gives_up_when_nothing_holds),
+		cmocka_unit_test(shares_are_even),
+		cmocka_unit_test(zipf_follows_its_law),
+		cmocka_unit_test(zipf_stays_within),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -7,6 +7,7 @@
  * catalogs:   {"events": .., "users": ..}
  * relations:  {"learnt": bool, "params": {builder/params.h}, "list_entries": .., "users_capped": ..,          more than list_items
  *              "window": places or null, "pairs": .., "pairs_skipped": ..,                                    by list_window and pairs_per_item
+ *              "cold_items": .., "by_attributes": neighbours,                                                builder/cold.h
  *              "tuning": {builder/tune.h},                                                                  when it was tuned
  *              "season": bool, "trend": bool,                                                               whether the data covered enough time
  *              "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}}     note: why there is none
@@ -55,6 +56,7 @@ struct build {
 	struct items *items; /* [catalogs] */
 	struct scan scan;
 	struct model model;
+	struct attributes attributes; /* of the catalog at work */
 	struct learned *learned; /* [relations], catalogs in order */
 	struct evaluation *evaluations; /* [relations] */
 	size_t relation_count;
@@ -235,6 +237,9 @@ static void log_relation(const char *catalog, const struct learned *learned, con
 			 learned->neighbours.window,
 			 100 * (double)learned->neighbours.pairs_skipped /
 				 (double)(learned->neighbours.pairs_skipped + learned->neighbours.pairs));
+	if (learned->cold.items)
+		log_info("learn: %u items have too few events; %llu neighbours by attributes", learned->cold.items,
+			 (unsigned long long)learned->cold.added);
 	const struct model_evaluation *e = &evaluation->figures;
 	if (e->queries == 0)
 		log_info("evaluate: %s", evaluation->note);
@@ -255,10 +260,11 @@ static json_t *relation_notes(const struct plan_relation *plan, const struct par
 				    : json_pack("{sI sI sf}", "split_s", (json_int_t)evaluation->split_s,
 						"possible_queries", (json_int_t)evaluation->possible_queries,
 						"hit_rate_error", evaluation->hit_rate_error);
-	return json_pack("{sb so sI sI so sI sI sb sb so}", "learnt", plan->learn, "params", params_json(params),
+	return json_pack("{sb so sI sI so sI sI sI sI sb sb so}", "learnt", plan->learn, "params", params_json(params),
 			 "list_entries", (json_int_t)learned->entries, "users_capped",
 			 (json_int_t)learned->capped_users, "window", window, "pairs", (json_int_t)n->pairs,
-			 "pairs_skipped", (json_int_t)n->pairs_skipped, "season", learned->lift.season, "trend",
+			 "pairs_skipped", (json_int_t)n->pairs_skipped, "cold_items", (json_int_t)learned->cold.items,
+			 "by_attributes", (json_int_t)learned->cold.added, "season", learned->lift.season, "trend",
 			 learned->lift.trend, "evaluation", evaluated);
 }
 
@@ -299,6 +305,8 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 				     .items = build->items[catalog].count,
 				     .relation = plan,
 				     .params = &build->options->params,
+				     .attributes = &build->attributes,
+				     .versions = build->items[catalog].versions.region.data,
 				     .threads = build->options->threads,
 				     .report = &build->report };
 	double share = LEARN_SHARE / (double)build->relation_count;
@@ -354,10 +362,13 @@ static int learn_catalogs(struct build *build, struct error *err)
 		report_begin(&build->report, REPORT_SCAN, SCAN_SHARE, SCAN_SHARE, "Putting the items of %s in order",
 			     build->plan.catalogs[c].name);
 		code = order_catalog(build, c, &events, err);
+		if (!code)
+			code = attributes_make(&build->attributes, &build->space, &build->model.catalogs[c], err);
 		for (size_t r = 0; r < build->plan.catalogs[c].relation_count && !code; r++)
 			code = learn_relation(build, c, r, number++, &events, err);
 		build->catalog_notes[c] =
 			json_pack("{sI sI}", "events", (json_int_t)events.count, "users", (json_int_t)events.users);
+		attributes_free(&build->attributes);
 		events_free(&build->space, &events);
 	}
 	return code;

@@ -201,7 +201,7 @@ static void sum_up(struct evaluation *out, const struct exam *q, const uint8_t *
 		figures->popular_ndcg += (double)answer->popular_gain;
 	}
 	for (uint32_t item = 0; item < q->input->items; item++)
-		shown += q->shown[item];
+		shown += q->shown[item] && known[item]; /* others can be shown by their attributes */
 	figures->queries = q->asked;
 	figures->cold_share = (double)cold / (double)targets;
 	figures->hit_rate /= q->asked;

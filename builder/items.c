@@ -168,8 +168,9 @@ static int load_item(void *context, struct item_key key, const Kindred__V1__Item
 		return error_set(loading->err, E_EXHAUSTED, "catalog %s has more than %u items", items->catalog,
 				 MODEL_ITEMS_MAX);
 	uint64_t *key_place = pile_extend(items->space, &items->keys, sizeof *key_place, NULL);
+	uint64_t *version_place = pile_extend(items->space, &items->versions, sizeof *version_place, NULL);
 	uint8_t *hidden_place = pile_extend(items->space, &items->hidden, 1, NULL);
-	bool good = key_place && hidden_place && !add_text(items, &items->ids, item->id) &&
+	bool good = key_place && version_place && hidden_place && !add_text(items, &items->ids, item->id) &&
 		    !add_text(items, &items->names, item->name) && !add_text(items, &items->images, item->image_url);
 	size_t hint = 0;
 	for (uint32_t c = 0; c < items->column_count && good; c++)
@@ -178,6 +179,7 @@ static int load_item(void *context, struct item_key key, const Kindred__V1__Item
 		return error_set(loading->err, E_EXHAUSTED, "no memory or disk for %u items of the catalog %s",
 				 items->count, items->catalog);
 	*key_place = key.value;
+	*version_place = item->version;
 	*hidden_place = item->hidden ? 1 : 0;
 	items->count++;
 	return 0;
@@ -191,9 +193,9 @@ int items_load(struct items *items, struct space *space, struct control *control
 	items->catalog = strdup(catalog);
 	if (!items->catalog || add_first_offset(items, &items->ids.offsets) ||
 	    add_first_offset(items, &items->names.offsets) || add_first_offset(items, &items->images.offsets) ||
-	    !pile_extend(space, &items->keys, 0, NULL) || !pile_extend(space, &items->hidden, 0, NULL) ||
-	    !pile_extend(space, &items->ids.bytes, 0, NULL) || !pile_extend(space, &items->names.bytes, 0, NULL) ||
-	    !pile_extend(space, &items->images.bytes, 0, NULL))
+	    !pile_extend(space, &items->keys, 0, NULL) || !pile_extend(space, &items->versions, 0, NULL) ||
+	    !pile_extend(space, &items->hidden, 0, NULL) || !pile_extend(space, &items->ids.bytes, 0, NULL) ||
+	    !pile_extend(space, &items->names.bytes, 0, NULL) || !pile_extend(space, &items->images.bytes, 0, NULL))
 		return error_set(err, E_EXHAUSTED, "no memory for the catalog %s", catalog);
 
 	Kindred__V1__Catalog *read = NULL;
@@ -228,6 +230,7 @@ void items_free(struct items *items)
 	}
 	free(items->columns);
 	pile_free(items->space, &items->keys);
+	pile_free(items->space, &items->versions);
 	pile_free(items->space, &items->hidden);
 	free_texts(items, &items->ids);
 	free_texts(items, &items->names);

@@ -34,6 +34,7 @@ struct items {
 	uint32_t column_count;
 	struct item_column *columns;
 	struct pile keys; /* uint64_t[count] */
+	struct pile versions; /* uint64_t[count]: the catalog's when the item last changed */
 	struct pile hidden; /* uint8_t[count] */
 	struct item_texts ids, names, images;
 	uint32_t *index; /* model_index_make of keys; of slots, after items_order of rows */

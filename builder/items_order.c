@@ -63,6 +63,8 @@ static int permute_all(struct items *items, const uint32_t *slot_of)
 {
 	int code = permute(items, &items->keys, sizeof(uint64_t), slot_of);
 	if (!code)
+		code = permute(items, &items->versions, sizeof(uint64_t), slot_of);
+	if (!code)
 		code = permute(items, &items->hidden, 1, slot_of);
 	if (!code)
 		code = permute_ranges(items, &items->ids.offsets, &items->ids.bytes, 1, slot_of);

@@ -42,6 +42,10 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.weights = learned->weights.data,
 		.multipliers = learned->lift.multipliers,
 		.multiplier_max = multiplier_max(learned->lift.multipliers, input->items),
+		.by_attributes = learned->cold.by_attributes.data,
+		.cold = learned->cold.bits,
+		.cold_rows = learned->cold.rows,
+		.cold_count = learned->cold.count,
 		.popular_rows = learned->popular.rows,
 		.popular_scores = learned->popular.scores,
 		.popular_count = learned->popular.count,
@@ -49,6 +53,24 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.recent_scores = learned->recent.scores,
 		.recent_count = learned->recent.count,
 	};
+}
+
+/* Items with too few events: who they are, and neighbours by attributes for them. */
+static int warm_up(struct learned *learned, const struct learn_input *input, const struct lists *lists,
+		   struct error *err)
+{
+	struct cold_input cold = { .space = input->space,
+				   .attributes = input->attributes,
+				   .versions = input->versions,
+				   .lists = lists,
+				   .params = input->params,
+				   .threads = input->threads };
+	if (!input->attributes)
+		return 0;
+	int code = cold_find(&learned->cold, &cold, err);
+	if (!code && input->relation->learn)
+		code = cold_join(&learned->cold, &cold, &learned->neighbours, &learned->weights, err);
+	return code;
 }
 
 int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err)
@@ -75,6 +97,8 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	if (!code)
 		code = quantise(&learned->neighbours, QUANTISE_ABOVE, &learned->weights, err);
 	if (!code)
+		code = warm_up(learned, input, &lists, err);
+	if (!code)
 		bind(learned, input, &lists);
 	lists_free(&lists);
 	region_free(input->space, &learned->neighbours.scores);
@@ -85,6 +109,7 @@ void learned_free(struct space *space, struct learned *learned)
 {
 	neighbours_free(&learned->neighbours);
 	region_free(space, &learned->weights);
+	cold_free(space, &learned->cold);
 	popular_free(&learned->popular);
 	popular_free(&learned->recent);
 	lift_free(&learned->lift);

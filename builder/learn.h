@@ -5,6 +5,7 @@
 #ifndef KINDRED_BUILDER_LEARN_H
 #define KINDRED_BUILDER_LEARN_H
 
+#include "builder/cold.h"
 #include "builder/cooccur.h"
 #include "builder/lift.h"
 #include "builder/lists.h"
@@ -17,6 +18,7 @@ struct learned {
 	struct model_relation relation;
 	struct neighbours neighbours; /* without the scores */
 	struct region weights;
+	struct cold cold;
 	struct popular popular, recent;
 	struct lift lift;
 	uint64_t entries; /* of the lists: users times distinct items */
@@ -30,6 +32,8 @@ struct learn_input {
 	uint32_t items;
 	const struct plan_relation *relation;
 	const struct params *params;
+	const struct attributes *attributes; /* for cold items; NULL: nobody is told to be cold */
+	const uint64_t *versions; /* with attributes: [items] the catalog's version when an item last changed */
 	uint32_t threads;
 	struct report *report; /* NULL: none */
 	uint32_t user_step; /* learn() takes only every user_step-th user; 0: all */

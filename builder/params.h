@@ -49,6 +49,10 @@
 	P(sharpness, 0.8, 0.1, 4, "Exponent of the weights: below 1 several weak neighbours outweigh a strong one")    \
 	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
 	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
+	P(attribute_events, 5, 0, 1000,                                                                                \
+	  "Items of fewer users than this are cold: they get neighbours by attributes; 0: none is")                    \
+	P(attribute_weight, 0.5, 0, 1,                                                                                 \
+	  "Weight of a neighbour that shares all attributes, against a usual best neighbour")                          \
 	P(profile_items, 20, 1, 256, "Serving: last distinct items of the user")                                       \
 	P(rank_decay, 0.85, 0.01, 1, "Serving: weight of a profile item against the next newer one")                   \
 	P(rank_slope, 0.25, 0, 10,                                                                                     \

@@ -119,6 +119,12 @@ static void add_relation(struct layout *layout, struct model_section place, cons
 	SECTION(layout, place, MODEL_NEIGHBOUR_WEIGHTS, r->weights, neighbours);
 	if (r->multipliers)
 		SECTION(layout, place, MODEL_MULTIPLIERS, r->multipliers, items);
+	if (r->by_attributes)
+		SECTION(layout, place, MODEL_BY_ATTRIBUTES, r->by_attributes, (neighbours + 63) / 64);
+	if (r->cold) {
+		SECTION(layout, place, MODEL_COLD, r->cold, (items + 63) / 64);
+		SECTION(layout, place, MODEL_COLD_ROWS, r->cold_rows, r->cold_count);
+	}
 	SECTION(layout, place, MODEL_POPULAR_ROWS, r->popular_rows, r->popular_count);
 	SECTION(layout, place, MODEL_POPULAR_SCORES, r->popular_scores, r->popular_count);
 	SECTION(layout, place, MODEL_RECENT_ROWS, r->recent_rows, r->recent_count);

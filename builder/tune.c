@@ -527,6 +527,7 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 				 .start_ns = clock_monotonic_ns(),
 				 .err = err };
 	search.input.report = NULL; /* of the single learning */
+	search.input.attributes = NULL; /* what they give to cold items is the same for all candidates */
 	if (options->around_last && options->last)
 		search.budget *= AROUND_SHARE;
 	*tuning = (struct tuning){ .events = options->around_last ? options->last_events : input->events->count,

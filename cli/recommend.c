@@ -74,8 +74,8 @@ static const struct cli_spec spec = {
 	.arguments = "DEFINITION [USER..]",
 	.prose = "Shows what users may want next."
 		 "\v"
-		 "The source says why an item is there: personal (from the user's own history), popular, recently "
-		 "popular.\n"
+		 "The source says why an item is there: personal (from the user's own history), similar (by "
+		 "attributes, for items with too few events), popular, recently popular.\n"
 		 "\n"
 		 "Examples:\n"
 		 "  kindred recommend wanted-next john\n"

@@ -27,6 +27,7 @@
 #define MODEL_NO_TIME INT64_MIN
 #define MODEL_KEPT_DEFAULT 3
 #define MODEL_POPULAR_MAX 10000u
+#define MODEL_COLD_MAX 10000u
 #define MODEL_META_MAX (64u << 20)
 #define MODEL_ITEMS_MAX (1u << 30)
 
@@ -71,6 +72,10 @@ enum model_section_kind {
 	MODEL_POPULAR_SCORES, /* uint32_t[] */
 	MODEL_RECENT_ROWS, /* uint32_t[]: with newer events counting more */
 	MODEL_RECENT_SCORES, /* uint32_t[] */
+	/* absent in generations of builders that knew no cold items */
+	MODEL_BY_ATTRIBUTES, /* uint64_t[(neighbours + 63) / 64], a bit a neighbour: by attributes alone; absent: none is */
+	MODEL_COLD, /* uint64_t[(items + 63) / 64], a bit an item: too few events to learn from; absent: not told */
+	MODEL_COLD_ROWS, /* uint32_t[]: the newest of them, at most MODEL_COLD_MAX; there with MODEL_COLD */
 };
 
 struct model_section {
@@ -120,11 +125,21 @@ struct model_relation {
 	const uint16_t *weights;
 	const uint16_t *multipliers; /* NULL: all SCORE_ONE */
 	uint32_t multiplier_max; /* no greater one is among them; 0: not known */
+	const uint64_t *by_attributes; /* a bit a neighbour; NULL: none is by attributes alone */
+	const uint64_t *cold; /* a bit an item; NULL: not told */
+	const uint32_t *cold_rows; /* the newest cold ones first */
+	uint32_t cold_count;
 	const uint32_t *popular_rows, *popular_scores;
 	uint32_t popular_count;
 	const uint32_t *recent_rows, *recent_scores;
 	uint32_t recent_count;
 };
+
+/* Bit number n of an array of them. */
+static inline bool model_bit(const uint64_t *bits, uint64_t n)
+{
+	return bits[n / 64] >> n % 64 & 1;
+}
 
 struct model_attribute {
 	char *name;

@@ -269,11 +269,31 @@ static int bind_popular(struct binding *b, uint32_t rows_kind, uint32_t scores_k
 	return code;
 }
 
+static int bind_cold(struct binding *b, struct model_relation *relation, uint32_t items)
+{
+	uint64_t total = 0;
+	int code = bind(b, MODEL_COLD, sizeof *relation->cold, ((uint64_t)items + 63) / 64, &relation->cold, NULL);
+	if (!code)
+		code = bind(b, MODEL_COLD_ROWS, sizeof *relation->cold_rows, ANY_COUNT, &relation->cold_rows, &total);
+	if (!code && total > MODEL_COLD_MAX)
+		code = damaged(b, MODEL_COLD_ROWS, "has too many elements");
+	if (!code)
+		code = check_rows(b, MODEL_COLD_ROWS, relation->cold_rows, total, items);
+	if (!code)
+		relation->cold_count = (uint32_t)total;
+	return code;
+}
+
 static int bind_relation(struct binding *b, struct model_relation *relation, uint32_t items)
 {
 	int code = bind_neighbours(b, relation, items);
 	if (!code)
 		code = bind_multipliers(b, relation, items);
+	if (!code && find_section(b, MODEL_BY_ATTRIBUTES))
+		code = bind(b, MODEL_BY_ATTRIBUTES, sizeof *relation->by_attributes,
+			    (relation->offsets[items] + 63) / 64, &relation->by_attributes, NULL);
+	if (!code && find_section(b, MODEL_COLD))
+		code = bind_cold(b, relation, items);
 	if (!code)
 		code = bind_popular(b, MODEL_POPULAR_ROWS, MODEL_POPULAR_SCORES, items, &relation->popular_rows,
 				    &relation->popular_scores, &relation->popular_count);
@@ -296,7 +316,7 @@ static int bind_catalog(struct binding *b, struct model_catalog *catalog)
 	if (code)
 		return code;
 
-	/* Each stamp is used once: at most items + 2 of them a relation. */
+	/* Each stamp is used once: at most items + 3 of them a relation. */
 	b->column = 0;
 	b->stamps = malloc(((size_t)catalog->items + 1) * sizeof *b->stamps);
 	if (!b->stamps)

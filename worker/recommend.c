@@ -1,5 +1,6 @@
 #include "worker/recommend.h"
 #include "kindred/v1/recommend.pb-c.h"
+#include "worker/source.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -203,7 +204,8 @@ static int score_neighbours(struct run *run, struct error *err)
 			(struct recommended){ .row = top[i].row,
 					      .score = top[i].score,
 					      .source = top[i].popular ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
-								       : KINDRED__V1__SOURCE__SOURCE_PERSONAL };
+								       : source_of(relation, run->profile,
+										   run->profile_count, top[i].row) };
 	answer->count = found;
 	answer->candidates = counts.candidates;
 	answer->excluded = counts.excluded;

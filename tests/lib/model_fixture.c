@@ -30,6 +30,7 @@ struct column {
 struct neighbour {
 	uint32_t from, to;
 	uint16_t weight;
+	bool alike;
 };
 
 struct popular {
@@ -50,6 +51,8 @@ struct fixture_model {
 	struct neighbour *neighbours;
 	size_t neighbour_count;
 	struct popular popular, recent;
+	uint64_t cold[FIXTURE_ITEMS_MAX / 64];
+	uint32_t cold_rows[FIXTURE_ITEMS_MAX];
 };
 
 static void check(bool good, const char *format, ...)
@@ -220,7 +223,21 @@ void fixture_neighbour(struct fixture_model *f, uint32_t from, uint32_t to, uint
 {
 	check(from < f->catalog.items && to < f->catalog.items && weight > 0, "neighbour %u of %u", to, from);
 	f->neighbours = need(realloc(f->neighbours, (f->neighbour_count + 1) * sizeof *f->neighbours));
-	f->neighbours[f->neighbour_count++] = (struct neighbour){ from, to, weight };
+	f->neighbours[f->neighbour_count++] = (struct neighbour){ from, to, weight, false };
+}
+
+void fixture_alike(struct fixture_model *f, uint32_t from, uint32_t to, uint16_t weight)
+{
+	fixture_neighbour(f, from, to, weight);
+	f->neighbours[f->neighbour_count - 1].alike = true;
+}
+
+void fixture_cold(struct fixture_model *f, uint32_t row)
+{
+	f->cold[row / 64] |= UINT64_C(1) << row % 64;
+	f->cold_rows[f->relation.cold_count++] = row;
+	f->relation.cold = f->cold;
+	f->relation.cold_rows = f->cold_rows;
 }
 
 void fixture_popular(struct fixture_model *f, uint32_t row, uint32_t score)
@@ -315,7 +332,11 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 	uint64_t *offsets = need(calloc((size_t)c->items + 1, sizeof *offsets));
 	uint32_t *rows = need(calloc(f->neighbour_count + 1, sizeof *rows));
 	uint16_t *weights = need(calloc(f->neighbour_count + 1, sizeof *weights));
+	uint64_t *alike = need(calloc(f->neighbour_count / 64 + 1, sizeof *alike));
 	write_neighbours(f, offsets, rows, weights);
+	for (size_t n = 0; n < f->neighbour_count; n++)
+		alike[n / 64] |= (uint64_t)f->neighbours[n].alike << n % 64;
+	f->relation.by_attributes = f->relation.cold ? alike : NULL;
 	point_attributes(f);
 
 	struct texts *images = need(calloc(1, sizeof *images));
@@ -345,6 +366,7 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 	free(offsets);
 	free(rows);
 	free(weights);
+	free(alike);
 }
 
 struct fixture_model *fixture_shop_new(const char *relation_key, uint32_t turn)

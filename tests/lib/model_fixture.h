@@ -39,6 +39,10 @@ void fixture_string(struct fixture_model *fixture, uint32_t row, const char *att
 void fixture_list(struct fixture_model *fixture, uint32_t row, const char *attribute, const char *elements);
 
 void fixture_neighbour(struct fixture_model *fixture, uint32_t from, uint32_t to, uint16_t weight);
+/* The same by attributes alone. */
+void fixture_alike(struct fixture_model *fixture, uint32_t from, uint32_t to, uint16_t weight);
+/* Cold, the newest first, as called. */
+void fixture_cold(struct fixture_model *fixture, uint32_t row);
 void fixture_popular(struct fixture_model *fixture, uint32_t row, uint32_t score);
 void fixture_recent(struct fixture_model *fixture, uint32_t row, uint32_t score);
 /* Q12; all items are 4096 until the first call */

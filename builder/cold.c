@@ -1,0 +1,333 @@
+#include "builder/cold.h"
+
+#include "builder/parallel.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PORTION 64u /* cold items a thread takes at once */
+#define ROOM (1000u + COLD_NEIGHBOURS + COLD_PLACES) /* of a list while it is put together */
+
+/* --- who is cold --- */
+
+static bool is_cold(const struct cold *cold, uint32_t row)
+{
+	return cold->bits[row / 64] >> row % 64 & 1;
+}
+
+struct newcomer {
+	uint64_t version;
+	uint32_t row;
+};
+
+static int compare_newcomers(const void *a, const void *b)
+{
+	const struct newcomer *x = a, *y = b;
+	if (x->version != y->version)
+		return x->version > y->version ? -1 : 1;
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+int cold_find(struct cold *cold, const struct cold_input *input, struct error *err)
+{
+	uint32_t items = input->lists->items;
+	*cold = (struct cold){ 0 };
+	if (input->params->attribute_events <= 0)
+		return 0;
+	struct newcomer *newcomers = malloc(((size_t)items + 1) * sizeof *newcomers);
+	cold->bits = calloc((size_t)items / 64 + 1, sizeof *cold->bits);
+	if (newcomers && cold->bits)
+		for (uint32_t row = 0; row < items; row++)
+			if ((double)lists_users(input->lists, row) < input->params->attribute_events) {
+				cold->bits[row / 64] |= UINT64_C(1) << row % 64;
+				newcomers[cold->items++] = (struct newcomer){ input->versions[row], row };
+			}
+	cold->count = cold->items < MODEL_COLD_MAX ? cold->items : MODEL_COLD_MAX;
+	cold->rows = malloc(((size_t)cold->count + 1) * sizeof *cold->rows);
+	if (!newcomers || !cold->bits || !cold->rows) {
+		free(newcomers);
+		return error_set(err, E_EXHAUSTED, "no memory to tell new ones among %u items", items);
+	}
+	qsort(newcomers, cold->items, sizeof *newcomers, compare_newcomers);
+	for (uint32_t n = 0; n < cold->count; n++)
+		cold->rows[n] = newcomers[n].row;
+	free(newcomers);
+	return 0;
+}
+
+void cold_free(struct space *space, struct cold *cold)
+{
+	free(cold->bits);
+	free(cold->rows);
+	region_free(space, &cold->by_attributes);
+	*cold = (struct cold){ 0 };
+}
+
+/* --- what they are like --- */
+
+/* Of cold item number n, in order of rows: alike[n x COLD_NEIGHBOURS ..]. */
+struct asking {
+	const struct cold *cold;
+	const struct cold_input *input;
+	uint32_t *rows; /* [cold->items] */
+	struct region alike; /* struct alike[cold->items x COLD_NEIGHBOURS] */
+	uint8_t *counts; /* [cold->items] */
+	_Atomic uint32_t next;
+};
+
+static int ask_portions(void *context, uint32_t thread)
+{
+	struct asking *asking = context;
+	struct attributes_asker asker;
+	int code = attributes_asker_init(&asker, asking->input->attributes);
+	struct alike *alike = asking->alike.data;
+	uint32_t first;
+	(void)thread;
+	while (!code && (first = atomic_fetch_add(&asking->next, PORTION)) < asking->cold->items)
+		for (uint32_t n = first; n < first + PORTION && n < asking->cold->items; n++)
+			asking->counts[n] =
+				(uint8_t)attributes_ask(asking->input->attributes, &asker, asking->rows[n],
+							alike + (size_t)n * COLD_NEIGHBOURS, COLD_NEIGHBOURS);
+	attributes_asker_fini(&asker);
+	return code;
+}
+
+static int ask_all(struct asking *asking, struct error *err)
+{
+	uint32_t items = asking->input->lists->items, count = 0;
+	int code = region_make(asking->input->space, &asking->alike,
+			       (size_t)asking->cold->items * COLD_NEIGHBOURS * sizeof(struct alike), err);
+	asking->rows = malloc(((size_t)asking->cold->items + 1) * sizeof *asking->rows);
+	asking->counts = calloc((size_t)asking->cold->items + 1, 1);
+	if (code || !asking->rows || !asking->counts)
+		return E_EXHAUSTED;
+	for (uint32_t row = 0; row < items; row++)
+		if (is_cold(asking->cold, row))
+			asking->rows[count++] = row;
+	return parallel_run(asking->input->threads, ask_portions, asking);
+}
+
+/* --- whose lists they come into --- */
+
+struct hosts {
+	struct region
+		alike; /* struct alike[items x COLD_PLACES], best first: cold ones for an established item's list */
+	uint8_t *counts; /* [items] */
+};
+
+static void offer(struct hosts *hosts, uint32_t host, struct alike cold)
+{
+	struct alike *best = (struct alike *)hosts->alike.data + (size_t)host * COLD_PLACES;
+	uint32_t at = hosts->counts[host];
+	if (at == COLD_PLACES) {
+		if (cold.likeness <= best[--at].likeness)
+			return; /* of equal ones the lower row, which came first */
+	} else {
+		hosts->counts[host]++;
+	}
+	for (; at > 0 && cold.likeness > best[at - 1].likeness; at--)
+		best[at] = best[at - 1];
+	best[at] = cold;
+}
+
+static int find_hosts(struct hosts *hosts, const struct asking *asking, struct error *err)
+{
+	uint32_t items = asking->input->lists->items;
+	hosts->counts = calloc((size_t)items + 1, 1);
+	int code = region_make(asking->input->space, &hosts->alike, (size_t)items * COLD_PLACES * sizeof(struct alike),
+			       err);
+	if (code || !hosts->counts)
+		return E_EXHAUSTED;
+	for (uint32_t n = 0; n < asking->cold->items; n++) {
+		const struct alike *alike = (struct alike *)asking->alike.data + (size_t)n * COLD_NEIGHBOURS;
+		uint32_t offered = 0;
+		for (uint32_t a = 0; a < asking->counts[n] && offered < COLD_HOSTS; a++) {
+			if (is_cold(asking->cold, alike[a].row))
+				continue;
+			offer(hosts, alike[a].row, (struct alike){ asking->rows[n], alike[a].likeness });
+			offered++;
+		}
+	}
+	return 0;
+}
+
+/* --- joining --- */
+
+struct entry {
+	uint32_t row;
+	uint32_t weight;
+	bool by_attributes;
+};
+
+struct joining {
+	struct cold *cold;
+	const struct cold_input *input;
+	const struct neighbours *learnt;
+	const uint16_t *weights;
+	double usual; /* x attribute_weight */
+	struct pile offsets, rows, joined; /* as struct neighbours and the weights */
+	struct entry list[ROOM];
+	uint32_t count;
+};
+
+/* The median of established items' best weights. */
+static uint32_t usual_weight(const struct cold *cold, const struct neighbours *learnt, const uint16_t *weights)
+{
+	const uint64_t *offsets = learnt->offsets.data;
+	uint32_t *counts = calloc(UINT16_MAX + 1, sizeof *counts), total = 0, weight = 0;
+	if (!counts)
+		return 0;
+	for (uint32_t row = 0; row < learnt->items; row++)
+		if (!is_cold(cold, row) && offsets[row + 1] > offsets[row]) {
+			counts[weights[offsets[row]]]++;
+			total++;
+		}
+	for (uint32_t below = 0; weight < UINT16_MAX && below + counts[weight] <= total / 2; weight++)
+		below += counts[weight];
+	free(counts);
+	return total ? weight : UINT16_MAX / 2;
+}
+
+static uint32_t rounded(double weight)
+{
+	return weight < 1 ? 1 : weight > UINT16_MAX ? UINT16_MAX : (uint32_t)weight;
+}
+
+static void take_learnt(struct joining *j, uint32_t row)
+{
+	const uint64_t *offsets = j->learnt->offsets.data;
+	const uint32_t *rows = j->learnt->rows.data;
+	j->count = 0;
+	for (uint64_t n = offsets[row]; n < offsets[row + 1]; n++)
+		j->list[j->count++] = (struct entry){ rows[n], j->weights[n], false };
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	if (x->weight != y->weight)
+		return x->weight > y->weight ? -1 : 1;
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+static void add_alike(struct joining *j, uint32_t row, const struct alike *alike, uint32_t count)
+{
+	double users = (double)lists_users(j->input->lists, row);
+	double scale = j->usual * (1 - users / j->input->params->attribute_events);
+	uint32_t learnt = j->count, most = (uint32_t)j->input->params->neighbours;
+	for (uint32_t a = 0; a < count; a++) {
+		uint32_t weight = rounded(scale * (double)alike[a].likeness), at = 0;
+		while (at < learnt && j->list[at].row != alike[a].row)
+			at++;
+		if (at < learnt)
+			j->list[at].weight = rounded((double)j->list[at].weight + weight);
+		else
+			j->list[j->count++] = (struct entry){ alike[a].row, weight, true };
+	}
+	qsort(j->list, j->count, sizeof *j->list, compare_entries);
+	j->count = j->count < most ? j->count : most;
+}
+
+static void add_guests(struct joining *j, const struct alike *guests, uint32_t count)
+{
+	uint32_t learnt = j->count, most = learnt ? j->list[learnt - 1].weight / 2 : UINT16_MAX;
+	for (uint32_t g = 0; g < count; g++) {
+		uint32_t weight = rounded(j->usual * (double)guests[g].likeness), at = 0;
+		weight = weight < most ? weight : most;
+		while (at < learnt && j->list[at].row != guests[g].row)
+			at++;
+		if (at == learnt)
+			j->list[j->count++] = (struct entry){ guests[g].row, weight ? weight : 1, true };
+	}
+	qsort(j->list + learnt, j->count - learnt, sizeof *j->list, compare_entries);
+}
+
+static int put_list(struct joining *j, struct error *err)
+{
+	struct space *space = j->input->space;
+	uint64_t first = j->joined.used / sizeof(uint16_t), *bits = j->cold->by_attributes.data;
+	uint32_t *rows = pile_extend(space, &j->rows, j->count * sizeof *rows, err);
+	uint16_t *weights = rows ? pile_extend(space, &j->joined, j->count * sizeof *weights, err) : NULL;
+	uint64_t *offset = weights ? pile_extend(space, &j->offsets, sizeof *offset, err) : NULL;
+	if (!offset)
+		return E_EXHAUSTED;
+	for (uint32_t n = 0; n < j->count; n++) {
+		rows[n] = j->list[n].row;
+		weights[n] = (uint16_t)j->list[n].weight;
+		bits[(first + n) / 64] |= (uint64_t)j->list[n].by_attributes << (first + n) % 64;
+		j->cold->added += j->list[n].by_attributes;
+	}
+	*offset = first + j->count;
+	return 0;
+}
+
+static int join_all(struct joining *j, const struct asking *asking, const struct hosts *hosts, struct error *err)
+{
+	struct space *space = j->input->space;
+	uint64_t most = j->learnt->count + (uint64_t)asking->cold->items * (COLD_NEIGHBOURS + COLD_HOSTS);
+	int code = region_make(space, &j->cold->by_attributes, (most / 64 + 1) * sizeof(uint64_t), err);
+	uint64_t *first = pile_extend(space, &j->offsets, sizeof *first, err);
+	if (code || !first || !pile_extend(space, &j->rows, 0, err) || !pile_extend(space, &j->joined, 0, err))
+		return E_EXHAUSTED;
+	*first = 0;
+	for (uint32_t row = 0, n = 0; row < j->learnt->items && !code; row++) {
+		take_learnt(j, row);
+		if (is_cold(j->cold, row)) {
+			add_alike(j, row, (struct alike *)asking->alike.data + (size_t)n * COLD_NEIGHBOURS,
+				  asking->counts[n]);
+			n++;
+		} else {
+			add_guests(j, (struct alike *)hosts->alike.data + (size_t)row * COLD_PLACES,
+				   hosts->counts[row]);
+		}
+		code = put_list(j, err);
+	}
+	return code;
+}
+
+/* What was joined takes the place of what was learnt. */
+static void replace(struct joining *j, struct neighbours *neighbours, struct region *weights)
+{
+	region_free(j->input->space, &neighbours->offsets);
+	region_free(j->input->space, &neighbours->rows);
+	region_free(j->input->space, weights);
+	neighbours->offsets = j->offsets.region;
+	neighbours->rows = j->rows.region;
+	neighbours->count = j->joined.used / sizeof(uint16_t);
+	*weights = j->joined.region;
+}
+
+int cold_join(struct cold *cold, const struct cold_input *input, struct neighbours *neighbours, struct region *weights,
+	      struct error *err)
+{
+	if (cold->items == 0 || !input->attributes)
+		return 0;
+	struct asking asking = { .cold = cold, .input = input };
+	struct hosts hosts = { 0 };
+	struct joining *j = calloc(1, sizeof *j);
+	int code = j ? ask_all(&asking, err) : E_EXHAUSTED;
+	if (!code)
+		code = find_hosts(&hosts, &asking, err);
+	if (!code) {
+		*j = (struct joining){ .cold = cold, .input = input, .learnt = neighbours, .weights = weights->data };
+		j->usual = usual_weight(cold, neighbours, weights->data) * input->params->attribute_weight;
+		code = join_all(j, &asking, &hosts, err);
+	}
+	if (!code && cold->added > 0) {
+		replace(j, neighbours, weights);
+	} else if (j) {
+		pile_free(input->space, &j->offsets);
+		pile_free(input->space, &j->rows);
+		pile_free(input->space, &j->joined);
+		region_free(input->space, &cold->by_attributes);
+	}
+	free(asking.rows);
+	free(asking.counts);
+	free(hosts.counts);
+	region_free(input->space, &asking.alike);
+	region_free(input->space, &hosts.alike);
+	free(j);
+	return code ? error_set(err, E_EXHAUSTED, "no memory or disk for the neighbours of %u new items", cold->items)
+		    : 0;
+}

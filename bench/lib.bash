@@ -8,7 +8,7 @@ serve() {
 	shift
 	rm -f "$ports"
 	"$bin/kindred-server" --data "$dir" --listen 127.0.0.1:0 --admin-listen '' --port-file "$ports" \
-		--build-every-minutes 0 --log-level warning "$@" 2>>"$dir.log" &
+		--build-every-minutes 0 --build-tune-seconds 0 --log-level warning "$@" 2>>"$dir.log" &
 	server_pid=$!
 	until [ -s "$ports" ]; do
 		kill -0 $server_pid 2>/dev/null || {

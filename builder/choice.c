@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define GROWN_BY 1.5
-#define WHOLE_WORK 3.0 /* times the usual: somebody asked for it and waits */
 
 static const json_t *find(const json_t *array, const char *field, const char *value)
 {
@@ -63,7 +62,7 @@ struct tune_options choice_search(const struct choice *choice, uint64_t events, 
 {
 	bool around = choice->there && !whole && (double)events < GROWN_BY * (double)choice->events;
 	return (struct tune_options){ .seconds = seconds,
-				      .work = whole ? WHOLE_WORK * tune_work(events) : 0,
+				      .builds = whole ? TUNE_BUILDS_LONG : 0,
 				      .last = choice->there ? &choice->params : NULL,
 				      .around_last = around,
 				      .last_events = choice->events };

@@ -116,6 +116,8 @@ bool ladder_matters(const struct ladder *ladder, const struct params *params, co
 		return relation->occasion == OCCASION_AGAIN;
 	if (is(ladder, "self_newest"))
 		return relation->occasion == OCCASION_AGAIN && params->self_weight > 0;
+	if (is(ladder, "session_minutes"))
+		return relation->session_s == 0;
 	if (is(ladder, "type_from") || is(ladder, "type_to"))
 		return types > 1;
 	if (is(ladder, "age_floor"))

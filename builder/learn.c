@@ -80,7 +80,8 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	struct lists_window window = learn_window(input->relation, to_s, now_s);
 	struct lists lists;
 	window.user_step = input->user_step;
-	window.session_s = (uint32_t)(params->session_minutes * 60);
+	window.session_s =
+		input->relation->session_s ? input->relation->session_s : (uint32_t)(params->session_minutes * 60);
 	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
 			      (uint32_t)params->list_items, input->threads, err);
 	if (!code)

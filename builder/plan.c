@@ -80,6 +80,13 @@ static int add_type(struct plan_catalog *catalog, const char *type)
 	return 0;
 }
 
+static enum plan_occasion occasion_of(Kindred__V1__Occasion occasion)
+{
+	return occasion == KINDRED__V1__OCCASION__OCCASION_VISIT   ? OCCASION_VISIT
+	       : occasion == KINDRED__V1__OCCASION__OCCASION_AGAIN ? OCCASION_AGAIN
+								   : OCCASION_NEXT;
+}
+
 static int add_definition(struct plan *plan, const Kindred__V1__Definition *definition)
 {
 	char key[RELATION_KEY_MAX];
@@ -94,6 +101,8 @@ static int add_definition(struct plan *plan, const Kindred__V1__Definition *defi
 		int64_t seconds = definition->model_window->seconds;
 		relation->window_s = seconds < UINT32_MAX ? (uint32_t)seconds : 0;
 	}
+	relation->occasion = occasion_of(definition->occasion);
+	relation->session_s = definition->session_pause ? (uint32_t)definition->session_pause->seconds : 0;
 	for (size_t e = 0; e < definition->n_events; e++)
 		if (add_type(catalog, definition->events[e]->type))
 			return E_EXHAUSTED;

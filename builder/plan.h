@@ -21,6 +21,7 @@ struct plan_relation {
 	enum plan_occasion occasion;
 	bool learn; /* false: only popularity is asked for */
 	uint32_t window_s; /* 0: all */
+	uint32_t session_s; /* a pause that ends a session; 0: not said */
 	float *weights; /* by number of the type in the catalog's list; 0: not of this relation */
 	float largest; /* of the weights */
 	char **definitions;

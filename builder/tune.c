@@ -17,12 +17,17 @@
 #define STARTS_KEPT 3
 #define SERVING_PASSES 3
 #define AROUND_SHARE 0.5 /* of the work, when there is a choice to begin with */
-#define LEARN_SHARE 0.8 /* of the events are learnt from */
 #define USERS_MIN 20000u /* that a thinned learning must have */
 #define THIN_EVENTS 6000000u /* a learning takes no more, as far as there are users enough */
 #define FINALISTS 3 /* measured again with all users, when learning was thinned */
 #define MOVE_ERRORS 0.5 /* standard errors by which a move must be better */
 #define CHOICE_ERRORS 1.0
+/* What things cost, in nanoseconds of one thread: a model, so that the budget does not depend on the machine. */
+#define QUESTION_NS 1000.0
+#define ADD_NS 3.0 /* a neighbour added up */
+#define PAIR_NS 2.0
+#define ENTRY_NS 60.0
+#define START_NS 2e8 /* of a build: to begin, to publish */
 #define WORK_FREE 500.0 /* neighbours a query that cost nothing */
 #define WORK_PRICE 0.005 /* of every doubling */
 #define WORK_MOST 9000.0 /* beyond it the price is in proportion */
@@ -56,12 +61,15 @@ struct search {
 	struct measured *all; /* [CANDIDATES_MAX]: everything measured */
 	uint32_t count;
 	uint32_t thin;
-	double budget, spent; /* learnings */
+	double learning_ns; /* of all slices, with all users; 0: not known yet */
+	double build_ns; /* a plain build */
+	double spent_ns;
 	uint64_t start_ns;
 	bool stopped;
 	struct error *err;
 };
 
+/* Out of time, or of work but for what is needed to decide. */
 static bool over(struct search *search)
 {
 	if ((double)(clock_monotonic_ns() - search->start_ns) / 1e9 >= search->options->seconds)
@@ -69,9 +77,32 @@ static bool over(struct search *search)
 	return search->stopped;
 }
 
-static double cost_of(const struct search *search, struct stage stage)
+static double learning_cost(const struct search *search, struct stage stage)
 {
-	return LEARN_SHARE * search->slices / stage.user_step;
+	return search->learning_ns / stage.user_step;
+}
+
+static uint32_t finalists(const struct search *search)
+{
+	return search->thin > 1 ? FINALISTS : 1;
+}
+
+/* What is to be measured when all searching is done: see decide(). */
+static double reserve_of(const struct search *search)
+{
+	return search->learning_ns * (finalists(search) + 1 + (search->options->last ? 1 : 0));
+}
+
+static double budget(const struct search *search)
+{
+	const struct tune_options *options = search->options;
+	double builds = options->builds > 0 ? options->builds : TUNE_BUILDS;
+	return search->build_ns * (options->around_last && options->last ? AROUND_SHARE * builds : builds);
+}
+
+static bool affordable(const struct search *search, double cost)
+{
+	return search->spent_ns + cost + reserve_of(search) <= budget(search);
 }
 
 /* --- measuring --- */
@@ -107,6 +138,7 @@ static int ask(struct search *search, const struct lesson *lesson, struct tune_c
 		coverage += figures.figures.coverage;
 		asked += count;
 	}
+	search->spent_ns += asked * QUESTION_NS + candidate->work * ADD_NS;
 	candidate->ndcg /= asked;
 	candidate->hit_rate /= asked;
 	candidate->work /= asked;
@@ -143,6 +175,19 @@ static uint32_t asked(const struct search *search, struct stage stage)
 	return count;
 }
 
+/* From the first thing that was learnt. */
+static void estimate(struct search *search, const struct tune_candidate *candidate, struct stage stage)
+{
+	for (uint32_t s = 0; s < search->slices; s++) {
+		const struct learned *learned = &search->work->of[s];
+		search->learning_ns += stage.user_step * (PAIR_NS * (double)learned->neighbours.pairs +
+							  ENTRY_NS * (double)learned->entries);
+	}
+	/* a build learns twice and asks the evaluation's questions */
+	search->build_ns = START_NS + 2 * search->learning_ns / search->slices +
+			   EVALUATE_QUERIES * (QUESTION_NS + ADD_NS * candidate->work);
+}
+
 /* Learns with the candidate's parameters into search->work, and asks. */
 static int measure(struct search *search, struct tune_candidate *candidate, struct stage stage)
 {
@@ -156,9 +201,11 @@ static int measure(struct search *search, struct tune_candidate *candidate, stru
 	}
 	if (!code)
 		code = ask(search, search->work, candidate, search->work->gains, stage.query_step);
-	search->spent += cost_of(search, stage);
+	if (!code && !(search->learning_ns > 0))
+		estimate(search, candidate, stage);
+	search->spent_ns += learning_cost(search, stage);
 	if (search->report)
-		report_step(search->report, search->spent < search->budget ? search->spent / search->budget : 1);
+		report_step(search->report, search->spent_ns < budget(search) ? search->spent_ns / budget(search) : 1);
 	if (!code)
 		note_down(search, candidate, stage);
 	return code;
@@ -228,7 +275,7 @@ static int serve_better(struct search *search, struct lesson *lesson, struct tun
 	bool helped = true, any = false;
 	for (int pass = 0; pass < SERVING_PASSES && helped; pass++) {
 		helped = false;
-		for (size_t l = 0; l < count && !over(search); l++) {
+		for (size_t l = 0; l < count && !over(search) && affordable(search, 0); l++) {
 			if (!ladder_matters(&ladders[l], &best->params, search->input.relation, search->types))
 				continue;
 			int code = climb_serving(search, lesson, best, &ladders[l], stage, &helped);
@@ -292,6 +339,8 @@ static int sow(struct search *search, struct tune_candidate *best)
 	if (count > keep)
 		order(list, count);
 	for (size_t c = 0; c < keep && !code && (c == 0 || !over(search)); c++) {
+		if (c && !affordable(search, learning_cost(search, fine)))
+			break;
 		code = measure(search, &list[c], fine);
 		if (!code)
 			code = serve_better(search, search->work, &list[c], fine);
@@ -304,14 +353,13 @@ static int sow(struct search *search, struct tune_candidate *best)
 }
 
 /* One parameter of learning up and down its ladder, as long as it helps. */
-static int climb(struct search *search, struct tune_candidate *best, const struct ladder *ladder, double reserve,
-		 bool *helped)
+static int climb(struct search *search, struct tune_candidate *best, const struct ladder *ladder, bool *helped)
 {
 	const struct stage fine = { search->thin, 1 };
 	for (int up = 0; up < 2; up++) {
 		double to;
 		while (ladder_step(ladder, *ladder_at(ladder, &best->params), up, &to)) {
-			if (over(search) || search->spent + cost_of(search, fine) + reserve > search->budget)
+			if (over(search) || !affordable(search, learning_cost(search, fine)))
 				return 0;
 			struct tune_candidate next = moved(best, ladder, to);
 			int code = measure(search, &next, fine);
@@ -328,7 +376,7 @@ static int climb(struct search *search, struct tune_candidate *best, const struc
 }
 
 /* Rounds of all parameters, until one brings nothing or the work is used up. */
-static int wander(struct search *search, struct tune_candidate *best, double reserve)
+static int wander(struct search *search, struct tune_candidate *best)
 {
 	const struct stage fine = { search->thin, 1 };
 	size_t count;
@@ -341,12 +389,12 @@ static int wander(struct search *search, struct tune_candidate *best, double res
 			const struct ladder *ladder = &ladders[(first + l) % count];
 			if (!ladder_matters(ladder, &best->params, search->input.relation, search->types))
 				continue;
-			int code = climb(search, best, ladder, reserve, &helped);
+			int code = climb(search, best, ladder, &helped);
 			if (code)
 				return code;
 		}
 		int code = helped ? serve_better(search, search->best, best, fine) : 0;
-		if (code || over(search) || search->spent + cost_of(search, fine) + reserve > search->budget)
+		if (code || over(search) || !affordable(search, learning_cost(search, fine)))
 			return code;
 	}
 	return 0;
@@ -369,17 +417,6 @@ static uint32_t best_of(const struct search *search, struct stage stage, struct 
 		list[at] = one->is;
 	}
 	return count;
-}
-
-static uint32_t finalists(const struct search *search)
-{
-	return search->thin > 1 ? FINALISTS : 1;
-}
-
-/* What is to be measured when all searching is done: see decide(). */
-static double reserve_of(const struct search *search)
-{
-	return LEARN_SHARE * search->slices * (finalists(search) + 1 + (search->options->last ? 1 : 0));
 }
 
 /*
@@ -428,12 +465,6 @@ static uint32_t thinning(const struct events *events)
 	while (events->count / thin > THIN_EVENTS && events->users / (2 * thin) >= USERS_MIN)
 		thin *= 2;
 	return thin;
-}
-
-double tune_work(uint64_t events)
-{
-	double work = 12 * sqrt(2e6 / (double)(events + 1));
-	return work < 12 ? 12 : work > 48 ? 48 : work;
 }
 
 /* The newest slice, and older ones while there are few questions. */
@@ -495,7 +526,7 @@ static int search_run(struct search *search, struct tuning *tuning)
 	search->types = count_types(&search->input);
 	int code = sow(search, &best);
 	if (!code)
-		code = wander(search, &best, reserve_of(search));
+		code = wander(search, &best);
 	if (!code)
 		code = decide(search, tuning);
 	if (!code)
@@ -523,13 +554,10 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 				 .report = input->report,
 				 .standard_params = *input->params,
 				 .thin = thinning(input->events),
-				 .budget = options->work > 0 ? options->work : tune_work(input->events->count),
 				 .start_ns = clock_monotonic_ns(),
 				 .err = err };
 	search.input.report = NULL; /* of the single learning */
 	search.input.attributes = NULL; /* what they give to cold items is the same for all candidates */
-	if (options->around_last && options->last)
-		search.budget *= AROUND_SHARE;
 	*tuning = (struct tuning){ .events = options->around_last ? options->last_events : input->events->count,
 				   .objective = options->objective,
 				   .coverage_floor = options->coverage_floor,
@@ -539,7 +567,7 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 	if (!code && !tuning->note[0])
 		code = search_run(&search, tuning);
 	tuning->candidates = search.count;
-	tuning->work = search.spent;
+	tuning->builds = search.build_ns > 0 ? search.spent_ns / search.build_ns : 0;
 	tuning->stopped = search.stopped;
 	tuning->seconds = (double)(clock_monotonic_ns() - search.start_ns) / 1e9;
 	release(&search);

@@ -13,8 +13,8 @@
  * taken when it is better by half a standard error of the paired difference; what is chosen in the end must be better than what was there (the last choice,
  * else the defaults) by a whole one.
  *
- * The budget is work, not time: whole learnings, counted by the events they learn from. So the same data and the same budget give the same choice on any machine with any
- * number of threads, unless the time, which is only an upper stop, runs out.
+ * The budget is in plain builds, five at first, by a model of what learning and asking cost. So the same data and the same budget give the same choice on
+ * any machine with any number of threads, unless the time, which is only an upper stop, runs out.
  */
 #ifndef KINDRED_BUILDER_TUNE_H
 #define KINDRED_BUILDER_TUNE_H
@@ -30,13 +30,14 @@
 #define TUNE_QUERIES_MIN 200u
 #define TUNE_SHOWN 5 /* runners-up that are kept */
 #define TUNE_COVERAGE_FLOOR 0.1
-#define TUNE_WORK_LONG 300.0 /* learnings of a search that somebody waits for */
+#define TUNE_BUILDS 5.0
+#define TUNE_BUILDS_LONG 200.0 /* of a search that somebody waits for */
 
 enum tune_objective { TUNE_NDCG, TUNE_HIT_RATE };
 
 struct tune_options {
 	double seconds; /* upper stop */
-	double work; /* learnings; 0: tune_work() */
+	double builds; /* the budget; 0: TUNE_BUILDS */
 	const struct params *last; /* NULL: there is none */
 	bool around_last; /* only look around it, with half the work */
 	uint64_t last_events; /* of the last search that was not only around */
@@ -62,7 +63,7 @@ struct tuning {
 	uint32_t queries, candidates; /* asked; measured */
 	uint32_t slices;
 	uint64_t events; /* of the catalog, at the last search that was not only around a choice */
-	double work, seconds;
+	double builds, seconds; /* spent */
 	enum tune_objective objective;
 	double coverage_floor;
 	bool around_last, stopped; /* by the time */
@@ -74,10 +75,6 @@ struct tuning {
  */
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err);
-/*
- * Learnings that so many events are worth: 12, which is what five plain builds do, and up to 48 where a learning is cheap. Asking is not counted.
- */
-double tune_work(uint64_t events);
 /* "ndcg", "hit_rate". False: there is no such objective. */
 bool tune_objective_parse(const char *name, enum tune_objective *objective);
 /* For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard": .., "others": [..], ..} */

@@ -36,6 +36,6 @@ json_t *tuning_json(const struct tuning *t)
 	return json_pack("{so so so sI sI sI sI sf sb sb ss sf}", "choice", candidate_json(&t->choice), "defaults",
 			 candidate_json(&t->standard), "others", others, "queries", (json_int_t)t->queries, "slices",
 			 (json_int_t)t->slices, "candidates", (json_int_t)t->candidates, "events",
-			 (json_int_t)t->events, "work", t->work, "around_last", t->around_last, "stopped", t->stopped,
-			 "objective", objectives[t->objective], "coverage_floor", t->coverage_floor);
+			 (json_int_t)t->events, "builds", t->builds, "around_last", t->around_last, "stopped",
+			 t->stopped, "objective", objectives[t->objective], "coverage_floor", t->coverage_floor);
 }

@@ -21,7 +21,7 @@ struct define {
 	Kindred__V1__EventWeight events[EVENTS_MAX], *event_pointers[EVENTS_MAX];
 	char *exclude[EXCLUDE_MAX];
 	Kindred__V1__Fallback fallback;
-	Google__Protobuf__Duration lookback, window;
+	Google__Protobuf__Duration lookback, window, session;
 };
 
 enum {
@@ -37,6 +37,8 @@ enum {
 	OPT_FALLBACK_FREE,
 	OPT_STRATEGY,
 	OPT_REPEAT,
+	OPT_OCCASION,
+	OPT_SESSION,
 	OPT_DESCRIPTION,
 	OPT_VERSION,
 	OPT_YES
@@ -108,6 +110,18 @@ static void repeat_option(struct define *define, const char *value, struct argp_
 		argp_error(state, "--repeat '%s': best, on or off", value);
 }
 
+static void occasion_option(struct define *define, const char *value, struct argp_state *state)
+{
+	if (strcmp(value, "next") == 0)
+		define->definition.occasion = KINDRED__V1__OCCASION__OCCASION_NEXT;
+	else if (strcmp(value, "visit") == 0)
+		define->definition.occasion = KINDRED__V1__OCCASION__OCCASION_VISIT;
+	else if (strcmp(value, "again") == 0)
+		define->definition.occasion = KINDRED__V1__OCCASION__OCCASION_AGAIN;
+	else
+		argp_error(state, "--occasion '%s': next, again or visit", value);
+}
+
 static error_t define_option(int key, char *value, struct argp_state *state)
 {
 	struct define *define = state->input;
@@ -151,6 +165,12 @@ static error_t define_option(int key, char *value, struct argp_state *state)
 	case OPT_REPEAT:
 		repeat_option(define, value, state);
 		return 0;
+	case OPT_OCCASION:
+		occasion_option(define, value, state);
+		return 0;
+	case OPT_SESSION:
+		definition->session_pause = duration_option(&define->session, "--session", value, state);
+		return 0;
 	case OPT_DESCRIPTION:
 		definition->description = value;
 		return 0;
@@ -175,6 +195,16 @@ static const struct argp_option define_options[] = {
 	  "Whether what the user had counts for itself: best (as the model finds it, default), on, off; --exclude-seen "
 	  "removes it altogether",
 	  1 },
+	{ "occasion", OPT_OCCASION, "WHEN", 0,
+	  "When it is shown: next, while the user is there (default); again, the same, and what was had before is "
+	  "worth "
+	  "showing too; visit, before the user comes again, as in a campaign",
+	  1 },
+	{ "session", OPT_SESSION, "SPAN", 0,
+	  "Learn from sessions, which end with a pause of this length, such as 30m (default: from all that a user "
+	  "does, or as "
+	  "the tuner finds better)",
+	  1 },
 	{ "count", OPT_COUNT, "N", 0, "Items to return when the call does not say (20)", 1 },
 	{ "fallback", OPT_FALLBACK, "KIND", 0, "What fills up to the count: recent (default), popular, none", 1 },
 	{ "fallback-ignores-filter", OPT_FALLBACK_FREE, NULL, 0, "Fill up without asking the filter", 1 },
@@ -198,6 +228,7 @@ static const struct cli_spec define_spec = {
 		 "      --exclude Purchased --filter 'in_stock = true AND price < 50 AND category = last.category'\n"
 		 "  kindred define watch-next --catalog series --event Watched --exclude-seen --lookback 90d \\\n"
 		 "      --filter 'language = last.language AND NOT (genres IN (\"Horror\", \"Gore\"))'\n"
+		 "  kindred define newsletter --catalog shop --event Purchased --occasion visit --lookback 365d\n"
 		 "  kindred define play-again --catalog songs --event Played --repeat on\n"
 		 "  kindred define bestsellers --catalog shop --event Purchased --strategy popular --count 10\n",
 	.options = define_options,
@@ -356,6 +387,8 @@ static error_t get_option(int key, char *value, struct argp_state *state)
 static void print_definition(const Kindred__V1__Definition *definition)
 {
 	static const char *const fallbacks[] = { "recent", "none", "popular", "recent" };
+	static const char *const occasions[] = { "the next item", "the next item", "the next visit",
+						 "the next item, new or not" };
 	static const char *const repeats[] = { "as the model finds best", "on", "off" };
 	char events[1400], span[DURATION_TEXT_MAX];
 	events_text(definition, events, sizeof events);
@@ -377,6 +410,11 @@ static void print_definition(const Kindred__V1__Definition *definition)
 	       definition->count != 0 ? definition->count : COUNT_DEFAULT);
 	if (definition->repeat < 3)
 		printf("  repeat    %s\n", repeats[definition->repeat]);
+	if (definition->occasion < 4)
+		printf("  occasion  %s\n", occasions[definition->occasion]);
+	if (definition->session_pause && definition->session_pause->seconds > 0)
+		printf("  sessions  end after a pause of %s\n",
+		       duration_text(definition->session_pause->seconds, span));
 	if (definition->fallback && definition->fallback->kind < 4)
 		printf("  fallback  %s%s\n", fallbacks[definition->fallback->kind],
 		       definition->fallback->ignore_filter ? ", filter or not" : "");

@@ -259,13 +259,13 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 	};
 	static const struct cli_spec spec = {
 		.arguments = "",
-		.prose = "Learns a new model generation with parameters searched anew, three times longer than a build "
-			 "does it."
+		.prose = "Learns a new model generation with parameters searched anew, until nothing helps any more or "
+			 "the "
+			 "budget is used up."
 			 "\v"
-			 "The builds after it learn with what was chosen, until a search chooses otherwise. With "
-			 "build_tune_seconds every build searches a little, mostly around the choice before. The "
-			 "search looks at how "
-			 "good answers are, not at what they cost: compare microseconds before and after.\n"
+			 "Every build searches a little, mostly around the choice before (build_tune_seconds); this is "
+			 "the "
+			 "long search, for a first model or when what people do has changed.\n"
 			 "\n"
 			 "Examples:\n"
 			 "  kindred model tune --budget 1800\n"

@@ -40,10 +40,10 @@
 	       "New events that must have come since the last build for one on schedule")                              \
 	NUMBER(build_memory_mb, 1024, 64, 1048576, "MiB", "Memory of the builder; beyond it, it works through files")  \
 	NUMBER(build_threads, 0, 0, 256, "threads", "Threads of the builder; 0: one a core")                           \
-	NUMBER(build_tune_seconds, 0, 0, 86400, "seconds",                                                             \
-	       "Most time every build takes for finding a relation's parameters; 0: it learns with the last choice "   \
-	       "of "                                                                                                   \
-	       "kindred model tune, else with the defaults")                                                           \
+	NUMBER(build_tune_seconds, 600, 0, 86400, "seconds",                                                           \
+	       "Most time every build takes for finding a relation's parameters, and never more than about five "      \
+	       "builds "                                                                                               \
+	       "without it; 0: it learns with the last choice, else with the defaults")                                \
 	NUMBER(generations_kept, 3, 1, 100, "generations",                                                             \
 	       "Model generations kept for rollback, the active one among them")                                       \
 	NUMBER(drain_seconds, 20, 0, 3600, "seconds",                                                                  \

@@ -14,6 +14,8 @@
 #define LIST_STRING_MAX 256
 #define EVENTS_MAX 16
 #define EXCLUDE_EVENTS_MAX 100
+#define SESSION_PAUSE_MIN 60
+#define SESSION_PAUSE_MAX (30 * 86400)
 #define EVENT_WEIGHT_MAX 1000
 #define COUNT_MAX 1000
 #define DESCRIPTION_MAX 1024
@@ -306,6 +308,17 @@ static int check_duration(const char *field, const Google__Protobuf__Duration *d
 	return 0;
 }
 
+static int check_session_pause(const Google__Protobuf__Duration *pause, struct error *err)
+{
+	int rc = check_duration("session_pause", pause, true, err);
+	if (rc == 0 && pause && pause->seconds != 0 &&
+	    (pause->seconds < SESSION_PAUSE_MIN || pause->seconds > SESSION_PAUSE_MAX))
+		rc = error_set(err, E_INVALID,
+			       "session_pause: %" PRId64 " seconds; 0 (no sessions) or %d to %d are allowed",
+			       pause->seconds, SESSION_PAUSE_MIN, SESSION_PAUSE_MAX);
+	return rc;
+}
+
 static int check_exclude_events(const Kindred__V1__Definition *definition, struct error *err)
 {
 	if (definition->n_exclude_events > EXCLUDE_EVENTS_MAX)
@@ -355,6 +368,9 @@ int control_check_definition(const Kindred__V1__Definition *definition, const Ki
 	if ((int)definition->repeat < 0 || definition->repeat > KINDRED__V1__REPEAT__REPEAT_OFF)
 		return error_set(err, E_INVALID, "repeat: %d; 0 to %d are allowed", (int)definition->repeat,
 				 (int)KINDRED__V1__REPEAT__REPEAT_OFF);
+	if ((int)definition->occasion < 0 || definition->occasion > KINDRED__V1__OCCASION__OCCASION_AGAIN)
+		return error_set(err, E_INVALID, "occasion: %d; 0 to %d are allowed", (int)definition->occasion,
+				 (int)KINDRED__V1__OCCASION__OCCASION_AGAIN);
 	if (definition->fallback &&
 	    ((int)definition->fallback->kind < 0 ||
 	     definition->fallback->kind > KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_RECENTLY_POPULAR))
@@ -366,6 +382,8 @@ int control_check_definition(const Kindred__V1__Definition *definition, const Ki
 		rc = check_duration("lookback", definition->lookback, false, err);
 	if (rc == 0) /* whole seconds: it is part of the relation's key */
 		rc = check_duration("model_window", definition->model_window, true, err);
+	if (rc == 0)
+		rc = check_session_pause(definition->session_pause, err);
 	if (rc == 0)
 		rc = check_exclude_events(definition, err);
 	if (rc == 0)

@@ -70,6 +70,14 @@ size_t relation_key(const Kindred__V1__Definition *definition, char *key)
 	snprintf(number, sizeof number, "|window=%" PRId64,
 		 definition->model_window ? definition->model_window->seconds : (int64_t)0);
 	put_text(&out, number);
+	if (definition->occasion == KINDRED__V1__OCCASION__OCCASION_VISIT)
+		put_text(&out, "|occasion=visit");
+	else if (definition->occasion == KINDRED__V1__OCCASION__OCCASION_AGAIN)
+		put_text(&out, "|occasion=again");
+	if (definition->session_pause && definition->session_pause->seconds > 0) {
+		snprintf(number, sizeof number, "|session=%" PRId64, definition->session_pause->seconds);
+		put_text(&out, number);
+	}
 	key[out.bytes] = '\0';
 	return out.bytes;
 }

@@ -3,6 +3,8 @@
  * weights, in a certain window. Definitions that need the same relation share it. Its canonical key is what the two sides agree on:
  *
  *     "Added to Cart=3;Purchased=5;Viewed=1|window=7776000"      types sorted by bytes, weights by %g, '=' ';' '|' '%' in types as %XX, window in seconds, 0: all
+ *     "..|occasion=visit", "..|occasion=again"                   what is to be foreseen is not the next new item
+ *     "..|session=1800"                                          Definition.session_pause, seconds
  *
  * Pure.
  */

@@ -233,12 +233,13 @@ static void show_tuning(const struct tuning *tuning)
 		return;
 	}
 	params_changes(&tuning->choice.params, &defaults, changes, sizeof changes);
-	printf("tuner: %u candidates, %.0f learnings in %.1f s; %u questions of %u older slices: NDCG@20 %.4f HR@20 "
+	printf("tuner: %u candidates, %.0f plain builds' work in %.1f s; %u questions of %u older slices: NDCG@20 %.4f "
+	       "HR@20 "
 	       "%.4f "
 	       "coverage %.3f, defaults %.4f %.4f %.3f\ntuner: %s\n",
-	       tuning->candidates, tuning->work, tuning->seconds, tuning->queries, tuning->slices, tuning->choice.ndcg,
-	       tuning->choice.hit_rate, tuning->choice.coverage, tuning->standard.ndcg, tuning->standard.hit_rate,
-	       tuning->standard.coverage, changes);
+	       tuning->candidates, tuning->builds, tuning->seconds, tuning->queries, tuning->slices,
+	       tuning->choice.ndcg, tuning->choice.hit_rate, tuning->choice.coverage, tuning->standard.ndcg,
+	       tuning->standard.hit_rate, tuning->standard.coverage, changes);
 }
 
 /*
@@ -257,7 +258,7 @@ static int choose_params(struct run *run, struct error *err)
 				     .params = &run->params,
 				     .threads = run->threads };
 	struct tune_options search = { .seconds = run->tune_seconds,
-				       .work = TUNE_WORK_LONG,
+				       .builds = TUNE_BUILDS_LONG,
 				       .objective = run->objective,
 				       .coverage_floor = TUNE_COVERAGE_FLOOR,
 				       .to = 1,

@@ -90,6 +90,17 @@ static void test_without_a_tuner(void **state)
 	assert_int_equal(shows.code, 0);
 	assert_non_null(strstr(shows.out, "default parameters"));
 	output_free(&shows);
+
+	/* What a definition is for makes a relation of its own. */
+	cluster_ok(&cluster, CLI("define", "letter", "--catalog", "shop", "--event", "Viewed", "--occasion", "visit",
+				 "--session", "30m"));
+	cluster_ok(&cluster, CLI("model", "build"));
+	shows = cluster_run(&cluster, CLI("model", "show"));
+	assert_non_null(strstr(shows.out, "Viewed=1|window=0|occasion=visit|session=1800"));
+	output_free(&shows);
+	cluster_ok(&cluster, CLI("recommend", "letter", "somebody"));
+	cluster_fails(&cluster, "next, again or visit",
+		      CLI("define", "other", "--catalog", "shop", "--event", "Viewed", "--occasion", "dinner"));
 	cluster_fini(&cluster);
 }
 

@@ -142,9 +142,12 @@ static void wait_for_ports(struct cluster *cluster, int watch, const char *path)
 void cluster_start(struct cluster *cluster, const char *const *options)
 {
 	char data[192], ports[192], log_path[192];
-	const char *arguments[ARGUMENTS_MAX] = { "--data",         data,          "--listen",    "127.0.0.1:0",
-						 "--admin-listen", "127.0.0.1:0", "--port-file", ports };
-	size_t count = 8;
+	/* An option given later wins. */
+	const char *arguments[ARGUMENTS_MAX] = {
+		"--data",      data,          "--listen", "127.0.0.1:0",          "--admin-listen",
+		"127.0.0.1:0", "--port-file", ports,      "--build-tune-seconds", "0"
+	};
+	size_t count = 10;
 	snprintf(data, sizeof data, "%s/data", cluster->home);
 	snprintf(ports, sizeof ports, "%s/ports", cluster->home);
 	snprintf(log_path, sizeof log_path, "%s/server.log", cluster->home);

@@ -23,7 +23,7 @@ struct cluster {
 
 /* Makes the home. */
 void cluster_init(struct cluster *cluster);
-/* Starts kindred-server with these options beside the ports; NULL-terminated; waits until it serves. */
+/* Starts kindred-server with these options beside the ports, its builds without a tuner (what is learnt is then the same for all); NULL-terminated; waits until it serves. */
 void cluster_start(struct cluster *cluster, const char *const *options);
 /* SIGTERM and wait; returns the exit code, or 128 + signal. */
 int cluster_stop(struct cluster *cluster);

@@ -157,6 +157,14 @@ static void bad_rules_are_refused_with_the_field(void **state)
 	duration.nanos = 0;
 	REFUSED("model_window");
 	given->model_window = NULL;
+	given->occasion = (Kindred__V1__Occasion)4;
+	REFUSED("occasion: 4; 0 to 3");
+	given->occasion = KINDRED__V1__OCCASION__OCCASION_UNSPECIFIED;
+	duration = (Google__Protobuf__Duration)GOOGLE__PROTOBUF__DURATION__INIT;
+	given->session_pause = &duration;
+	duration.seconds = 59;
+	REFUSED("session_pause: 59 seconds; 0 (no sessions) or 60 to 2592000");
+	given->session_pause = NULL;
 	given->filter = long_text(4097, ' ');
 	REFUSED("filter: 4097 bytes");
 	given->filter = (char *)"";

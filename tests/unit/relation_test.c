@@ -90,6 +90,30 @@ static void other_rules_give_other_keys(void **state)
 	assert_string_not_equal(heavier, windowed);
 }
 
+/* What is to be foreseen, and from what, makes another relation; how a definition says "as usual" does not. */
+static void occasion_and_sessions_are_part_of_it(void **state)
+{
+	struct sample sample;
+	char key[RELATION_KEY_MAX];
+	Google__Protobuf__Duration pause = GOOGLE__PROTOBUF__DURATION__INIT;
+
+	(void)state;
+	sample_init(&sample);
+	add(&sample, "Viewed", 1);
+	sample.definition.occasion = KINDRED__V1__OCCASION__OCCASION_NEXT;
+	sample.definition.repeat = KINDRED__V1__REPEAT__REPEAT_OFF;
+	sample.definition.session_pause = &pause;
+	relation_key(&sample.definition, key);
+	assert_string_equal(key, "Viewed=1|window=0");
+	sample.definition.occasion = KINDRED__V1__OCCASION__OCCASION_AGAIN;
+	pause.seconds = 1800;
+	relation_key(&sample.definition, key);
+	assert_string_equal(key, "Viewed=1|window=0|occasion=again|session=1800");
+	sample.definition.occasion = KINDRED__V1__OCCASION__OCCASION_VISIT;
+	relation_key(&sample.definition, key);
+	assert_string_equal(key, "Viewed=1|window=0|occasion=visit|session=1800");
+}
+
 /* A type may hold the key's own marks; two definitions must never meet in one key. */
 static void marks_in_types_are_escaped(void **state)
 {
@@ -146,11 +170,9 @@ static void longest_key_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(key_is_as_documented),
-		cmocka_unit_test(order_and_default_weight_do_not_matter),
-		cmocka_unit_test(other_rules_give_other_keys),
-		cmocka_unit_test(marks_in_types_are_escaped),
-		cmocka_unit_test(longest_key_fits),
+		cmocka_unit_test(key_is_as_documented),        cmocka_unit_test(order_and_default_weight_do_not_matter),
+		cmocka_unit_test(other_rules_give_other_keys), cmocka_unit_test(occasion_and_sessions_are_part_of_it),
+		cmocka_unit_test(marks_in_types_are_escaped),  cmocka_unit_test(longest_key_fits),
 	};
 
 	return cmocka_run_group_tests_name("relation", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "kindred/v1/definitions.pb-c.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ enum {
 	OPT_REPEAT,
 	OPT_OCCASION,
 	OPT_SESSION,
+	OPT_EXPLORE,
 	OPT_DESCRIPTION,
 	OPT_VERSION,
 	OPT_YES
@@ -122,6 +124,18 @@ static void occasion_option(struct define *define, const char *value, struct arg
 		argp_error(state, "--occasion '%s': next, again or visit", value);
 }
 
+/* "0.1", "10%". */
+static void explore_option(struct define *define, const char *value, struct argp_state *state)
+{
+	char *end = NULL;
+	float share = strtof(value, &end);
+	bool percent = end != value && strcmp(end, "%") == 0;
+	share = percent ? share / 100 : share;
+	if (end == value || (*end && !percent) || !(share >= 0 && share <= 0.5f))
+		argp_error(state, "--explore '%s': a share from 0 to 0.5, or 0%% to 50%%", value);
+	define->definition.explore = share;
+}
+
 static error_t define_option(int key, char *value, struct argp_state *state)
 {
 	struct define *define = state->input;
@@ -171,6 +185,9 @@ static error_t define_option(int key, char *value, struct argp_state *state)
 	case OPT_SESSION:
 		definition->session_pause = duration_option(&define->session, "--session", value, state);
 		return 0;
+	case OPT_EXPLORE:
+		explore_option(define, value, state);
+		return 0;
 	case OPT_DESCRIPTION:
 		definition->description = value;
 		return 0;
@@ -205,6 +222,8 @@ static const struct argp_option define_options[] = {
 	  "does, or as "
 	  "the tuner finds better)",
 	  1 },
+	{ "explore", OPT_EXPLORE, "SHARE", 0,
+	  "Share of the places, the last ones, that items with too few events may take: 0.1 or 10% (0)", 1 },
 	{ "count", OPT_COUNT, "N", 0, "Items to return when the call does not say (20)", 1 },
 	{ "fallback", OPT_FALLBACK, "KIND", 0, "What fills up to the count: recent (default), popular, none", 1 },
 	{ "fallback-ignores-filter", OPT_FALLBACK_FREE, NULL, 0, "Fill up without asking the filter", 1 },
@@ -415,6 +434,7 @@ static void print_definition(const Kindred__V1__Definition *definition)
 	if (definition->session_pause && definition->session_pause->seconds > 0)
 		printf("  sessions  end after a pause of %s\n",
 		       duration_text(definition->session_pause->seconds, span));
+	printf("  explore   %g%%\n", round((double)definition->explore * 1e6) / 1e4);
 	if (definition->fallback && definition->fallback->kind < 4)
 		printf("  fallback  %s%s\n", fallbacks[definition->fallback->kind],
 		       definition->fallback->ignore_filter ? ", filter or not" : "");

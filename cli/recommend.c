@@ -75,7 +75,7 @@ static const struct cli_spec spec = {
 	.prose = "Shows what users may want next."
 		 "\v"
 		 "The source says why an item is there: personal (from the user's own history), similar (by "
-		 "attributes, for items with too few events), popular, recently popular.\n"
+		 "attributes, for items with too few events), popular, recently popular, explore (shown to find out).\n"
 		 "\n"
 		 "Examples:\n"
 		 "  kindred recommend wanted-next john\n"
@@ -96,6 +96,8 @@ static const char *source_name(Kindred__V1__Source source)
 		return "personal";
 	case KINDRED__V1__SOURCE__SOURCE_SIMILAR:
 		return "similar";
+	case KINDRED__V1__SOURCE__SOURCE_EXPLORE:
+		return "explore";
 	case KINDRED__V1__SOURCE__SOURCE_TRENDING:
 		return "trending";
 	case KINDRED__V1__SOURCE__SOURCE_POPULAR:

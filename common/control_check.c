@@ -18,6 +18,7 @@
 #define SESSION_PAUSE_MAX (30 * 86400)
 #define EVENT_WEIGHT_MAX 1000
 #define COUNT_MAX 1000
+#define EXPLORE_MAX 0.5f
 #define DESCRIPTION_MAX 1024
 #define NANOS_MAX 999999999
 /* google.protobuf.Duration: 10,000 years */
@@ -371,6 +372,9 @@ int control_check_definition(const Kindred__V1__Definition *definition, const Ki
 	if ((int)definition->occasion < 0 || definition->occasion > KINDRED__V1__OCCASION__OCCASION_AGAIN)
 		return error_set(err, E_INVALID, "occasion: %d; 0 to %d are allowed", (int)definition->occasion,
 				 (int)KINDRED__V1__OCCASION__OCCASION_AGAIN);
+	if (!(definition->explore >= 0 && definition->explore <= EXPLORE_MAX))
+		return error_set(err, E_INVALID, "explore: %g; a share from 0 to %g is allowed",
+				 (double)definition->explore, (double)EXPLORE_MAX);
 	if (definition->fallback &&
 	    ((int)definition->fallback->kind < 0 ||
 	     definition->fallback->kind > KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_RECENTLY_POPULAR))

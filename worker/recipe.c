@@ -152,6 +152,7 @@ int recipe_make(struct recipe **made, const Kindred__V1__Definition *definition,
 	recipe->personal = definition->strategy != KINDRED__V1__STRATEGY__STRATEGY_POPULAR;
 	recipe->exclude_seen = definition->exclude_seen;
 	recipe->exclude_any = definition->n_exclude_events > 0;
+	recipe->explore = (uint32_t)((double)definition->explore * 1e6 + 0.5);
 	recipe->count = definition->count ? definition->count : RECIPE_COUNT_DEFAULT;
 	if (definition->lookback)
 		recipe->lookback_ms = definition->lookback->seconds * 1000 + definition->lookback->nanos / 1000000;

@@ -51,6 +51,7 @@ struct recipe {
 	bool exclude_seen; /* in the lookback */
 	bool exclude_any; /* some type excludes, over the whole history */
 	bool fill, fill_recent, fill_unfiltered; /* the fallback */
+	uint32_t explore; /* share of the places for cold items, in millionths */
 	uint32_t count; /* of items when the call does not say */
 	int64_t lookback_ms; /* 0: all */
 	struct filter *filter;

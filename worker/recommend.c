@@ -1,5 +1,6 @@
 #include "worker/recommend.h"
 #include "kindred/v1/recommend.pb-c.h"
+#include "worker/explore.h"
 #include "worker/source.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 #define MARK_EXCLUDED 1u /* the user has touched it */
 #define MARK_SEEN 2u /* judged already: counted, or shown */
 #define MARK_FILTERED 4u /* judged, and only the filter was against it */
-#define MARK_BITS 3
+#define MARK_LISTED 8u /* in the answer; only explore() asks */
+#define MARK_BITS 4
 #define STAMP_LAST (UINT16_MAX >> MARK_BITS)
 
 #define ARENA_BYTES ((size_t)256 << 10)
@@ -273,11 +275,54 @@ static int fill_up(struct run *run, struct error *err)
 	return 0;
 }
 
+/* --- cold items --- */
+
+/* Whether an item to explore is shown. One that was judged before, as candidate, is not counted again. */
+static bool take_explored(struct run *run, uint32_t row)
+{
+	unsigned mark = mark_of(run->recommender, row);
+	if (mark & MARK_LISTED)
+		return false;
+	enum score_verdict verdict = judge(run, row);
+	if (!(mark & MARK_SEEN))
+		count_verdict(run->answer, verdict);
+	set_mark(run->recommender, row, mark_of(run->recommender, row) | MARK_LISTED);
+	return verdict == SCORE_SHOW;
+}
+
+/* The last places of the list, up to the definition's share, for items with too few events. */
+static int explore(struct run *run, struct error *err)
+{
+	struct recommendation *answer = run->answer;
+	const struct recipe *recipe = run->recipe;
+	uint32_t places = explore_places(recipe->explore, run->ask->count), found = 0, row;
+	struct explore explore;
+	if (places == 0 || !recipe->relation->cold)
+		return 0;
+	uint32_t *rows = arena_alloc(&run->recommender->arena, places * sizeof *rows);
+	if (!rows || !explore_begin(&explore, &run->recommender->arena, recipe->catalog, recipe->relation, run->profile,
+				    run->profile_count, run->ask->user, run->ask->as_of_ms, recipe->generation->number))
+		return error_set(err, E_EXHAUSTED, "no memory for %u items", places);
+	for (uint32_t i = 0; i < answer->count; i++)
+		set_mark(run->recommender, answer->items[i].row,
+			 mark_of(run->recommender, answer->items[i].row) | MARK_LISTED);
+	run->unfiltered = false;
+	while (found < places && explore_next(&explore, &row))
+		if (take_explored(run, row))
+			rows[found++] = row;
+	if (answer->count > run->ask->count - found)
+		answer->count = run->ask->count - found;
+	for (uint32_t i = 0; i < found; i++)
+		answer->items[answer->count++] =
+			(struct recommended){ .row = rows[i], .source = KINDRED__V1__SOURCE__SOURCE_EXPLORE };
+	return 0;
+}
+
 int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
 	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err)
 {
 	static int (*const steps[])(struct run * run, struct error * err) = {
-		read_history, walk_history, score_neighbours, take_popular_items, fill_up,
+		read_history, walk_history, score_neighbours, take_popular_items, fill_up, explore,
 	};
 	struct run run = { .recommender = recommender,
 			   .recipe = recipe,

@@ -69,6 +69,7 @@ static void definition_is_kept_whole(void **state)
 	given->n_exclude_events = 1;
 	given->exclude_seen = true;
 	given->repeat = KINDRED__V1__REPEAT__REPEAT_OFF;
+	given->explore = 0.1f;
 	given->count = 12;
 	given->fallback = &fallback;
 	given->description = (char *)"What next";
@@ -85,6 +86,7 @@ static void definition_is_kept_whole(void **state)
 	assert_string_equal(kept->filter, given->filter);
 	assert_string_equal(kept->exclude_events[0], "Purchased");
 	assert_true(kept->exclude_seen);
+	assert_true(kept->explore == 0.1f);
 	assert_int_equal(kept->repeat, KINDRED__V1__REPEAT__REPEAT_OFF);
 	assert_int_equal(kept->count, 12);
 	assert_int_equal(kept->fallback->kind, KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_POPULAR);
@@ -122,6 +124,13 @@ static void bad_rules_are_refused_with_the_field(void **state)
 	given->repeat = 3;
 	REFUSED("repeat: 3; 0 to 2");
 	given->repeat = 0;
+	given->explore = 0.51f;
+	REFUSED("explore: 0.51; a share from 0 to 0.5");
+	given->explore = -0.1f;
+	REFUSED("explore");
+	given->explore = NAN;
+	REFUSED("explore");
+	given->explore = 0;
 	given->n_events = 0;
 	REFUSED("events: 0; 1 to 16");
 	for (size_t i = 0; i < 17; i++)

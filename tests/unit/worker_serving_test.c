@@ -1,5 +1,5 @@
 /*
- * What a definition makes of one generation, asked of the real kindred-worker: repeats, cold items.
+ * What a definition makes of one generation, asked of the real kindred-worker: repeats, cold items, exploring.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -175,12 +176,157 @@ static void test_sources_of_cold_items(void **state)
 	assert_int_equal(source_of("jane", "item-0"), KINDRED__V1__SOURCE__SOURCE_PERSONAL);
 }
 
+/* --- exploring --- */
+
+#define COLD 40u
+
+/* item-0 .. item-9 as ever; COLD cold ones behind them, the last one newest, of which two are like item-0. */
+static struct fixture_model *new_shop_to_explore(void)
+{
+	char key[RELATION_KEY_MAX], id[16];
+	relation_key(&rules.definition, key);
+	struct fixture_model *fixture = fixture_model_new("shop", key);
+	fixture_attribute(fixture, "price", VALUE_NUMBER);
+	for (uint32_t i = 0; i < 10 + COLD; i++) {
+		snprintf(id, sizeof id, i < 10 ? "item-%u" : "cold-%u", i < 10 ? i : i - 10);
+		fixture_number(fixture, fixture_item(fixture, id, id), "price", i);
+	}
+	for (uint32_t i = 0; i < 10; i++) {
+		fixture_popular(fixture, i, 1000 - i);
+		for (uint32_t j = 0; j < 10; j++)
+			if (j != i)
+				fixture_neighbour(fixture, i, j, (uint16_t)(50000 - 1000 * j));
+	}
+	for (uint32_t i = 10 + COLD; i-- > 10;)
+		fixture_cold(fixture, i);
+	fixture_alike(fixture, 0, 10, 2);
+	fixture_alike(fixture, 0, 11, 1);
+	return fixture;
+}
+
+static void explore(float share)
+{
+	rules.definition.explore = share;
+	update_rules();
+}
+
+/* How many of the answer are explored; all of them are cold, listed last and once. */
+static uint32_t explored(const Kindred__V1__RecommendResponse *response)
+{
+	uint32_t count = 0;
+	for (size_t i = 0; i < response->n_items; i++) {
+		bool cold = strncmp(response->items[i]->item_id, "cold-", 5) == 0;
+		if (response->items[i]->source == KINDRED__V1__SOURCE__SOURCE_EXPLORE) {
+			assert_true(cold);
+			count++;
+		} else {
+			assert_int_equal(count, 0);
+		}
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(response->items[k]->item_id, response->items[i]->item_id);
+	}
+	return count;
+}
+
+static void test_explores_its_share_and_never_more(void **state)
+{
+	(void)state;
+	static const struct {
+		float share;
+		uint32_t count, places;
+	} cases[] = {
+		{ 0.1f, 9, 0 }, { 0.1f, 10, 1 }, { 0.1f, 19, 1 }, { 0.29f, 8, 2 }, { 0.3f, 10, 3 }, { 0.5f, 5, 2 }
+	};
+	serve(new_shop_to_explore(), 1);
+	worker_ingest_one(&process, "user-1", "item-3", "Viewed", 1000);
+	expect("user-0", 3, "item-0* item-1* item-2*");
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		bool shown[COLD] = { false };
+		uint32_t different = 0;
+		explore(cases[c].share);
+		for (unsigned u = 0; u < 300; u++) {
+			char user[16];
+			snprintf(user, sizeof user, "user-%u", u);
+			Kindred__V1__RecommendResponse *response =
+				worker_recommend(&process, user, "next", cases[c].count);
+			/* 9 or 10 others: what they leave free is not for exploring */
+			assert_int_equal(explored(response), cases[c].places);
+			for (size_t i = 0; i < response->n_items; i++)
+				if (response->items[i]->source == KINDRED__V1__SOURCE__SOURCE_EXPLORE)
+					shown[atoi(response->items[i]->item_id + 5)] = true;
+			kindred__v1__recommend_response__free_unpacked(response, NULL);
+		}
+		for (unsigned i = 0; i < COLD; i++)
+			different += shown[i];
+		assert_true(cases[c].places ? different > COLD * 3 / 4 : different == 0);
+	}
+}
+
+static void test_explores_what_fits_and_passes(void **state)
+{
+	(void)state;
+	serve(new_shop_to_explore(), 1);
+	explore(0.5f);
+	worker_ingest_one(&process, "john", "item-0", "Viewed", 1000);
+	/* what is like the user's items, before all others */
+	Kindred__V1__RecommendResponse *response = worker_recommend(&process, "john", "next", 4), *again;
+	assert_int_equal(explored(response), 2);
+	for (size_t i = 2; i < 4; i++)
+		assert_true(strcmp(response->items[i]->item_id, "cold-0") == 0 ||
+			    strcmp(response->items[i]->item_id, "cold-1") == 0);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* asked again on the same day: the same */
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Google__Protobuf__Timestamp as_of = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	request.user_id = (char *)"jane";
+	request.definition = (char *)"next";
+	request.count = 10;
+	request.as_of = &as_of;
+	as_of.seconds = 86400 * 100;
+	response = worker_recommend_request(&process, &request);
+	as_of.seconds += 86399;
+	again = worker_recommend_request(&process, &request);
+	assert_int_equal(explored(response), 5);
+	char first[512];
+	snprintf(first, sizeof first, "%s", worker_recommended(response));
+	assert_string_equal(first, worker_recommended(again));
+	kindred__v1__recommend_response__free_unpacked(again, NULL);
+	/* on the next one: others */
+	as_of.seconds++;
+	again = worker_recommend_request(&process, &request);
+	unsigned same = 0;
+	for (size_t i = 5; i < 10; i++)
+		for (size_t k = 5; k < 10; k++)
+			same += strcmp(response->items[i]->item_id, again->items[k]->item_id) == 0;
+	assert_true(same < 5);
+	kindred__v1__recommend_response__free_unpacked(again, NULL);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* the filter and exclusions hold: 12 of the cold ones are cheap enough, two of them were bought */
+	rules.definition.filter = (char *)"price < 22";
+	rules.definition.n_exclude_events = 1;
+	rules.definition.exclude_events = rules.exclude;
+	rules.fallback.ignore_filter = true;
+	update_rules();
+	worker_ingest_one(&process, "jane", "cold-0", "Purchased", 1000);
+	worker_ingest_one(&process, "jane", "cold-5", "Purchased", 1000);
+	response = worker_recommend(&process, "jane", "next", 40);
+	assert_int_equal(explored(response), 10);
+	for (size_t i = 0; i < response->n_items; i++)
+		if (response->items[i]->source == KINDRED__V1__SOURCE__SOURCE_EXPLORE) {
+			int number = atoi(response->items[i]->item_id + 5);
+			assert_true(number < 12 && number != 0 && number != 5);
+		}
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_repeats_of_a_model_without_self_weight, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_repeats_of_a_model_with_self_weight, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sources_of_cold_items, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explores_its_share_and_never_more, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explores_what_fits_and_passes, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 
 #define SERVICE "/kindred.v1.RecommendationService/"
 #define BATCH 500
+#define CONTEXT_MAX 8
 #define WINDOW 4 /* messages of a stream under way */
 
 struct arguments {
@@ -25,9 +26,12 @@ struct arguments {
 	const char *users_file;
 	Google__Protobuf__Timestamp as_of;
 	bool has_as_of, no_names;
+	const char *context_item;
+	Kindred__V1__ContextValue values[CONTEXT_MAX], *context[CONTEXT_MAX];
+	size_t context_count;
 };
 
-enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES };
+enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES, OPT_CONTEXT_ITEM, OPT_CONTEXT };
 
 static void as_of_option(struct arguments *arguments, const char *value, struct argp_state *state)
 {
@@ -38,6 +42,22 @@ static void as_of_option(struct arguments *arguments, const char *value, struct 
 	arguments->as_of.seconds = time_ms / 1000;
 	arguments->as_of.nanos = (int32_t)(time_ms % 1000) * 1000000;
 	arguments->has_as_of = true;
+}
+
+/* "sport=soccer" */
+static void context_option(struct arguments *arguments, char *value, struct argp_state *state)
+{
+	char *equals = strchr(value, '=');
+	if (!equals || equals == value)
+		argp_error(state, "--context '%s': give an attribute and its value: sport=soccer", value);
+	if (arguments->context_count == CONTEXT_MAX)
+		argp_error(state, "more than %d --context", CONTEXT_MAX);
+	Kindred__V1__ContextValue *one = &arguments->values[arguments->context_count];
+	kindred__v1__context_value__init(one);
+	*equals = '\0';
+	one->attribute = value;
+	one->value = equals + 1;
+	arguments->context[arguments->context_count++] = one;
 }
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -53,6 +73,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case OPT_USERS_FILE:
 		arguments->users_file = value;
 		return 0;
+	case OPT_CONTEXT_ITEM:
+		arguments->context_item = value;
+		return 0;
+	case OPT_CONTEXT:
+		context_option(arguments, value, state);
+		return 0;
 	case OPT_NO_NAMES:
 		arguments->no_names = true;
 		return 0;
@@ -66,6 +92,10 @@ static const struct argp_option options[] = {
 	{ "as-of", OPT_AS_OF, "TIME", 0, "As if it were then: later events of the user do not count", 1 },
 	{ "users-file", OPT_USERS_FILE, "FILE", 0,
 	  "Users, one a line (- is stdin); answers are JSON lines, in any order", 1 },
+	{ "context-item", OPT_CONTEXT_ITEM, "ID", 0, "The item being looked at: it counts as the user's newest event",
+	  1 },
+	{ "context", OPT_CONTEXT, "ATTRIBUTE=VALUE", 0,
+	  "Popular items with this value come before others; may be repeated, all must hold", 1 },
 	{ "no-names", OPT_NO_NAMES, NULL, 0, "Ids only", 1 },
 	{ 0 },
 };
@@ -80,6 +110,8 @@ static const struct cli_spec spec = {
 		 "Examples:\n"
 		 "  kindred recommend wanted-next john\n"
 		 "  kindred recommend wanted-next john jane --count 5 --json\n"
+		 "  kindred recommend wanted-next somebody-new --context-item korva-strike-fg\n"
+		 "  kindred recommend wanted-next somebody-new --context sport=soccer\n"
 		 "  kindred recommend wanted-next --users-file users.txt > recommendations.ndjson\n",
 	.options = options,
 	.parse = parse,
@@ -162,6 +194,9 @@ static int recommend_user(struct cli *cli, const struct arguments *arguments, co
 	request.count = arguments->count;
 	request.as_of = arguments->has_as_of ? (Google__Protobuf__Timestamp *)&arguments->as_of : NULL;
 	request.with_names = !arguments->no_names;
+	request.context_item = (char *)(arguments->context_item ? arguments->context_item : "");
+	request.n_context = arguments->context_count;
+	request.context = (Kindred__V1__ContextValue **)arguments->context;
 	uint64_t start_ns = clock_monotonic_ns();
 	int code = cli_call(cli, SERVICE "Recommend", &request, &kindred__v1__recommend_response__descriptor, &response,
 			    err);
@@ -228,6 +263,9 @@ static int send_batch(struct many *many, struct error *err)
 	request.count = many->arguments->count;
 	request.as_of = many->arguments->has_as_of ? (Google__Protobuf__Timestamp *)&many->arguments->as_of : NULL;
 	request.with_names = !many->arguments->no_names;
+	request.context_item = (char *)(many->arguments->context_item ? many->arguments->context_item : "");
+	request.n_context = many->arguments->context_count;
+	request.context = (Kindred__V1__ContextValue **)many->arguments->context;
 	int code = rpc_stream_send(many->stream, &request.base, err);
 	many->sent += many->count;
 	for (size_t i = 0; i < many->count; i++)

@@ -73,6 +73,8 @@ static bool make_columns(struct recipe *recipe, const struct catalog *schema)
 	recipe->columns = malloc((schema->attribute_count + 1) * sizeof *recipe->columns);
 	if (!recipe->columns)
 		return false;
+	recipe->seed = schema->seed;
+	recipe->column_count = schema->attribute_count;
 	for (uint32_t i = 0; i < schema->attribute_count; i++) {
 		recipe->columns[i] = RECIPE_NO_COLUMN;
 		for (size_t j = 0; j < recipe->catalog->attribute_count; j++)

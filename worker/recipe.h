@@ -56,7 +56,9 @@ struct recipe {
 	int64_t lookback_ms; /* 0: all */
 	struct filter *filter;
 	bool filter_last; /* it reads the user's last item */
-	uint32_t *columns; /* by index in the schema: column of the generation, or RECIPE_NO_COLUMN */
+	struct catalog_seed seed; /* of item keys */
+	uint32_t *columns; /* [column_count] by index in the schema: column of the generation, or RECIPE_NO_COLUMN */
+	uint32_t column_count;
 	struct recipe_type *types;
 	uint32_t type_count;
 	struct recipe_shard **shards; /* [shard_count], made when first needed */

@@ -27,6 +27,7 @@ struct run {
 	const void *history; /* NULL: none */
 	struct profile_event *events; /* newest first, at most events_room */
 	uint32_t event_count, event_room;
+	uint32_t context_row; /* of the item being looked at; MODEL_NO_ROW: none that the generation has */
 	bool has_last;
 	struct recipe_item last; /* the item of the newest event of the definition */
 	struct profile_item profile[PROFILE_MAX];
@@ -131,6 +132,30 @@ static void take_event(struct run *run, const struct history_entry *entry, const
 			(struct profile_event){ .row = item->row, .weight = weight, .time_ms = entry->time_ms };
 }
 
+/* The item being looked at, as if it were the user's newest event; it is not shown itself. */
+static int take_context(struct run *run, struct error *err)
+{
+	const struct recipe *recipe = run->recipe;
+	struct recipe_item item;
+	run->event_room = 4 * recipe->relation->serving.profile_items; /* profile_make looks at no more */
+	run->events = arena_alloc(&run->recommender->arena, run->event_room * sizeof *run->events);
+	if (!run->events)
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	run->context_row = MODEL_NO_ROW;
+	if (!run->ask->context || run->ask->context->item.bytes == 0 ||
+	    !find_item(recipe, run->ask->context->key, &item))
+		return 0;
+	run->has_last = true;
+	run->last = item;
+	run->context_row = item.row;
+	if (item.row == MODEL_NO_ROW)
+		return 0;
+	run->events[run->event_count++] =
+		(struct profile_event){ .row = item.row, .weight = SCORE_ONE, .time_ms = run->ask->as_of_ms };
+	set_mark(run->recommender, item.row, MARK_EXCLUDED);
+	return 0;
+}
+
 /* One way through the history, newest first: the events of the profile, the last item, and what is excluded. */
 static int walk_history(struct run *run, struct error *err)
 {
@@ -138,9 +163,7 @@ static int walk_history(struct run *run, struct error *err)
 	if (!run->history)
 		return 0;
 	const uint16_t *rules = recipe_rules(recipe, run->shard, run->reader);
-	run->event_room = 4 * recipe->relation->serving.profile_items; /* profile_make looks at no more */
-	run->events = arena_alloc(&run->recommender->arena, run->event_room * sizeof *run->events);
-	if (!rules || !run->events)
+	if (!rules)
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
 	int64_t since_ms = recipe->lookback_ms ? run->ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
 	for (uint32_t i = history_count(run->history); i > 0; i--) {
@@ -205,9 +228,10 @@ static int score_neighbours(struct run *run, struct error *err)
 		answer->items[i] =
 			(struct recommended){ .row = top[i].row,
 					      .score = top[i].score,
-					      .source = top[i].popular ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
-								       : source_of(relation, run->profile,
-										   run->profile_count, top[i].row) };
+					      .source = top[i].popular
+								? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
+								: source_of(relation, run->profile, run->profile_count,
+									    run->context_row, top[i].row) };
 	answer->count = found;
 	answer->candidates = counts.candidates;
 	answer->excluded = counts.excluded;
@@ -243,7 +267,16 @@ static bool take_popular(struct run *run, uint32_t row)
 	return true;
 }
 
-static void take_list(struct run *run, bool recent, bool unfiltered)
+static bool matches_context(const struct run *run, uint32_t row)
+{
+	struct recipe_item item = { .recipe = run->recipe,
+				    .row = row,
+				    .change = overlay_row(run->recipe->overlay, row) };
+	return context_matches(run->ask->context, &item);
+}
+
+/* matching: only rows that match the context's values. */
+static void take_rows(struct run *run, bool recent, bool matching)
 {
 	const struct model_relation *relation = run->recipe->relation;
 	const uint32_t *rows = recent ? relation->recent_rows : relation->popular_rows;
@@ -251,11 +284,19 @@ static void take_list(struct run *run, bool recent, bool unfiltered)
 	uint32_t count = recent ? relation->recent_count : relation->popular_count;
 	uint32_t source = recent ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR : KINDRED__V1__SOURCE__SOURCE_POPULAR;
 	struct recommendation *answer = run->answer;
-	run->unfiltered = unfiltered;
 	for (uint32_t i = 0; i < count && answer->count < run->ask->count; i++)
-		if (take_popular(run, rows[i]))
+		if ((!matching || matches_context(run, rows[i])) && take_popular(run, rows[i]))
 			answer->items[answer->count++] =
 				(struct recommended){ .row = rows[i], .score = scores[i], .source = source };
+}
+
+/* Those that match the context first. */
+static void take_list(struct run *run, bool recent, bool unfiltered)
+{
+	run->unfiltered = unfiltered;
+	if (run->ask->context && run->ask->context->count)
+		take_rows(run, recent, true);
+	take_rows(run, recent, false);
 }
 
 /* STRATEGY_POPULAR: the popular items are the answer, under the definition's own filter. */
@@ -322,7 +363,7 @@ int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t s
 	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err)
 {
 	static int (*const steps[])(struct run * run, struct error * err) = {
-		read_history, walk_history, score_neighbours, take_popular_items, fill_up, explore,
+		read_history, take_context, walk_history, score_neighbours, take_popular_items, fill_up, explore,
 	};
 	struct run run = { .recommender = recommender,
 			   .recipe = recipe,

@@ -13,6 +13,7 @@
 #include "common/arena.h"
 #include "common/error.h"
 #include "common/score.h"
+#include "worker/context.h"
 #include "worker/recipe.h"
 #include "worker/shards.h"
 
@@ -48,6 +49,7 @@ struct recommendation {
 
 struct recommend_ask {
 	struct text_view user; /* checked */
+	const struct context *context; /* resolved; NULL: none */
 	uint32_t count; /* 1..RECIPE_COUNT_MAX */
 	/*
 	 * Events after until_ms do not count; lookback is counted back from as_of_ms. A call that gives no as_of

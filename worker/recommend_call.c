@@ -16,7 +16,11 @@ int recommend_user(struct worker *worker, struct recipe *recipe, const struct re
 	struct shard_reader *reader = shards_reader(&worker->shards, shard, err);
 	if (!reader)
 		return err->code;
+	struct context context = request->context;
+	if (!context_empty(&context) && (code = context_resolve(&context, recipe, err)))
+		return code;
 	struct recommend_ask ask = { .user = user,
+				     .context = &context,
 				     .count = request->count ? request->count : recipe->count,
 				     .as_of_ms = request->as_of_ms,
 				     .until_ms = request->timed ? request->as_of_ms : INT64_MAX };

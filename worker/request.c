@@ -11,6 +11,8 @@ enum request_field {
 	REQUEST_EXPLAIN = 6,
 	REQUEST_GENERATION = 7,
 	REQUEST_WITH_NAMES = 8,
+	REQUEST_CONTEXT_ITEM = 12,
+	REQUEST_CONTEXT = 13,
 };
 
 /* The fields as they came. */
@@ -30,6 +32,8 @@ static void take_text(const struct wire_field *field, struct request *request, s
 	} else if (field->number == REQUEST_AS_OF) {
 		raw->as_of = decode_text(field);
 		request->timed = true;
+	} else if (field->number == REQUEST_CONTEXT_ITEM) {
+		request->context.item = decode_text(field);
 	} else if (field->number == REQUEST_FILTER) {
 		raw->filter = decode_text(field);
 	}
@@ -80,12 +84,15 @@ int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, s
 {
 	static const struct text_view none = { "", 0 };
 	struct raw_request raw = { .as_of = none, .filter = none };
-	*request = (struct request){ .user = none, .definition = none, .as_of_ms = now_ms };
+	*request = (struct request){ .user = none, .definition = none, .as_of_ms = now_ms, .context.item = none };
 	struct wire_cursor cursor = decode_start(payload, bytes);
 	struct wire_field field;
 	int got;
 	while ((got = wire_next(&cursor, &field)) > 0) {
-		if (field.type == WIRE_BYTES)
+		if (field.type == WIRE_BYTES && field.number == REQUEST_CONTEXT) {
+			if (context_take(&request->context, decode_text(&field), err))
+				return err->code;
+		} else if (field.type == WIRE_BYTES)
 			take_text(&field, request, &raw);
 		else if (field.type == WIRE_VARINT)
 			take_number(&field, request, &raw);

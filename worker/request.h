@@ -6,6 +6,7 @@
 #define KINDRED_WORKER_REQUEST_H
 
 #include "common/error.h"
+#include "worker/context.h"
 #include "worker/decode.h"
 
 #include <stdbool.h>
@@ -21,6 +22,7 @@ struct request {
 	bool timed; /* as_of was given */
 	int64_t as_of_ms; /* now_ms when it was not */
 	bool with_names;
+	struct context context; /* to be resolved */
 };
 
 /*

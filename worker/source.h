@@ -13,9 +13,9 @@
 
 /*
  * A Kindred__V1__Source for a row that the profile led to: SOURCE_SIMILAR when every neighbour relation that led to it is by attributes
- * alone, else SOURCE_PERSONAL. Lists are looked through only for rows and profiles that have to do with cold items.
+ * alone, or from the item being looked at (context_row, MODEL_NO_ROW: there is none), else SOURCE_PERSONAL. Lists are looked through only for rows and profiles that have to do with cold items or a context.
  */
 uint32_t source_of(const struct model_relation *relation, const struct profile_item *profile, uint32_t profile_count,
-		   uint32_t row);
+		   uint32_t context_row, uint32_t row);
 
 #endif

@@ -123,6 +123,86 @@ static void test_repeats(void **state)
 		      CLI("define", "again", "--catalog", "shop", "--event", "Viewed", "--repeat", "always"));
 }
 
+/* What a page knows, and nobody in the history: the item being looked at, the category. */
+static void test_contexts(void **state)
+{
+	(void)state;
+	json_t *answer = cluster_json(&cluster, CLI("recommend", "wanted-next", "stranger", "--context-item", "c3",
+						    "--count", "3", "--json"));
+	for (size_t i = 0; i < 3; i++) {
+		json_t *item = json_array_get(json_object_get(answer, "items"), i);
+		assert_int_equal(json_string_value(json_object_get(item, "item_id"))[0], 'c');
+		assert_string_equal(json_string_value(json_object_get(item, "source")), "SOURCE_SIMILAR");
+	}
+	json_decref(answer);
+	answer = cluster_json(&cluster, CLI("recommend", "wanted-next", "stranger", "--context", "category=d",
+					    "--count", "3", "--json"));
+	for (size_t i = 0; i < 3; i++) {
+		json_t *item = json_array_get(json_object_get(answer, "items"), i);
+		assert_int_equal(json_string_value(json_object_get(item, "item_id"))[0], 'd');
+		assert_string_equal(json_string_value(json_object_get(item, "source")), "SOURCE_POPULAR");
+	}
+	json_decref(answer);
+	cluster_fails(&cluster, "is no attribute",
+		      CLI("recommend", "wanted-next", "stranger", "--context", "weather=rain"));
+	cluster_fails(&cluster, "has no item", CLI("recommend", "wanted-next", "stranger", "--context-item", "z1"));
+
+	/* many users in one message have the same context */
+	char path[160];
+	snprintf(path, sizeof path, "%s/strangers", cluster.home);
+	FILE *file = fopen(path, "w");
+	for (unsigned u = 0; u < 50; u++)
+		fprintf(file, "stranger-%u\n", u);
+	fclose(file);
+	struct output output = cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file", path, "--count",
+							 "1", "--context", "category=d"));
+	unsigned lines = 0;
+	assert_int_equal(output.code, 0);
+	for (const char *at = output.out; (at = strstr(at, "\"d0\"")); at++)
+		lines++;
+	assert_int_equal(lines, 50);
+	output_free(&output);
+}
+
+/* New items come into lists by what they share with others, and by exploring; from the next build on. */
+static void test_new_items(void **state)
+{
+	char path[160];
+	(void)state;
+	snprintf(path, sizeof path, "%s/new.csv", cluster.home);
+	FILE *file = fopen(path, "w");
+	fprintf(file, "id,name,price,in_stock,category\n");
+	for (unsigned i = 0; i < 5; i++)
+		fprintf(file, "new-%u,Quite new %u,%u,true,b\n", i, i, 100 + i);
+	fclose(file);
+	cluster_ok(&cluster, CLI("catalog", "import", "shop", path));
+	cluster_ok(&cluster, CLI("define", "dear", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1",
+				 "--filter", "price >= 100", "--fallback", "none"));
+	cluster_ok(&cluster, CLI("define", "curious", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				 "Viewed=1", "--explore", "20%"));
+	cluster_ok(&cluster, CLI("model", "build"));
+	api_ingest(client, "shop", "curious", "b3", "Viewed", NULL);
+	/* alike by category: they are behind what was learnt, and a filter brings them out */
+	Kindred__V1__RecommendResponse *answer = api_recommend(client, "dear", "curious", 5);
+	assert_true(answer->n_items >= 1);
+	for (size_t i = 0; i < answer->n_items; i++)
+		assert_int_equal(answer->items[i]->source, KINDRED__V1__SOURCE__SOURCE_SIMILAR);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	bool shown = false;
+	for (unsigned u = 0; u < 50; u++) {
+		char user[32];
+		unsigned explored = 0;
+		snprintf(user, sizeof user, "curious-%u", u);
+		answer = api_recommend(client, "curious", user, 10);
+		for (size_t i = 0; i < answer->n_items; i++)
+			explored += answer->items[i]->source == KINDRED__V1__SOURCE__SOURCE_EXPLORE;
+		assert_int_equal(explored, 2);
+		shown |= api_position(answer, "new-1") >= 8;
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+	assert_true(shown);
+}
+
 static void test_filters(void **state)
 {
 	(void)state;
@@ -287,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_excludes_what_was_bought),
 		cmocka_unit_test(test_catalog_change_acts_at_once),
 		cmocka_unit_test(test_repeats),
+		cmocka_unit_test(test_contexts),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_forgetting),
@@ -294,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_unserved_features_say_so),
 		cmocka_unit_test(test_definition_versions),
 		cmocka_unit_test(test_users_file),
+		cmocka_unit_test(test_new_items),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

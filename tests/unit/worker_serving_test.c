@@ -1,5 +1,5 @@
 /*
- * What a definition makes of one generation, asked of the real kindred-worker: repeats, cold items, exploring.
+ * What a definition makes of one generation, asked of the real kindred-worker: repeats, cold items, exploring, context.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,6 +319,102 @@ static void test_explores_what_fits_and_passes(void **state)
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
+/* --- context --- */
+
+static void test_context_item(void **state)
+{
+	(void)state;
+	serve(new_shop(), 1);
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	request.user_id = (char *)"jane";
+	request.definition = (char *)"next";
+	request.count = 3;
+	request.context_item = (char *)"item-4";
+	/* nobody knows her: what goes with the item, but not the item */
+	Kindred__V1__RecommendResponse *response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-5* item-6* item-7*");
+	assert_int_equal(response->items[0]->score, 60000);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(response->items[i]->source, KINDRED__V1__SOURCE__SOURCE_SIMILAR);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	request.count = 8;
+	response = worker_recommend_request(&process, &request);
+	assert_int_equal(response->n_items, 7);
+	assert_null(strstr(worker_recommended(response), "item-4"));
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* it is no event, and leaves none behind */
+	request.count = 2;
+	request.context_item = (char *)"";
+	response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-0* item-1*");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* with a history: both count, and what goes with the history too is personal */
+	worker_ingest_one(&process, "jane", "item-0", "Purchased", 1000);
+	request.context_item = (char *)"item-4";
+	response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-1 item-5");
+	assert_int_equal(response->items[0]->score, 60000 + 56000);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* it is the last item of the filter */
+	rules.definition.filter = (char *)"category = last.category";
+	update_rules();
+	request.context_item = (char *)"item-3";
+	request.count = 8;
+	response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-1 item-5 item-7");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+
+	request.context_item = (char *)"item-99";
+	worker_expect_error(&process, worker_send_message(&process, FRAME_CALL_RECOMMEND, &request.base), 5,
+			    "context_item: catalog 'shop' has no item 'item-99'");
+}
+
+static void test_popular_by_context(void **state)
+{
+	(void)state;
+	serve(new_shop(), 1);
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__ContextValue odd = KINDRED__V1__CONTEXT_VALUE__INIT, low = KINDRED__V1__CONTEXT_VALUE__INIT;
+	Kindred__V1__ContextValue *values[9] = { &odd, &low, &low, &low, &low, &low, &low, &low, &low };
+	odd.attribute = (char *)"category";
+	odd.value = (char *)"odd";
+	low.attribute = (char *)"tags";
+	low.value = (char *)"low";
+	request.user_id = (char *)"jane";
+	request.definition = (char *)"next";
+	request.count = 6;
+	request.context = values;
+	request.n_context = 1;
+	Kindred__V1__RecommendResponse *response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-1* item-3* item-5* item-7* item-0* item-2*");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* all must hold */
+	request.n_context = 2;
+	response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-1* item-3* item-0* item-2* item-4* item-5*");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* the filter still holds, and so do exclusions; each row counts once */
+	rules.definition.filter = (char *)"in_stock = true";
+	update_rules();
+	request.count = 8;
+	response = worker_recommend_request(&process, &request);
+	assert_string_equal(worker_recommended(response), "item-1* item-0* item-2* item-4* item-5* item-6* item-7*");
+	assert_int_equal(response->shortfall->candidates, 8);
+	assert_int_equal(response->shortfall->filtered, 1);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+
+	request.n_context = 9;
+	worker_expect_error(&process, worker_send_message(&process, FRAME_CALL_RECOMMEND, &request.base), 3,
+			    "context: more than 8 values");
+	request.n_context = 1;
+	odd.attribute = (char *)"price";
+	worker_expect_error(&process, worker_send_message(&process, FRAME_CALL_RECOMMEND, &request.base), 3,
+			    "'price' holds no texts");
+	odd.attribute = (char *)"colour";
+	worker_expect_error(&process, worker_send_message(&process, FRAME_CALL_RECOMMEND, &request.base), 3,
+			    "'colour' is no attribute of catalog 'shop'");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +423,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sources_of_cold_items, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_explores_its_share_and_never_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_explores_what_fits_and_passes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_context_item, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_popular_by_context, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

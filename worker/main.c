@@ -25,6 +25,8 @@
 #include "version.h"
 #include "worker/worker.h"
 
+#include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +62,18 @@ static void ignore_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/*
+ * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from it at that moment would
+ * send it home with the rest of its work undone, to be woken in its turn for every few answers. As a batch process a worker
+ * begins when a core is free or its time has come; on an idle core that is at once.
+ */
+static void let_front_end_finish(void)
+{
+	struct sched_param normal = { 0 };
+	if (sched_setscheduler(0, SCHED_BATCH, &normal))
+		log_debug("no batch scheduling: %s", strerror(errno));
+}
+
 static enum log_level log_level_given(void)
 {
 	const char *name = getenv("KINDRED_LOG_LEVEL");
@@ -83,5 +97,6 @@ int main(int argc, char **argv)
 	}
 	log_init("worker", log_level_given());
 	ignore_signals();
+	let_front_end_finish();
 	return worker_run(LINK_FD);
 }

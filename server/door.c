@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "server/address.h"
+#include "server/cork.h"
 #include "server/epoll_tap.h"
 
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define DRAIN_MAX 512 /* events in one turn of the loop, so that the links get theirs */
+#define EVENTS_A_LOOK 100 /* C core's epoll_wait has room for so many (MAX_EPOLL_EVENTS): fewer are all there were */
 #define CATCH_ALL_STANDING 8
 #define STREAMS_MAX 1024 /* open calls of one connection */
 #define METADATA_MAX_BYTES (16 << 10)
@@ -74,19 +76,20 @@ static struct door_call *call_take(struct door_method *method)
 	call->metadata.count = 0;
 	call->client_gone = 0;
 	call->bytes = 0;
-	call->counted = call->reading = call->writing = call->head_written = call->half_closed = call->paused = false;
+	call->counted = call->watched = call->reading = call->writing = call->head_written = call->half_closed =
+		call->paused = false;
 	call->first = call->last = NULL;
 	call->unsent = 0;
 	call->code = 0;
 	call->text[0] = 0;
-	assert(call->state == CALL_FREE && !call->posted && !call->in_work && !call->on_streams);
+	assert(call->state == CALL_FREE && !call->posted && !call->in_work && !call->on_list);
 	return call;
 }
 
 void door_call_counted(struct door *door)
 {
 	door->calls++;
-	if (!door->threaded && uv_timer_get_repeat(&door->tick) != TICK_BUSY_MS) {
+	if (uv_timer_get_repeat(&door->tick) != TICK_BUSY_MS) {
 		uv_timer_set_repeat(&door->tick, TICK_BUSY_MS);
 		uv_timer_again(&door->tick);
 	}
@@ -143,25 +146,34 @@ static void on_idle(uv_idle_t *idle)
 /*
  * Takes what has completed. A look at the queue with no waiting also makes C core read its sockets, but only
  * one ready socket at a time: it is empty only when its epoll_wait has just answered that there is nothing.
+ * C core's descriptor is asked at most once: what comes after makes it readable, so it is the next turn's.
  */
 static void drain(struct door *door)
 {
 	grpc_event event;
+	bool empty = false;
 
-	door->dirty = false;
-	for (int i = 0; i < DRAIN_MAX; i++) {
+	if (!door->readable)
+		epoll_tap.quiet_fd = door->epoll_fd;
+	door->dirty = door->readable = false;
+	for (int i = 0; i < DRAIN_MAX && !empty; i++) {
 		epoll_tap_reset();
 		event = grpc_completion_queue_next(door->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
-		if (event.type == GRPC_OP_COMPLETE) {
+		if (epoll_tap.fd == door->epoll_fd && epoll_tap.events < EVENTS_A_LOOK)
+			epoll_tap.quiet_fd = door->epoll_fd;
+		if (event.type == GRPC_OP_COMPLETE)
 			dispatch(door, event.tag, event.success != 0);
-		} else if (event.type == GRPC_QUEUE_SHUTDOWN ||
-			   (epoll_tap.fd != EPOLL_TAP_NONE && epoll_tap.events <= 0)) {
-			uv_idle_stop(&door->more);
-			return;
-		}
+		else
+			empty = event.type == GRPC_QUEUE_SHUTDOWN ||
+				(epoll_tap.fd != EPOLL_TAP_NONE && epoll_tap.events <= 0);
 	}
-	door->dirty = true;
-	uv_idle_start(&door->more, on_idle);
+	epoll_tap.quiet_fd = EPOLL_TAP_NONE;
+	if (empty) {
+		uv_idle_stop(&door->more);
+	} else {
+		door->dirty = door->readable = true;
+		uv_idle_start(&door->more, on_idle);
+	}
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -170,7 +182,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	door->dirty = true; /* drained in door_flush, after everything else of this turn */
+	door->dirty = door->readable = true; /* drained in door_flush, after everything else of this turn */
 }
 
 /* Completions that come from gRPC's timer threads (deadlines) do not make the epoll descriptor readable. */
@@ -178,7 +190,9 @@ static void on_tick(uv_timer_t *tick)
 {
 	struct door *door = tick->data;
 
-	door->dirty = true;
+	door->ticks++;
+	door->dirty = door->readable = true;
+	door_watch_slow(door);
 	if (!door->calls && uv_timer_get_repeat(tick) != TICK_IDLE_MS) {
 		uv_timer_set_repeat(tick, TICK_IDLE_MS);
 		uv_timer_again(tick);
@@ -252,10 +266,8 @@ static bool poll_shared(struct door *door)
 		uv_close((uv_handle_t *)&door->poll, NULL);
 		return false;
 	}
-	uv_timer_init(loop, &door->tick);
 	uv_idle_init(loop, &door->more);
-	door->tick.data = door->more.data = door;
-	uv_timer_start(&door->tick, on_tick, TICK_IDLE_MS, TICK_IDLE_MS);
+	cork_start();
 	return true;
 }
 
@@ -272,7 +284,11 @@ static int poll_thread(struct door *door, struct error *err)
 
 void door_flush(struct door *door)
 {
-	if (door->started && !door->threaded && door->dirty)
+	if (!door->started || door->threaded)
+		return;
+	/* The answers that this turn brought do not wait for what its new calls give rise to. */
+	cork_push();
+	if (door->dirty)
 		drain(door);
 }
 
@@ -423,6 +439,9 @@ int door_start(struct door *door, struct error *err)
 		if (rc)
 			return rc;
 	}
+	uv_timer_init(door->options.loop, &door->tick);
+	door->tick.data = door;
+	uv_timer_start(&door->tick, on_tick, TICK_IDLE_MS, TICK_IDLE_MS);
 	door->started = true;
 	for (size_t i = 0; i < door->method_count; i++) {
 		const struct method *method = door->methods[i].method;
@@ -430,7 +449,7 @@ int door_start(struct door *door, struct error *err)
 		for (unsigned n = method ? method->standing : CATCH_ALL_STANDING; n > 0; n--)
 			door_post(&door->methods[i]);
 	}
-	door->dirty = true;
+	door->dirty = door->readable = true;
 	return 0;
 }
 
@@ -460,10 +479,10 @@ static void on_sweep(uv_timer_t *sweep)
 		door_cancel(door);
 	if (now >= door->stop_ms)
 		door->stop_all = true;
-	for (call = door->streams; call; call = next) {
+	for (call = door->streams.first; call; call = next) {
 		next = call->next;
 		if (door->stop_all || now - call->last_message_ms >= STREAM_IDLE_MS)
-			door_call_turn_away(call);
+			door_stream_turn_away(call);
 	}
 }
 
@@ -477,13 +496,13 @@ void door_stop(struct door *door, uint64_t grace_ms)
 	door->sweep.data = door;
 	uv_timer_start(&door->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
-	door->dirty = true;
+	door->dirty = door->readable = true;
 }
 
 void door_cancel(struct door *door)
 {
 	grpc_server_cancel_all_calls(door->grpc);
-	door->dirty = true;
+	door->dirty = door->readable = true;
 }
 
 void door_close(struct door *door)
@@ -511,6 +530,7 @@ void door_close(struct door *door)
 	}
 	grpc_completion_queue_destroy(door->queue);
 	grpc_shutdown();
+	cork_stop();
 	while (door->free_calls) {
 		struct door_call *call = door->free_calls;
 

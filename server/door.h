@@ -1,5 +1,5 @@
 /*
- * The door: the port that clients come in by, on gRPC's C core. The only place (door.c, door_call.c) that
+ * The door: the port that clients come in by, on gRPC's C core. The only place (door*.c) that
  * knows gRPC; the rest of the server sees server/call.h.
  *
  * Everything runs on the loop thread. With polling "shared" the loop itself drives gRPC: libuv watches the

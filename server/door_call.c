@@ -20,7 +20,7 @@ static const unsigned moves[] = {
 };
 static const char *const state_names[] = { "free", "standing", "open", "ending", "ended" };
 
-static void move(struct door_call *call, enum door_state to)
+void door_call_move(struct door_call *call, enum door_state to)
 {
 	moves_check(moves, state_names, call->state, to);
 	log_debug("door: call %p %s -> %s", (void *)call, state_names[call->state], state_names[to]);
@@ -37,7 +37,7 @@ static bool is_stream(const struct door_call *call)
 	return call->method->method && call->method->method->kind == METHOD_STREAM;
 }
 
-static void batch(struct door_call *call, const grpc_op *ops, size_t count, enum door_event event)
+void door_call_batch(struct door_call *call, const grpc_op *ops, size_t count, enum door_event event)
 {
 	grpc_call_error rc = grpc_call_start_batch(call->grpc, ops, count, &call->tags[event], NULL);
 
@@ -47,13 +47,13 @@ static void batch(struct door_call *call, const grpc_op *ops, size_t count, enum
 	call->door->dirty = true;
 }
 
-static void count_bytes(struct door_call *call, size_t bytes)
+void door_call_count(struct door_call *call, size_t bytes)
 {
 	call->bytes += bytes;
 	call->door->work_bytes += bytes;
 }
 
-static void uncount_bytes(struct door_call *call, size_t bytes)
+void door_call_uncount(struct door_call *call, size_t bytes)
 {
 	assert(bytes <= call->bytes);
 	call->bytes -= bytes;
@@ -64,50 +64,47 @@ static void uncount_bytes(struct door_call *call, size_t bytes)
 
 /* --- the end --- */
 
-static void drop_replies(struct door_call *call, bool keep_first)
+/* --- lists --- */
+
+void door_calls_add(struct door_calls *list, struct door_call *call)
 {
-	struct door_reply *reply = call->first, *kept = NULL;
-
-	if (keep_first && reply) {
-		kept = reply;
-		reply = reply->next;
-		kept->next = NULL;
-	}
-	while (reply) {
-		struct door_reply *next = reply->next;
-
-		uncount_bytes(call, reply->size);
-		grpc_byte_buffer_destroy(reply->bytes);
-		free(reply);
-		call->unsent--;
-		reply = next;
-	}
-	call->first = call->last = kept;
+	call->on_list = list;
+	call->next = NULL;
+	call->previous = list->last;
+	if (list->last)
+		list->last->next = call;
+	else
+		list->first = call;
+	list->last = call;
 }
 
-static void off_streams(struct door_call *call)
+void door_calls_leave(struct door_call *call)
 {
-	if (!call->on_streams)
+	struct door_calls *list = call->on_list;
+
+	if (!list)
 		return;
-	call->on_streams = false;
 	if (call->previous)
 		call->previous->next = call->next;
 	else
-		call->door->streams = call->next;
+		list->first = call->next;
 	if (call->next)
 		call->next->previous = call->previous;
+	else
+		list->last = call->previous;
 	call->next = call->previous = NULL;
+	call->on_list = NULL;
 }
 
-static void release_when_over(struct door_call *call)
+void door_call_release(struct door_call *call)
 {
 	struct door *door = call->door;
 	const struct method *method = call->method->method;
 
 	if (call->state != CALL_ENDED || call->posted || call->in_work || call->paused)
 		return;
-	drop_replies(call, false);
-	off_streams(call);
+	door_stream_drop_replies(call, false);
+	door_calls_leave(call);
 	if (method) {
 		if (method->release)
 			method->release(&call->call);
@@ -122,7 +119,7 @@ static void release_when_over(struct door_call *call)
 	call->in = call->out = NULL;
 	grpc_call_unref(call->grpc);
 	call->grpc = NULL;
-	move(call, CALL_FREE);
+	door_call_move(call, CALL_FREE);
 	door_call_give(call);
 }
 
@@ -130,12 +127,12 @@ void door_call_drop_standing(struct door_call *call)
 {
 	if (!call->method->method)
 		grpc_call_details_destroy(&call->details);
-	move(call, CALL_FREE);
+	door_call_move(call, CALL_FREE);
 	door_call_give(call);
 }
 
 /* What the status carries; the slice is the caller's to unref. */
-static grpc_slice status_op(grpc_op *op, int code, const char *text)
+grpc_slice door_status_op(grpc_op *op, int code, const char *text)
 {
 	grpc_slice details = grpc_slice_from_copied_string(text);
 
@@ -149,22 +146,22 @@ static grpc_slice status_op(grpc_op *op, int code, const char *text)
 static void refuse(struct door_call *call, int code, const char *text)
 {
 	grpc_op ops[3] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_RECV_CLOSE_ON_SERVER } };
-	grpc_slice details = status_op(&ops[2], code, text);
+	grpc_slice details = door_status_op(&ops[2], code, text);
 
 	ops[1].data.recv_close_on_server.cancelled = &call->client_gone;
 	if (code)
 		ops[2].data.send_status_from_server.status_details = &details;
 	call->code = code;
-	move(call, CALL_ENDED);
-	batch(call, ops, 3, EVENT_STATUS);
+	door_call_move(call, CALL_ENDED);
+	door_call_batch(call, ops, 3, EVENT_STATUS);
 	grpc_slice_unref(details);
 }
 
 /* Unary: everything that goes back, at once. */
 static void answer(struct door_call *call, const void *data, size_t bytes, int code, const char *text)
 {
-	grpc_op ops[3] = { { .op = GRPC_OP_SEND_INITIAL_METADATA } };
-	grpc_slice details = status_op(&ops[1], code, text);
+	grpc_op ops[4] = { { .op = GRPC_OP_SEND_INITIAL_METADATA } };
+	grpc_slice details = door_status_op(&ops[1], code, text);
 	size_t count = 2;
 
 	call->code = code;
@@ -179,26 +176,13 @@ static void answer(struct door_call *call, const void *data, size_t bytes, int c
 		ops[2].data.send_message.send_message = call->out;
 		count = 3;
 	}
-	move(call, CALL_ENDED);
-	batch(call, ops, count, EVENT_STATUS);
-	grpc_slice_unref(details);
-}
-
-/* Stream: the status, once it is decided and every reply before it is written. */
-static void end_when_written(struct door_call *call)
-{
-	grpc_op op;
-	grpc_slice details;
-
-	if (call->state == CALL_OPEN && call->half_closed && call->in_work == 0)
-		move(call, CALL_ENDING);
-	if (call->state != CALL_ENDING || call->writing || call->first)
-		return;
-	details = status_op(&op, call->code, call->text);
-	if (call->code)
-		op.data.send_status_from_server.status_details = &details;
-	move(call, CALL_ENDED);
-	batch(call, &op, 1, EVENT_STATUS);
+	if (!call->watched) {
+		ops[count].op = GRPC_OP_RECV_CLOSE_ON_SERVER;
+		ops[count++].data.recv_close_on_server.cancelled = &call->client_gone;
+		door_calls_leave(call);
+	}
+	door_call_move(call, CALL_ENDED);
+	door_call_batch(call, ops, count, EVENT_STATUS);
 	grpc_slice_unref(details);
 }
 
@@ -227,7 +211,7 @@ static int message_view(grpc_byte_buffer *buffer, const uint8_t **data, size_t *
 	return 0;
 }
 
-static void take_message(struct door_call *call)
+void door_call_message(struct door_call *call)
 {
 	grpc_byte_buffer *in = call->in;
 	const uint8_t *data;
@@ -244,121 +228,22 @@ static void take_message(struct door_call *call)
 		if (is_stream(call))
 			call_message_done(&call->call, 0);
 	} else {
-		count_bytes(call, bytes);
+		door_call_count(call, bytes);
 		call->call.method->message(&call->call, data, bytes);
 	}
 	grpc_slice_unref(copy);
 	grpc_byte_buffer_destroy(in);
 }
 
-static bool window_open(const struct door_call *call)
-{
-	uint32_t window = call->door->options.stream_window;
-
-	return call->state == CALL_OPEN && !call->reading && !call->half_closed && !call->paused &&
-	       call->in_work < window && call->unsent < window;
-}
-
-/* Asks for the next message, if the stream may have one more in work. Not asking is the flow control. */
-static void read_more(struct door_call *call)
-{
-	struct door *door = call->door;
-	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
-
-	if (!window_open(call))
-		return;
-	if (door->stop_all) {
-		door_call_turn_away(call);
-		return;
-	}
-	if (door->work_bytes > door->options.work_max_bytes) {
-		call->paused = true;
-		call->paused_next = NULL;
-		if (door->paused_last)
-			door->paused_last->paused_next = call;
-		else
-			door->paused_first = call;
-		door->paused_last = call;
-		return;
-	}
-	call->reading = true;
-	op.data.recv_message.recv_message = &call->in;
-	batch(call, &op, 1, EVENT_READ);
-}
-
-void door_resume(struct door *door)
-{
-	struct door_call *call;
-
-	while ((call = door->paused_first) && door->work_bytes <= door->options.work_max_bytes) {
-		door->paused_first = call->paused_next;
-		if (!door->paused_first)
-			door->paused_last = NULL;
-		call->paused = false;
-		read_more(call);
-		release_when_over(call);
-	}
-}
-
 /* --- replies out --- */
-
-static void write_more(struct door_call *call)
-{
-	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
-
-	if (call->writing || !call->first || (call->state != CALL_OPEN && call->state != CALL_ENDING))
-		return;
-	call->writing = true;
-	op.data.send_message.send_message = call->first->bytes;
-	batch(call, &op, 1, EVENT_WRITE);
-}
-
-void call_send(struct call *handle, const void *data, size_t bytes)
-{
-	struct door_call *call = door_call(handle);
-	struct door_reply *reply;
-	grpc_slice slice;
-
-	if (call->state != CALL_OPEN)
-		return;
-	reply = calloc(1, sizeof *reply);
-	if (!reply) {
-		call_fail(handle, E_EXHAUSTED, "out of memory for the answer");
-		return;
-	}
-	slice = grpc_slice_from_copied_buffer(data, bytes);
-	reply->bytes = grpc_raw_byte_buffer_create(&slice, 1);
-	reply->size = bytes;
-	grpc_slice_unref(slice);
-	if (call->last)
-		call->last->next = reply;
-	else
-		call->first = reply;
-	call->last = reply;
-	call->unsent++;
-	count_bytes(call, bytes);
-	write_more(call);
-}
-
-void call_message_done(struct call *handle, size_t bytes)
-{
-	struct door_call *call = door_call(handle);
-
-	assert(call->in_work > 0);
-	uncount_bytes(call, bytes);
-	call->in_work--;
-	read_more(call);
-	end_when_written(call);
-	release_when_over(call);
-}
 
 /* A unary call's message is over, answered or not. */
 static void unary_done(struct door_call *call)
 {
 	assert(call->in_work == 1);
-	uncount_bytes(call, call->bytes);
+	door_call_uncount(call, call->bytes);
 	call->in_work = 0;
-	release_when_over(call);
+	door_call_release(call);
 }
 
 void call_reply(struct call *handle, const void *data, size_t bytes)
@@ -381,8 +266,8 @@ void call_fail(struct call *handle, int code, const char *format, ...)
 		va_end(args);
 		if (is_stream(call)) {
 			call->code = code;
-			move(call, CALL_ENDING);
-			end_when_written(call);
+			door_call_move(call, CALL_ENDING);
+			door_stream_end(call);
 		} else {
 			answer(call, NULL, 0, code, call->text);
 		}
@@ -399,12 +284,6 @@ void call_fail_error(struct call *handle, const struct error *err)
 bool call_is_over(const struct call *handle)
 {
 	return ((const struct door_call *)handle)->state != CALL_OPEN;
-}
-
-void door_call_turn_away(struct door_call *call)
-{
-	if (call->state == CALL_OPEN && call->in_work == 0)
-		call_fail(&call->call, E_UNAVAILABLE, "the server is stopping; send the rest again on a new stream");
 }
 
 /* --- what gRPC says --- */
@@ -454,30 +333,36 @@ static bool admit(struct door_call *call)
 	return true;
 }
 
-static void open_stream(struct door_call *call)
+/*
+ * By itself and early: only so are a cancellation and a deadline seen while the call is being worked on. It is a
+ * batch of its own, which costs as much as the answer, so a unary call gets it only when it takes longer than a
+ * tick; else it goes with the answer.
+ */
+void door_call_watch(struct door_call *call)
 {
-	struct door *door = call->door;
-	grpc_op op = { .op = GRPC_OP_SEND_INITIAL_METADATA };
+	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
 
-	call->on_streams = true;
-	call->previous = NULL;
-	call->next = door->streams;
-	if (door->streams)
-		door->streams->previous = call;
-	door->streams = call;
-	call->last_message_ms = uv_now(door->options.loop);
-	call->writing = true; /* of the head; write_more waits for it */
-	batch(call, &op, 1, EVENT_WRITE);
-	read_more(call);
+	op.data.recv_close_on_server.cancelled = &call->client_gone;
+	call->watched = true;
+	door_call_batch(call, &op, 1, EVENT_CLOSE);
+}
+
+void door_watch_slow(struct door *door)
+{
+	struct door_call *call;
+
+	while ((call = door->fresh.first) && door->ticks - call->tick > 1) {
+		door_calls_leave(call);
+		door_call_watch(call);
+	}
 }
 
 static void on_new(struct door_call *call)
 {
 	struct door *door = call->door;
-	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
 
 	door_post(call->method);
-	move(call, CALL_OPEN);
+	door_call_move(call, CALL_OPEN);
 	if (!call->method->method) {
 		refuse_unknown(call);
 		return;
@@ -486,17 +371,24 @@ static void on_new(struct door_call *call)
 	door->options.on_call(door->options.server, call->method->method);
 	if (!admit(call))
 		return;
-	/* By itself and early: only so are a cancellation and a deadline seen while the call is being worked on. */
-	op.data.recv_close_on_server.cancelled = &call->client_gone;
-	batch(call, &op, 1, EVENT_CLOSE);
 	if (is_stream(call)) {
-		open_stream(call);
-	} else if (!call->in) {
+		door_stream_open(call);
+		return;
+	}
+	call->tick = door->ticks;
+	door_calls_add(&door->fresh, call);
+	if (!call->in) {
 		call->in_work = 1;
 		call_fail(&call->call, E_INVALID, "the call has no request message");
 	} else {
-		take_message(call);
+		door_call_message(call);
 	}
+}
+
+/* How a call ends whose client did not wait for it. */
+static int gone_code(const struct door_call *call)
+{
+	return call->call.deadline_ns <= clock_monotonic_ns() ? E_DEADLINE : E_CANCELLED;
 }
 
 static void on_close(struct door_call *call)
@@ -504,53 +396,11 @@ static void on_close(struct door_call *call)
 	if (!call->client_gone || (call->state != CALL_OPEN && call->state != CALL_ENDING))
 		return;
 	if (!call->code)
-		call->code = call->call.deadline_ns <= clock_monotonic_ns() ? E_DEADLINE : E_CANCELLED;
-	move(call, CALL_ENDED);
-	drop_replies(call, call->writing);
+		call->code = gone_code(call);
+	door_call_move(call, CALL_ENDED);
+	door_stream_drop_replies(call, call->writing);
 	if (call->in_work && call->method->method->stop)
 		call->method->method->stop(&call->call);
-}
-
-static void on_read(struct door_call *call, bool ok)
-{
-	call->reading = false;
-	if (call->in && ok) {
-		if (call->state == CALL_OPEN) {
-			take_message(call);
-			read_more(call);
-		} else {
-			grpc_byte_buffer_destroy(call->in);
-			call->in = NULL;
-		}
-		return;
-	}
-	/* No message: the client has half-closed; or it is gone, and the close event says so. */
-	if (ok && !grpc_call_failed_before_recv_message(call->grpc)) {
-		call->half_closed = true;
-		end_when_written(call);
-	}
-}
-
-static void on_write(struct door_call *call, bool ok)
-{
-	struct door_reply *reply = call->head_written ? call->first : NULL;
-
-	call->head_written = true;
-	call->writing = false;
-	if (reply) {
-		call->first = reply->next;
-		if (!call->first)
-			call->last = NULL;
-		call->unsent--;
-		uncount_bytes(call, reply->size);
-		grpc_byte_buffer_destroy(reply->bytes);
-		free(reply);
-	}
-	if (!ok)
-		return; /* the close event follows */
-	write_more(call);
-	read_more(call);
-	end_when_written(call);
 }
 
 void door_call_event(struct door_call *call, enum door_event event, bool ok)
@@ -568,16 +418,19 @@ void door_call_event(struct door_call *call, enum door_event event, bool ok)
 		on_close(call);
 		break;
 	case EVENT_READ:
-		on_read(call, ok);
+		door_stream_on_read(call, ok);
 		break;
 	case EVENT_WRITE:
-		on_write(call, ok);
+		door_stream_on_write(call, ok);
+		break;
+	case EVENT_STATUS:
+		if (call->client_gone && !call->code)
+			call->code = gone_code(call);
 		break;
 	case EVENT_NEW:
-	case EVENT_STATUS:
 	case EVENT_COUNT:
 		break;
 	}
 	call->posted--;
-	release_when_over(call);
+	door_call_release(call);
 }

@@ -1,6 +1,6 @@
 /*
- * What door.c (the server, polling, standing requests) and door_call.c (the life of one call) share. Nobody
- * else includes this.
+ * What door.c (the server, polling, standing requests), door_call.c (the life of one call) and door_stream.c
+ * (messages and replies of a stream) share. Nobody else includes this.
  *
  * A call's states:
  *
@@ -41,6 +41,10 @@ struct door_reply {
 	size_t size;
 };
 
+struct door_calls {
+	struct door_call *first, *last;
+};
+
 struct door_method {
 	const struct method *method; /* NULL: the catch-all for methods we do not have */
 	struct door *door;
@@ -51,7 +55,8 @@ struct door_call {
 	struct call call; /* first: handlers hold pointers to it */
 	struct door *door;
 	struct door_method *method;
-	struct door_call *next, *previous; /* free list; or all open streams, both ways */
+	struct door_call *next,
+		*previous; /* free list; or, both ways, open streams, or unary calls that are not watched */
 	enum door_state state;
 	struct door_tag tags[EVENT_COUNT];
 
@@ -65,7 +70,10 @@ struct door_call {
 	uint32_t posted; /* batches at gRPC, not completed */
 	uint32_t in_work; /* messages the handler has not ended */
 	size_t bytes; /* of those, and of unsent replies: counted in door->work_bytes */
-	bool counted, reading, writing, head_written, half_closed, paused, on_streams;
+	bool counted, reading, writing, head_written, half_closed, paused;
+	bool watched; /* gRPC was asked to tell when the client goes */
+	struct door_calls *on_list; /* NULL: on none */
+	uint32_t tick; /* when it came */
 	uint64_t last_message_ms; /* loop time */
 	struct door_reply *first, *last; /* replies to write; first is being written when `writing` */
 	uint32_t unsent;
@@ -82,17 +90,21 @@ struct door {
 	struct door_method *methods; /* the last one is the catch-all */
 	size_t method_count;
 	struct door_call *free_calls;
-	struct door_call *streams;
+	struct door_calls streams;
+	struct door_calls fresh; /* unary calls that are not watched, by age */
 	struct door_call *paused_first, *paused_last; /* streams not read because work_bytes was reached */
 	uint32_t calls; /* in work */
 	size_t work_bytes;
-	bool started, stopping, stop_all, stopped, dirty;
+	bool started, stopping, stop_all, stopped;
+	bool dirty; /* completions may wait */
+	bool readable; /* and bytes at its sockets */
 	uint64_t stop_ms;
 	unsigned quiet_sweeps; /* while stopping, with no call in work */
 	struct door_tag stopped_tag;
+	uv_timer_t tick, sweep;
+	uint32_t ticks;
 	/* shared polling */
 	uv_poll_t poll;
-	uv_timer_t tick, sweep;
 	uv_idle_t more;
 	int epoll_fd;
 	/* polling by a thread */
@@ -114,10 +126,34 @@ void door_call_counted(struct door *door); /* one more call in work */
 
 /* door_call.c */
 void door_call_event(struct door_call *call, enum door_event event, bool ok);
+void door_call_drop_standing(struct door_call *call);
+/* A call that takes longer than a tick is one whose client may go meanwhile: from now on it is heard of. */
+void door_watch_slow(struct door *door);
+void door_call_watch(struct door_call *call);
+void door_call_move(struct door_call *call, enum door_state to);
+void door_call_batch(struct door_call *call, const grpc_op *ops, size_t count, enum door_event event);
+/* Bytes of a message in work or of a reply unsent. */
+void door_call_count(struct door_call *call, size_t bytes);
+void door_call_uncount(struct door_call *call, size_t bytes);
+/* Gives the message in call->in to the handler. */
+void door_call_message(struct door_call *call);
+/* Frees the call when it is over; else nothing. */
+void door_call_release(struct door_call *call);
+/* What the status carries; the slice is the caller's to unref. */
+grpc_slice door_status_op(grpc_op *op, int code, const char *text);
+void door_calls_add(struct door_calls *list, struct door_call *call);
+void door_calls_leave(struct door_call *call);
+
+/* door_stream.c */
+void door_stream_open(struct door_call *call);
+void door_stream_on_read(struct door_call *call, bool ok);
+void door_stream_on_write(struct door_call *call, bool ok);
+/* The status, once it is decided and every reply before it is written. */
+void door_stream_end(struct door_call *call);
+void door_stream_drop_replies(struct door_call *call, bool keep_first);
 /* While stopping: ends the stream if it has nothing in work. */
-void door_call_turn_away(struct door_call *call);
+void door_stream_turn_away(struct door_call *call);
 /* Streams that waited for work_bytes to fall go on. */
 void door_resume(struct door *door);
-void door_call_drop_standing(struct door_call *call);
 
 #endif

@@ -1,10 +1,12 @@
 #include "server/epoll_tap.h"
 
+#include "server/cork.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <sys/epoll.h>
 
-__thread struct epoll_tap epoll_tap = { EPOLL_TAP_NONE, 0 };
+__thread struct epoll_tap epoll_tap = { EPOLL_TAP_NONE, 0, EPOLL_TAP_NONE };
 
 typedef int (*epoll_wait_function)(int fd, struct epoll_event *events, int room, int timeout_ms);
 static epoll_wait_function next_epoll_wait;
@@ -16,8 +18,13 @@ static void __attribute__((constructor)) find_next(void)
 
 int epoll_wait(int fd, struct epoll_event *events, int room, int timeout_ms)
 {
-	int count;
+	int count = 0;
 
+	epoll_tap.fd = fd;
+	epoll_tap.events = 0;
+	if (fd == epoll_tap.quiet_fd && timeout_ms == 0)
+		return 0;
+	cork_push();
 	if (!next_epoll_wait)
 		find_next();
 	if (!next_epoll_wait) {
@@ -25,7 +32,6 @@ int epoll_wait(int fd, struct epoll_event *events, int room, int timeout_ms)
 		return -1;
 	}
 	count = next_epoll_wait(fd, events, room, timeout_ms);
-	epoll_tap.fd = fd;
 	epoll_tap.events = count;
 	return count;
 }

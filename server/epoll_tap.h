@@ -1,7 +1,8 @@
 /*
  * Listens in on this process's epoll_wait(). gRPC's C core does not say on which epoll descriptor it waits,
  * nor whether a look at its completion queue left events unread; both are seen here. The executable's own
- * epoll_wait is found before libc's, and passes every call on.
+ * epoll_wait is found before libc's, and passes every call on, but for looks at a descriptor that is known to
+ * be quiet. Before it does, what server/cork.h keeps is pushed.
  *
  * Per thread.
  */
@@ -13,6 +14,7 @@
 struct epoll_tap {
 	int fd; /* of the last epoll_wait; EPOLL_TAP_NONE: none since the reset */
 	int events; /* what it returned */
+	int quiet_fd; /* a look at it without waiting is answered "nothing" here, and pushes nothing; EPOLL_TAP_NONE: none is */
 };
 
 extern __thread struct epoll_tap epoll_tap;

@@ -1,0 +1,211 @@
+#include "server/door_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* --- the end --- */
+
+void door_stream_drop_replies(struct door_call *call, bool keep_first)
+{
+	struct door_reply *reply = call->first, *kept = NULL;
+
+	if (keep_first && reply) {
+		kept = reply;
+		reply = reply->next;
+		kept->next = NULL;
+	}
+	while (reply) {
+		struct door_reply *next = reply->next;
+
+		door_call_uncount(call, reply->size);
+		grpc_byte_buffer_destroy(reply->bytes);
+		free(reply);
+		call->unsent--;
+		reply = next;
+	}
+	call->first = call->last = kept;
+}
+
+/* Stream: the status, once it is decided and every reply before it is written. */
+void door_stream_end(struct door_call *call)
+{
+	grpc_op op;
+	grpc_slice details;
+
+	if (call->state == CALL_OPEN && call->half_closed && call->in_work == 0)
+		door_call_move(call, CALL_ENDING);
+	if (call->state != CALL_ENDING || call->writing || call->first)
+		return;
+	details = door_status_op(&op, call->code, call->text);
+	if (call->code)
+		op.data.send_status_from_server.status_details = &details;
+	door_call_move(call, CALL_ENDED);
+	door_call_batch(call, &op, 1, EVENT_STATUS);
+	grpc_slice_unref(details);
+}
+
+void door_stream_turn_away(struct door_call *call)
+{
+	if (call->state == CALL_OPEN && call->in_work == 0)
+		call_fail(&call->call, E_UNAVAILABLE, "the server is stopping; send the rest again on a new stream");
+}
+
+/* --- messages in --- */
+
+static bool window_open(const struct door_call *call)
+{
+	uint32_t window = call->door->options.stream_window;
+
+	return call->state == CALL_OPEN && !call->reading && !call->half_closed && !call->paused &&
+	       call->in_work < window && call->unsent < window;
+}
+
+/* Asks for the next message, if the stream may have one more in work. Not asking is the flow control. */
+static void read_more(struct door_call *call)
+{
+	struct door *door = call->door;
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+
+	if (!window_open(call))
+		return;
+	if (door->stop_all) {
+		door_stream_turn_away(call);
+		return;
+	}
+	if (door->work_bytes > door->options.work_max_bytes) {
+		call->paused = true;
+		call->paused_next = NULL;
+		if (door->paused_last)
+			door->paused_last->paused_next = call;
+		else
+			door->paused_first = call;
+		door->paused_last = call;
+		return;
+	}
+	call->reading = true;
+	op.data.recv_message.recv_message = &call->in;
+	door_call_batch(call, &op, 1, EVENT_READ);
+}
+
+void door_resume(struct door *door)
+{
+	struct door_call *call;
+
+	while ((call = door->paused_first) && door->work_bytes <= door->options.work_max_bytes) {
+		door->paused_first = call->paused_next;
+		if (!door->paused_first)
+			door->paused_last = NULL;
+		call->paused = false;
+		read_more(call);
+		door_call_release(call);
+	}
+}
+
+/* --- replies out --- */
+
+static void write_more(struct door_call *call)
+{
+	grpc_op op = { .op = GRPC_OP_SEND_MESSAGE };
+
+	if (call->writing || !call->first || (call->state != CALL_OPEN && call->state != CALL_ENDING))
+		return;
+	call->writing = true;
+	op.data.send_message.send_message = call->first->bytes;
+	door_call_batch(call, &op, 1, EVENT_WRITE);
+}
+
+void call_send(struct call *handle, const void *data, size_t bytes)
+{
+	struct door_call *call = (struct door_call *)handle;
+	struct door_reply *reply;
+	grpc_slice slice;
+
+	if (call->state != CALL_OPEN)
+		return;
+	reply = calloc(1, sizeof *reply);
+	if (!reply) {
+		call_fail(handle, E_EXHAUSTED, "out of memory for the answer");
+		return;
+	}
+	slice = grpc_slice_from_copied_buffer(data, bytes);
+	reply->bytes = grpc_raw_byte_buffer_create(&slice, 1);
+	reply->size = bytes;
+	grpc_slice_unref(slice);
+	if (call->last)
+		call->last->next = reply;
+	else
+		call->first = reply;
+	call->last = reply;
+	call->unsent++;
+	door_call_count(call, bytes);
+	write_more(call);
+}
+
+void call_message_done(struct call *handle, size_t bytes)
+{
+	struct door_call *call = (struct door_call *)handle;
+
+	assert(call->in_work > 0);
+	door_call_uncount(call, bytes);
+	call->in_work--;
+	read_more(call);
+	door_stream_end(call);
+	door_call_release(call);
+}
+
+/* --- the beginning, and what gRPC says --- */
+
+void door_stream_open(struct door_call *call)
+{
+	struct door *door = call->door;
+	grpc_op op = { .op = GRPC_OP_SEND_INITIAL_METADATA };
+
+	door_call_watch(call);
+	door_calls_add(&door->streams, call);
+	call->last_message_ms = uv_now(door->options.loop);
+	call->writing = true; /* of the head; write_more waits for it */
+	door_call_batch(call, &op, 1, EVENT_WRITE);
+	read_more(call);
+}
+
+void door_stream_on_read(struct door_call *call, bool ok)
+{
+	call->reading = false;
+	if (call->in && ok) {
+		if (call->state == CALL_OPEN) {
+			door_call_message(call);
+			read_more(call);
+		} else {
+			grpc_byte_buffer_destroy(call->in);
+			call->in = NULL;
+		}
+		return;
+	}
+	/* No message: the client has half-closed; or it is gone, and the close event says so. */
+	if (ok && !grpc_call_failed_before_recv_message(call->grpc)) {
+		call->half_closed = true;
+		door_stream_end(call);
+	}
+}
+
+void door_stream_on_write(struct door_call *call, bool ok)
+{
+	struct door_reply *reply = call->head_written ? call->first : NULL;
+
+	call->head_written = true;
+	call->writing = false;
+	if (reply) {
+		call->first = reply->next;
+		if (!call->first)
+			call->last = NULL;
+		call->unsent--;
+		door_call_uncount(call, reply->size);
+		grpc_byte_buffer_destroy(reply->bytes);
+		free(reply);
+	}
+	if (!ok)
+		return; /* the close event follows */
+	write_more(call);
+	read_more(call);
+	door_stream_end(call);
+}

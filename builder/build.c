@@ -3,7 +3,7 @@
  *
  * "build":    {"events_of_unknown_items": .., "events_in_the_future": .., "damaged_histories": ..}     counted, not learnt from
  * "time":     {"scan": s, "learn": s, "evaluate": s, "publish": s, "threads": .., "memory_mb": .., "peak_memory_mb": .., "peak_files_mb": ..,
- *              "query_us": [..]}                                                  one a relation: scoring time of a query in the evaluation
+ *              "laps": {"learn": {"lists": s, "neighbours": s, ..}, ..}, "query_us": [..]}                                                  one a relation: scoring time of a query in the evaluation
  * catalogs:   {"events": .., "users": ..}
  * relations:  {"learnt": bool, "params": {builder/params.h}, "list_entries": .., "users_capped": ..,          more than list_items
  *              "window": places or null, "pairs": .., "pairs_skipped": ..,                                    by list_window and pairs_per_item
@@ -151,6 +151,7 @@ static int read_catalogs(struct build *build, struct error *err)
 		const char *name = build->plan.catalogs[c].name;
 		report_begin(&build->report, REPORT_SCAN, 0, 0, "Reading the catalog %s", name);
 		code = items_load(&build->items[c], &build->space, control, name, err);
+		report_lap(&build->report, "catalogs");
 	}
 	control_close(control);
 	return code;
@@ -185,6 +186,7 @@ static int read_events(struct build *build, struct error *err)
 	report_begin(&build->report, REPORT_SCAN, 0, SCAN_SHARE, "Reading histories");
 	int code = scan_run(&build->scan, &build->space, &build->dir, &build->plan, build->items,
 			    build->options->threads, build->options->now_ms, &build->report, err);
+	report_lap(&build->report, "histories");
 	if (code)
 		return code;
 	log_info("scan: %llu events of %llu users", (unsigned long long)build->scan.events,
@@ -212,13 +214,16 @@ static int order_catalog(struct build *build, size_t number, struct events *even
 	uint64_t *counts = calloc((size_t)items->count + 1, sizeof *counts);
 	if (!counts)
 		return error_set(err, E_EXHAUSTED, "no memory for %u items", items->count);
-	scan_counts(&build->scan, number, counts);
-	int code = items_order(items, counts, &row_of, err);
+	uint32_t threads = build->options->threads;
+	int code = scan_counts(&build->scan, number, items->count, threads, counts, err);
+	if (!code)
+		code = items_order(items, counts, &row_of, err);
 	free(counts);
 	if (!code)
-		code = scan_join(&build->scan, number, row_of, events, err);
+		code = scan_join(&build->scan, number, row_of, threads, events, err);
 	if (!code)
 		code = items_bind(items, &build->model.catalogs[number], err);
+	report_lap(&build->report, "order");
 	free(row_of);
 	return code;
 }
@@ -420,13 +425,12 @@ static void say_done(struct build *build, uint64_t generation, const char *path)
 	for (size_t c = 0; c < build->plan.catalog_count; c++)
 		items += build->items[c].count;
 	report_end(&build->report);
-	const double *s = build->report.seconds;
+	char times[400];
+	report_times_text(&build->report, times, sizeof times);
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
-	log_info("publish: %s in %.1f s (scan %.1f, learn %.1f, evaluate %.1f, publish %.1f); %llu MB of memory at "
-		 "most, %llu MB of files, %ld MB resident",
-		 path, report_seconds(&build->report), s[REPORT_SCAN], s[REPORT_LEARN], s[REPORT_EVALUATE],
-		 s[REPORT_PUBLISH], (unsigned long long)(build->space.peak_memory >> 20),
+	log_info("publish: %s in %.1f s: %s; %llu MB of memory at most, %llu MB of files, %ld MB resident", path,
+		 report_seconds(&build->report), times, (unsigned long long)(build->space.peak_memory >> 20),
 		 (unsigned long long)(build->space.peak_files >> 20), usage.ru_maxrss >> 10);
 	report_done(&build->report,
 		    json_pack("{ss sI sI sI sI sI}", "path", path, "generation", (json_int_t)generation, "events",

@@ -1,5 +1,6 @@
 #include "builder/cooccur.h"
 
+#include "builder/decay.h"
 #include "builder/parallel.h"
 #include "builder/row.h"
 #include "common/clock.h"
@@ -96,6 +97,7 @@ static uint32_t longest_list(const struct lists *lists)
 struct weighing {
 	struct lists *lists;
 	const struct params *params;
+	struct decay decay;
 	uint32_t now_s;
 };
 
@@ -105,10 +107,9 @@ static int weigh_entries(void *context, uint32_t thread, uint64_t first, uint64_
 	(void)thread;
 	struct list_entry *entries = weighing->lists->entries.data;
 	const uint32_t *times = lists_times(weighing->lists);
-	double tau_s = weighing->params->age_days * DAY_S, floor = weighing->params->age_floor;
+	double floor = weighing->params->age_floor;
 	for (uint64_t e = first; e < end; e++) {
-		double age_s = times[e] < weighing->now_s ? (double)(weighing->now_s - times[e]) : 0;
-		double factor = tau_s > 0 ? fmax(exp(-age_s / tau_s), floor) : 1;
+		double factor = fmax(decay_since(&weighing->decay, times[e], weighing->now_s), floor);
 		if (entries[e].weight < 1) /* never 0, which nothing could be divided by */
 			entries[e].weight = fmaxf(powf(entries[e].weight, (float)weighing->params->type_to), FLT_MIN);
 		entries[e].aged = (float)(entries[e].weight * factor);
@@ -259,7 +260,10 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 	int code = choose_window(out, lists, params, longest, err);
 	if (code)
 		return code;
-	struct weighing weighing = { lists, params, now_s };
+	if (report)
+		report_amount(report, (double)lists->events, "events");
+	struct weighing weighing = { .lists = lists, .params = params, .now_s = now_s };
+	decay_init(&weighing.decay, params->age_days * DAY_S * M_LN2);
 	parallel_parts(threads, lists->count, WEIGH_ENTRIES, weigh_entries, &weighing);
 	struct rows rows = { .block_rows = choose_block_rows(lists->items, threads),
 			     .space = lists->space,

@@ -299,6 +299,7 @@ int evaluate(struct evaluation *out, const struct learn_input *input, uint32_t n
 	*out = (struct evaluation){ 0 };
 	*learned = (struct learned){ 0 };
 	int code = exam_new(&exam, input, slice, now_s, out->note, sizeof out->note, err);
+	report_lap(input->report, "questions");
 	if (code || !exam)
 		return code;
 	if (input->report)
@@ -308,6 +309,7 @@ int evaluate(struct evaluation *out, const struct learn_input *input, uint32_t n
 		report_part(input->report, LEARN_PART, 1);
 	if (!code)
 		code = exam_ask(exam, &learned->relation, 1, out, NULL, err);
+	report_lap(input->report, "asking");
 	exam_free(exam);
 	return code;
 }

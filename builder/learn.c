@@ -84,19 +84,24 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 		input->relation->session_s ? input->relation->session_s : (uint32_t)(params->session_minutes * 60);
 	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
 			      (uint32_t)params->list_items, input->threads, err);
+	report_lap(input->report, "lists");
 	if (!code)
-		code = popular_make(&learned->popular, &lists, now_s, 0, err);
+		code = popular_make(&learned->popular, &lists, now_s, 0, input->threads, err);
 	if (!code)
-		code = popular_make(&learned->recent, &lists, now_s, params->recent_days, err);
+		code = popular_make(&learned->recent, &lists, now_s, params->recent_days, input->threads, err);
+	report_lap(input->report, "popularity");
 	if (!code)
 		code = lift_make(&learned->lift, input->events, input->items, input->relation, window, params, now_s,
-				 err);
+				 input->threads, err);
+	report_lap(input->report, "seasons");
 	if (!code && input->relation->learn)
 		code = cooccur_make(&learned->neighbours, &lists, params, now_s, input->threads, input->report, err);
 	else if (!code)
 		code = cooccur_none(&learned->neighbours, input->space, input->items, err);
+	report_lap(input->report, "neighbours");
 	if (!code)
 		code = quantise(&learned->neighbours, QUANTISE_ABOVE, &learned->weights, err);
+	report_lap(input->report, "weights");
 	if (!code)
 		code = warm_up(learned, input, &lists, err);
 	if (!code)

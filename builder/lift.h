@@ -19,7 +19,8 @@ struct lift {
 };
 
 int lift_make(struct lift *lift, const struct events *events, uint32_t items, const struct plan_relation *relation,
-	      struct lists_window window, const struct params *params, uint32_t now_s, struct error *err);
+	      struct lists_window window, const struct params *params, uint32_t now_s, uint32_t threads,
+	      struct error *err);
 void lift_free(struct lift *lift);
 
 #endif

@@ -248,7 +248,7 @@ static int place_share(void *context, uint32_t thread, uint64_t first, uint64_t 
 	uint64_t *next = placing->next[first / placing->share_users];
 	struct list_place *places = placing->lists->places.data;
 	for (uint64_t user = first; user < end; user++) {
-		struct list_place place = { .list = offsets[user],
+		struct list_place place = { .list = offsets[user] & (LISTS_ENTRIES_MAX - 1),
 					    .length = (uint16_t)(offsets[user + 1] - offsets[user]) & LISTS_ITEMS_MAX };
 		for (; offsets[user] + place.place < offsets[user + 1]; place.place++)
 			places[next[entries[offsets[user] + place.place].item]++] = place;

@@ -109,14 +109,6 @@ static char *help_filter(int key, const char *text, void *input)
 	return key == ARGP_KEY_HELP_POST_DOC ? params_help() : (char *)text;
 }
 
-static uint32_t one_a_core(void)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	if (cores < 1)
-		return 1;
-	return cores > PARALLEL_MAX ? PARALLEL_MAX : (uint32_t)cores;
-}
-
 static uint32_t cores(void)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -137,7 +129,17 @@ int main(int argc, char **argv)
 		.options = options,
 		.parser = parse_option,
 		.doc = "Learns a model from the histories and catalogs of a data directory and publishes it as a new "
-		       "generation there.\vParameters:",
+		       "generation there.\v"
+		       "Examples:\n"
+		       "  kindred-builder --data /srv/kindred                      as the server does it\n"
+		       "  kindred-builder -d DIR --threads 2 --memory-mb 2048      what it may take\n"
+		       "  kindred-builder -d DIR --tune-seconds 60                 look for better parameters first\n"
+		       "  kindred-builder -d DIR --set gap=1 --set back=0.3        learn with others, for an "
+		       "experiment\n\n"
+		       "The log's last line says what each part took. The new generation is not served until the "
+		       "server is "
+		       "told: kindred model activate N.\n\n"
+		       "Parameters:",
 		.help_filter = help_filter,
 	};
 	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
@@ -149,8 +151,6 @@ int main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &build);
 	if (build.threads == 0)
 		build.threads = cores();
-	if (build.threads == 0)
-		build.threads = one_a_core();
 	build.now_ms = clock_wall_ms();
 	struct error error = { 0 };
 	int code = build_run(&build, NULL, &error);

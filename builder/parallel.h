@@ -22,4 +22,11 @@ int parallel_run(uint32_t threads, int (*work)(void *context, uint32_t thread), 
 int parallel_parts(uint32_t threads, uint64_t count, uint64_t step,
 		   int (*work)(void *context, uint32_t thread, uint64_t first, uint64_t end), void *context);
 
+/* Threads that sum up into arrays of their own, an element an item: so many arrays at most, as memory is what bounds them. */
+#define PARALLEL_SUMS 8u
+static inline uint32_t parallel_sums(uint32_t threads)
+{
+	return threads < PARALLEL_SUMS ? threads : PARALLEL_SUMS;
+}
+
 #endif

@@ -1,61 +1,97 @@
 #include "builder/popular.h"
 
+#include "builder/decay.h"
+#include "builder/parallel.h"
 #include "common/model.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #define DAY_S 86400.0
 
+#define PART_ENTRIES 65536u
+/* Sums are whole numbers, which come out the same in whatever order they are added: weight 1 is this, and no entry is less than 1. */
+#define SUM_ONE 0x1p32
+
 struct popular_row {
-	double score;
+	uint64_t sum;
 	uint32_t row;
+};
+
+struct summing {
+	const struct lists *lists;
+	struct decay decay;
+	uint32_t now_s;
+	uint64_t *sums[PARALLEL_SUMS]; /* [items], of each thread */
 };
 
 static int compare_rows(const void *a, const void *b)
 {
 	const struct popular_row *x = a, *y = b;
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
+	if (x->sum != y->sum)
+		return x->sum > y->sum ? -1 : 1;
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-static void add_up(struct popular_row *rows, const struct lists *lists, uint32_t now_s, double half_life_days)
+static int sum_part(void *context, uint32_t thread, uint64_t first, uint64_t end)
 {
-	const struct list_entry *entries = lists_entries(lists);
-	const uint32_t *times = lists_times(lists);
-	for (uint64_t e = 0; e < lists->count; e++) {
-		double factor = 1;
-		if (half_life_days > 0 && times[e] < now_s)
-			factor = exp2(-(double)(now_s - times[e]) / (half_life_days * DAY_S));
-		rows[entries[e].item].score += entries[e].weight * factor;
+	struct summing *summing = context;
+	const struct list_entry *entries = lists_entries(summing->lists);
+	const uint32_t *times = lists_times(summing->lists);
+	if (!summing->sums[thread])
+		summing->sums[thread] = calloc((size_t)summing->lists->items + 1, sizeof(uint64_t));
+	uint64_t *sums = summing->sums[thread];
+	if (!sums)
+		return E_EXHAUSTED;
+	for (uint64_t e = first; e < end; e++) {
+		double sum = entries[e].weight * decay_since(&summing->decay, times[e], summing->now_s) * SUM_ONE;
+		sums[entries[e].item] += sum < 1 ? 1 : (uint64_t)sum;
 	}
+	return 0;
+}
+
+/* The rows with a sum, best first. Returns how many. */
+static uint32_t order_rows(const struct summing *summing, struct popular_row *rows)
+{
+	uint32_t count = 0;
+	for (uint32_t row = 0; row < summing->lists->items; row++) {
+		uint64_t sum = 0;
+		for (uint32_t t = 0; t < PARALLEL_SUMS; t++)
+			sum += summing->sums[t] ? summing->sums[t][row] : 0;
+		if (sum)
+			rows[count++] = (struct popular_row){ sum, row };
+	}
+	qsort(rows, count, sizeof *rows, compare_rows);
+	return count;
 }
 
 int popular_make(struct popular *popular, const struct lists *lists, uint32_t now_s, double half_life_days,
-		 struct error *err)
+		 uint32_t threads, struct error *err)
 {
 	*popular = (struct popular){ 0 };
-	struct popular_row *rows = malloc(((size_t)lists->items + 1) * sizeof *rows);
+	struct summing summing = { .lists = lists, .now_s = now_s };
+	struct popular_row *rows = malloc(((size_t)lists->known + 1) * sizeof *rows);
 	uint32_t room = lists->known < MODEL_POPULAR_MAX ? lists->known : MODEL_POPULAR_MAX;
 	popular->rows = malloc(((size_t)room + 1) * sizeof *popular->rows);
 	popular->scores = malloc(((size_t)room + 1) * sizeof *popular->scores);
-	if (!rows || !popular->rows || !popular->scores) {
-		free(rows);
-		return error_set(err, E_EXHAUSTED, "no memory for the popular ones of %u items", lists->items);
-	}
-	for (uint32_t row = 0; row < lists->items; row++)
-		rows[row] = (struct popular_row){ 0, row };
-	add_up(rows, lists, now_s, half_life_days);
-	qsort(rows, lists->items, sizeof *rows, compare_rows);
-	for (uint32_t r = 0; r < room && rows[r].score > 0; r++) {
-		double score = rows[r].score / rows[0].score * POPULAR_TOP;
+	decay_init(&summing.decay, half_life_days * DAY_S);
+	int code = !rows || !popular->rows || !popular->scores ? E_EXHAUSTED : 0;
+	if (!code)
+		code = parallel_parts(parallel_sums(threads), lists->count, PART_ENTRIES, sum_part, &summing);
+	if (code)
+		error_set(err, code, "no memory for the popular ones of %u items", lists->items);
+	else
+		popular->count = order_rows(&summing, rows);
+	if (popular->count > room)
+		popular->count = room;
+	for (uint32_t r = 0; r < popular->count; r++) {
+		double score = (double)rows[r].sum / (double)rows[0].sum * POPULAR_TOP;
 		popular->rows[r] = rows[r].row;
 		popular->scores[r] = score < 1 ? 1 : (uint32_t)score;
-		popular->count++;
 	}
+	for (uint32_t t = 0; t < PARALLEL_SUMS; t++)
+		free(summing.sums[t]);
 	free(rows);
-	return 0;
+	return code;
 }
 
 void popular_free(struct popular *popular)

@@ -16,7 +16,7 @@ struct popular {
 
 /* half_life_days: of the time since the newest event of user and item; 0: all count the same. */
 int popular_make(struct popular *popular, const struct lists *lists, uint32_t now_s, double half_life_days,
-		 struct error *err);
+		 uint32_t threads, struct error *err);
 void popular_free(struct popular *popular);
 
 #endif

@@ -33,6 +33,7 @@ struct scan_work {
 	struct report *report;
 	uint32_t future_s; /* events after it are in the future */
 	_Atomic uint32_t next_shard, done_shards;
+	_Atomic uint64_t done_events;
 	struct shard_totals *totals; /* [shards] */
 	_Atomic bool failed;
 	struct error error; /* of the first shard that failed */
@@ -203,9 +204,14 @@ static int scan_shards(void *context, uint32_t thread)
 				work->error = error;
 			return code;
 		}
-		uint32_t done = atomic_fetch_add(&work->done_shards, 1) + 1;
-		if (thread == 0)
-			report_step(work->report, (double)done / work->dir->shards);
+		const struct shard_totals *totals = &work->totals[number];
+		uint64_t events = totals->events + totals->future;
+		events += atomic_fetch_add(&work->done_events, events);
+		double done = (double)(atomic_fetch_add(&work->done_shards, 1) + 1) / work->dir->shards;
+		if (thread == 0) {
+			report_amount(work->report, (double)events / done, "events");
+			report_step(work->report, done);
+		}
 	}
 	return 0;
 }
@@ -280,67 +286,155 @@ void scan_free(struct scan *scan)
 	*scan = (struct scan){ 0 };
 }
 
-void scan_counts(const struct scan *scan, size_t catalog, uint64_t *counts)
+/* --- a catalog's events --- */
+
+struct segments {
+	const struct scan *scan;
+	size_t catalog;
+	uint32_t items;
+	uint64_t *counts[PARALLEL_SUMS]; /* [items], of each thread */
+};
+
+static int count_segment(void *context, uint32_t thread, uint64_t shard, uint64_t end)
 {
-	for (size_t s = 0; s < scan->shards; s++) {
-		const struct pile *pile = &scan->segments[s * scan->catalogs + catalog].events;
-		const struct event *events = pile->region.data;
-		for (size_t e = 0; e < pile->used / sizeof *events; e++)
-			if (events[e].time_s <= scan->limit_s)
-				counts[events[e].item]++;
+	struct segments *segments = context;
+	const struct scan *scan = segments->scan;
+	(void)end;
+	if (!segments->counts[thread])
+		segments->counts[thread] = calloc((size_t)segments->items + 1, sizeof(uint64_t));
+	if (!segments->counts[thread])
+		return E_EXHAUSTED;
+	const struct pile *pile = &scan->segments[shard * scan->catalogs + segments->catalog].events;
+	const struct event *events = pile->region.data;
+	for (size_t e = 0; e < pile->used / sizeof *events; e++)
+		if (events[e].time_s <= scan->limit_s)
+			segments->counts[thread][events[e].item]++;
+	return 0;
+}
+
+int scan_counts(const struct scan *scan, size_t catalog, uint32_t items, uint32_t threads, uint64_t *counts,
+		struct error *err)
+{
+	struct segments segments = { .scan = scan, .catalog = catalog, .items = items };
+	int code = parallel_parts(parallel_sums(threads), scan->shards, 1, count_segment, &segments);
+	if (code)
+		error_set(err, code, "no memory for %u items", items);
+	for (uint32_t t = 0; t < PARALLEL_SUMS; t++) {
+		for (uint32_t slot = 0; segments.counts[t] && slot < items; slot++)
+			counts[slot] += segments.counts[t][slot];
+		free(segments.counts[t]);
 	}
+	return code;
 }
 
-static void join_event(struct events *events, const struct event *event, const uint32_t *row_of)
+/* Where a shard's part goes. */
+struct join_part {
+	uint64_t first_event, first_user;
+	uint64_t events, users; /* that count */
+	uint32_t oldest_s, newest_s;
+};
+
+struct join {
+	struct scan *scan;
+	size_t catalog;
+	const uint32_t *row_of;
+	struct events *events;
+	struct join_part *parts; /* [shards] */
+};
+
+static struct scan_segment *segment_of(const struct join *join, uint64_t shard)
 {
-	struct event *place = (struct event *)events->all.data + events->count;
-	*place = *event;
-	place->item = row_of[event->item];
-	if (events->count == 0 || event->time_s < events->oldest_s)
-		events->oldest_s = event->time_s;
-	if (event->time_s > events->newest_s)
-		events->newest_s = event->time_s;
-	events->count++;
+	return &join->scan->segments[shard * join->scan->catalogs + join->catalog];
 }
 
-static void join_segment(const struct scan *scan, const struct scan_segment *segment, const uint32_t *row_of,
-			 struct events *events)
+static int measure_segment(void *context, uint32_t thread, uint64_t shard, uint64_t end)
 {
+	struct join *join = context;
+	(void)thread;
+	(void)end;
+	const struct scan_segment *segment = segment_of(join, shard);
 	const uint32_t *counts = segment->counts.region.data;
 	const struct event *event = segment->events.region.data;
-	uint64_t *offsets = events->offsets.data;
+	struct join_part part = { .oldest_s = UINT32_MAX };
 	for (size_t u = 0; u < segment->counts.used / sizeof *counts; u++) {
-		uint64_t before = events->count;
-		for (uint32_t e = 0; e < counts[u]; e++, event++)
-			if (event->time_s <= scan->limit_s)
-				join_event(events, event, row_of);
-		if (events->count > before)
-			offsets[++events->users] = events->count;
+		uint64_t before = part.events;
+		for (uint32_t e = 0; e < counts[u]; e++, event++) {
+			if (event->time_s > join->scan->limit_s)
+				continue;
+			part.events++;
+			part.oldest_s = event->time_s < part.oldest_s ? event->time_s : part.oldest_s;
+			part.newest_s = event->time_s > part.newest_s ? event->time_s : part.newest_s;
+		}
+		part.users += part.events > before;
 	}
+	join->parts[shard] = part;
+	return 0;
 }
 
-int scan_join(struct scan *scan, size_t catalog, const uint32_t *row_of, struct events *events, struct error *err)
+static int join_segment(void *context, uint32_t thread, uint64_t shard, uint64_t end)
+{
+	struct join *join = context;
+	(void)thread;
+	(void)end;
+	struct scan_segment *segment = segment_of(join, shard);
+	const uint32_t *counts = segment->counts.region.data;
+	const struct event *event = segment->events.region.data;
+	uint64_t at = join->parts[shard].first_event;
+	struct event *all = join->events->all.data;
+	uint64_t *offsets = (uint64_t *)join->events->offsets.data + join->parts[shard].first_user;
+	for (size_t u = 0; u < segment->counts.used / sizeof *counts; u++) {
+		uint64_t before = at;
+		for (uint32_t e = 0; e < counts[u]; e++, event++) {
+			if (event->time_s > join->scan->limit_s)
+				continue;
+			all[at] = *event;
+			all[at++].item = join->row_of[event->item];
+		}
+		if (at > before)
+			*++offsets = at;
+	}
+	pile_free(join->scan->space, &segment->events);
+	pile_free(join->scan->space, &segment->counts);
+	return 0;
+}
+
+static int place_parts(struct join *join, struct error *err)
+{
+	struct events *events = join->events;
+	uint64_t users = 0;
+	events->oldest_s = UINT32_MAX;
+	for (size_t shard = 0; shard < join->scan->shards; shard++) {
+		struct join_part *part = &join->parts[shard];
+		part->first_event = events->count;
+		part->first_user = users;
+		events->count += part->events;
+		users += part->users;
+		events->oldest_s = part->oldest_s < events->oldest_s ? part->oldest_s : events->oldest_s;
+		events->newest_s = part->newest_s > events->newest_s ? part->newest_s : events->newest_s;
+	}
+	if (events->count == 0)
+		events->oldest_s = 0;
+	if (users >= UINT32_MAX)
+		return error_set(err, E_EXHAUSTED, "%llu users: more than this builder can number",
+				 (unsigned long long)users);
+	events->users = (uint32_t)users;
+	int code = region_make(join->scan->space, &events->all, events->count * sizeof(struct event), err);
+	return code ? code : region_make(join->scan->space, &events->offsets, (users + 1) * sizeof(uint64_t), err);
+}
+
+int scan_join(struct scan *scan, size_t catalog, const uint32_t *row_of, uint32_t threads, struct events *events,
+	      struct error *err)
 {
 	*events = (struct events){ 0 };
-	size_t event_bytes = 0, users = 0;
-	for (size_t s = 0; s < scan->shards; s++) {
-		event_bytes += scan->segments[s * scan->catalogs + catalog].events.used;
-		users += scan->segments[s * scan->catalogs + catalog].counts.used / sizeof(uint32_t);
-	}
-	if (users >= UINT32_MAX)
-		return error_set(err, E_EXHAUSTED, "%zu users: more than this builder can number", users);
-	int code = region_make(scan->space, &events->all, event_bytes, err);
+	struct join join = { scan, catalog, row_of, events, calloc(scan->shards + 1, sizeof *join.parts) };
+	if (!join.parts)
+		return error_set(err, E_EXHAUSTED, "no memory to join %zu shards", scan->shards);
+	parallel_parts(threads, scan->shards, 1, measure_segment, &join);
+	int code = place_parts(&join, err);
 	if (!code)
-		code = region_make(scan->space, &events->offsets, (users + 1) * sizeof(uint64_t), err);
-	if (code)
-		return code;
-	for (size_t s = 0; s < scan->shards; s++) {
-		struct scan_segment *segment = &scan->segments[s * scan->catalogs + catalog];
-		join_segment(scan, segment, row_of, events);
-		pile_free(scan->space, &segment->events);
-		pile_free(scan->space, &segment->counts);
-	}
-	return 0;
+		parallel_parts(threads, scan->shards, 1, join_segment, &join);
+	free(join.parts);
+	return code;
 }
 
 void events_free(struct space *space, struct events *events)

@@ -53,10 +53,12 @@ int scan_run(struct scan *scan, struct space *space, const struct datadir *dir, 
 	     const struct items *items, uint32_t threads, int64_t now_ms, struct report *report, struct error *err);
 void scan_free(struct scan *scan);
 
-/* Adds to counts[slot] the events of each item. */
-void scan_counts(const struct scan *scan, size_t catalog, uint64_t *counts);
+/* Adds to counts[slot] (of items) the events of each item. */
+int scan_counts(const struct scan *scan, size_t catalog, uint32_t items, uint32_t threads, uint64_t *counts,
+		struct error *err);
 /* Joins the shards' parts, items by row_of[slot]; the parts are freed on the way. */
-int scan_join(struct scan *scan, size_t catalog, const uint32_t *row_of, struct events *events, struct error *err);
+int scan_join(struct scan *scan, size_t catalog, const uint32_t *row_of, uint32_t threads, struct events *events,
+	      struct error *err);
 void events_free(struct space *space, struct events *events);
 
 static inline const struct event *events_all(const struct events *events)

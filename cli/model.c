@@ -156,7 +156,8 @@ static int follow(struct cli *cli, uint64_t generation, Kindred__V1__GetModelSta
 	struct progress progress;
 	const struct timespec nap = { .tv_nsec = POLL_NS };
 	int code;
-	progress_start(&progress, "Building", "", cli->quiet);
+	char what[128] = "Building";
+	progress_start(&progress, what, "", cli->quiet);
 	for (;;) {
 		code = get_status(cli, response, err);
 		if (code != 0)
@@ -166,6 +167,8 @@ static int follow(struct cli *cli, uint64_t generation, Kindred__V1__GetModelSta
 			     (*response)->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_ACTIVATING);
 		if (!busy)
 			break;
+		if ((*response)->phase[0])
+			snprintf(what, sizeof what, "%s", (*response)->phase);
 		progress_update(&progress, 0, (double)(*response)->progress);
 		kindred__v1__get_model_status_response__free_unpacked(*response, NULL);
 		*response = NULL;

@@ -202,7 +202,7 @@ static void take_line(struct builds *builds, const char *line, size_t bytes)
 		json_decref(json);
 		return;
 	}
-	text = json_string_value(json_object_get(json, "phase"));
+	text = json_string_value(json_object_get(json, "note"));
 	if (text)
 		snprintf(builds->phase, sizeof builds->phase, "%s", text);
 	if (json_is_number(json_object_get(json, "progress")))

@@ -31,7 +31,7 @@ struct builds {
 	uint64_t accepted; /* events that had ever been accepted when it began */
 	bool keep_inactive;
 	uint32_t tune_seconds; /* asked for: a whole search; 0: as configured */
-	char phase[64];
+	char phase[256];
 	double progress;
 	struct error err; /* of the last build */
 	int64_t last_ms; /* wall time of the last build's start; 0: never */

@@ -141,7 +141,7 @@ static void test_popular_by_users(void **state)
 		events_fixture_add(&fixture, 2, NOW - DAY, 0);
 	}
 	events_fixture_lists(&fixture, &lists, 5);
-	assert_int_equal(popular_make(&popular, &lists, NOW, 0, NULL), 0);
+	assert_int_equal(popular_make(&popular, &lists, NOW, 0, 2, NULL), 0);
 	assert_int_equal(popular.count, 3); /* items 3 and 4 have no events */
 	assert_int_equal(popular.rows[0], 1);
 	assert_int_equal(popular.scores[0], POPULAR_TOP);
@@ -149,7 +149,7 @@ static void test_popular_by_users(void **state)
 	assert_in_range(popular.scores[1], 399999999, 400000001); /* one purchase, worth four looks, of ten */
 	popular_free(&popular);
 
-	assert_int_equal(popular_make(&popular, &lists, NOW, 7, NULL), 0);
+	assert_int_equal(popular_make(&popular, &lists, NOW, 7, 2, NULL), 0);
 	assert_int_equal(popular.rows[0], 0);
 	assert_int_equal(popular.rows[1], 2);
 	assert_int_equal(popular.rows[2], 1);
@@ -182,8 +182,8 @@ static void test_season(void **state)
 	params.trend_exponent = 0;
 	struct lift lift;
 	struct lists_window all = { .to_s = UINT32_MAX };
-	assert_int_equal(lift_make(&lift, events_fixture_get(&fixture), 20, &fixture.relation, all, &params, NOW, NULL),
-			 0);
+	assert_int_equal(
+		lift_make(&lift, events_fixture_get(&fixture), 20, &fixture.relation, all, &params, NOW, 2, NULL), 0);
 	assert_true(lift.season && !lift.trend);
 	assert_int_equal(lift.multipliers[10], 2 * SCORE_ONE); /* clipped */
 	assert_int_equal(lift.multipliers[11], SCORE_ONE / 2);
@@ -195,7 +195,7 @@ static void test_season(void **state)
 	/* less than a year of it: nothing can be said */
 	struct lists_window year = { .from_s = NOW - 360 * DAY, .to_s = UINT32_MAX };
 	assert_int_equal(
-		lift_make(&lift, events_fixture_get(&fixture), 20, &fixture.relation, year, &params, NOW, NULL), 0);
+		lift_make(&lift, events_fixture_get(&fixture), 20, &fixture.relation, year, &params, NOW, 2, NULL), 0);
 	assert_null(lift.multipliers);
 }
 
@@ -211,8 +211,8 @@ static void test_trend(void **state)
 	params.trend_days = 7;
 	struct lift lift;
 	struct lists_window all = { .to_s = UINT32_MAX };
-	assert_int_equal(lift_make(&lift, events_fixture_get(&fixture), 12, &fixture.relation, all, &params, NOW, NULL),
-			 0);
+	assert_int_equal(
+		lift_make(&lift, events_fixture_get(&fixture), 12, &fixture.relation, all, &params, NOW, 2, NULL), 0);
 	assert_true(lift.trend && !lift.season);
 	assert_int_equal(lift.multipliers[10], (uint16_t)(sqrt(2) * SCORE_ONE + 0.5));
 	assert_int_equal(lift.multipliers[11], (uint16_t)(sqrt(0.5) * SCORE_ONE + 0.5));

@@ -110,8 +110,9 @@ static int weigh_entries(void *context, uint32_t thread, uint64_t first, uint64_
 	double floor = weighing->params->age_floor;
 	for (uint64_t e = first; e < end; e++) {
 		double factor = fmax(decay_since(&weighing->decay, times[e], weighing->now_s), floor);
-		if (entries[e].weight < 1) /* never 0, which nothing could be divided by */
-			entries[e].weight = fmaxf(powf(entries[e].weight, (float)weighing->params->type_to), FLT_MIN);
+		if (entries[e].weight < 1)
+			entries[e].weight =
+				fmaxf(powf(entries[e].weight, (float)weighing->params->type_to), ROW_WEIGHT_MIN);
 		entries[e].aged = (float)(entries[e].weight * factor);
 	}
 	return 0;

@@ -60,7 +60,7 @@ static inline struct stretch stretch_of(const struct product *product, const str
 static inline float own_weight(const struct product *product, const struct list_entry *own)
 {
 	bool as_is = own->weight >= 1 || (product->type_from >= 1 && product->type_from <= 1);
-	return as_is ? own->weight : powf(own->weight, product->type_from);
+	return as_is ? own->weight : fmaxf(powf(own->weight, product->type_from), ROW_WEIGHT_MIN);
 }
 
 /* `timed` is known where this is called: two loops, one without the pair decay. */

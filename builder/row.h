@@ -14,6 +14,8 @@
 
 #define ROW_PAIR_STEPS 64u /* of the pair decay's table, a tau */
 #define ROW_PAIR_TAUS 16u /* beyond them a pair counts nothing */
+/* What the rarest of event types counts at least: the product of two must still be a float that is not 0. */
+#define ROW_WEIGHT_MIN 1e-12f
 
 /* What a row is made from, by the formula of builder/params.h. */
 struct product {

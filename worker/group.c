@@ -40,21 +40,38 @@ int group_init(struct group *group, struct shards *shards, const struct history_
 	group->shards = shards;
 	group->rules = *rules;
 	group->refused = calloc(shards->count, sizeof *group->refused);
-	if (!group->refused || arena_init(&group->arena, ARENA_BYTES, 0)) {
+	group->segments = calloc(shards->count, sizeof *group->segments);
+	if (!group->refused || !group->segments || arena_init(&group->arena, ARENA_BYTES, 0)) {
 		group_fini(group);
 		return error_set(err, E_EXHAUSTED, "no memory for the writer");
 	}
-	return 0;
+	int status = uv_mutex_init(&group->lock);
+	if (!status) {
+		status = crew_start(&group->crew, GROUP_HELPERS);
+		if (status)
+			uv_mutex_destroy(&group->lock);
+	}
+	group->crewed = status == 0;
+	if (!status)
+		return 0;
+	group_fini(group);
+	return error_set(err, E_EXHAUSTED, "the writer cannot be started: %s", uv_strerror(status));
 }
 
 void group_fini(struct group *group)
 {
+	if (group->crewed) {
+		crew_stop(&group->crew);
+		uv_mutex_destroy(&group->lock);
+	}
 	free(group->refused);
+	free(group->segments);
 	if (group->arena.first)
 		arena_fini(&group->arena);
 	memset(group, 0, sizeof *group);
 }
 
+/* While shards are written, under the group's lock. */
 static void fail(struct work *work, const struct error *err)
 {
 	if (!work->call->err.code)
@@ -70,6 +87,7 @@ static void fail_no_memory(struct work *work)
 
 /* --- taking calls apart --- */
 
+/* While shards are written, under the group's lock. */
 static void refuse(struct group *group, struct work *work, uint32_t index, const struct error *err)
 {
 	if (!work->refusals)
@@ -224,8 +242,11 @@ static int apply(struct group *group, struct shard *shard, struct op *op, struct
 		op->work->outcomes[op->index] = (uint8_t)outcome;
 	else if (shard_write_lost(shard))
 		return outcome;
-	else
+	else {
+		uv_mutex_lock(&group->lock);
 		refuse(group, op->work, op->index, err);
+		uv_mutex_unlock(&group->lock);
+	}
 	return 0;
 }
 
@@ -264,8 +285,10 @@ static void write_shard(struct group *group, uint32_t index, struct op **ops, ui
 		uint32_t done = write_some(group, shard, ops, count, &refused, &err);
 		if (!done) {
 			error_prefix(&err, "shard %u", group->shards->first + index);
+			uv_mutex_lock(&group->lock);
 			while (count)
 				fail(ops[--count]->work, &err);
+			uv_mutex_unlock(&group->lock);
 			return;
 		}
 		ops += done;
@@ -278,21 +301,30 @@ static void write_shard(struct group *group, uint32_t index, struct op **ops, ui
 	}
 }
 
+static void write_segment(void *context, uint32_t part)
+{
+	struct group *group = context;
+	const struct group_segment *segment = &group->segments[part];
+	write_shard(group, segment->shard, segment->ops, segment->count);
+}
+
+/* Each shard by one thread, from the beginning of its transactions to the end. */
 static void write_all(struct group *group, struct ops *ops)
 {
 	for (uint32_t i = 0; i < ops->count; i++)
 		ops->sorted[i] = &ops->all[i];
 	if (ops->count > 1)
 		qsort(ops->sorted, ops->count, sizeof(struct op *), by_place);
-	uint32_t from = 0;
+	uint32_t from = 0, segments = 0;
 	for (uint32_t index = 0; index < group->shards->count; index++) {
 		uint32_t to = from;
 		while (to < ops->count && ops->sorted[to]->shard == index)
 			to++;
 		if (to > from || group->refused[index])
-			write_shard(group, index, ops->sorted + from, to - from);
+			group->segments[segments++] = (struct group_segment){ index, to - from, ops->sorted + from };
 		from = to;
 	}
+	crew_run(&group->crew, segments, write_segment, group);
 }
 
 /* --- answering --- */

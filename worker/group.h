@@ -1,9 +1,8 @@
 /*
- * A group: the writes that one group commit puts on disk. Runs on the writer thread; it knows no queue, no
- * thread and no link.
+ * A group: the writes that one group commit puts on disk. Runs on the writer thread and its crew; it knows no queue and no link.
  *
  * The events of all calls of the group are checked, ordered by shard and within a shard by user (arrival
- * order within a user), and written in one transaction a shard (several, when a bound of one is reached).
+ * order within a user), and written in one transaction a shard (several, when a bound of one is reached), several shards at a time: a flush of the disk is waiting, not work.
  * Each call's answer is made after the last commit: it is positive only when every transaction that held
  * one of its events was. After a failed commit other events of the call may be on disk; it is answered with
  * the error all the same, and the client's event ids make sending it again safe.
@@ -15,6 +14,7 @@
 #include "common/error.h"
 #include "common/history.h"
 #include "common/ids.h"
+#include "worker/crew.h"
 #include "worker/encode.h"
 #include "worker/shards.h"
 
@@ -22,6 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Threads that write shards, besides the writer's own. */
+#define GROUP_HELPERS 3u
 /* One transaction: what LMDB keeps of it in memory stays small, and a slow disk holds nobody for long. */
 #define GROUP_EVENTS 2000u
 #define GROUP_BYTES ((size_t)4 << 20)
@@ -56,6 +58,16 @@ struct group {
 	struct history_rules rules;
 	struct arena arena; /* of one group */
 	uint64_t *refused; /* [shards->count], of this group */
+	struct crew crew; /* writes shards side by side, the writer thread along with it */
+	uv_mutex_t lock; /* of what the shards' threads share: the arena and the calls' errors */
+	bool crewed;
+	struct group_segment *segments; /* [shards->count]: the shards of this group */
+};
+
+/* The ops of one shard. */
+struct group_segment {
+	uint32_t shard, count;
+	struct op **ops;
 };
 
 int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, struct error *err);

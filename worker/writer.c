@@ -91,6 +91,7 @@ static void post(struct writer *writer, struct write_call *calls)
 static void writer_main(void *argument)
 {
 	struct writer *writer = argument;
+	crew_yield_to_others();
 	uv_mutex_lock(&writer->lock);
 	for (;;) {
 		while (!writer->waiting.first && !writer->stopping)

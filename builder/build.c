@@ -23,35 +23,26 @@
 #include "builder/report.h"
 #include "builder/scan.h"
 #include "builder/space.h"
+#include "builder/workplace.h"
 #include "common/clock.h"
 #include "common/datadir.h"
 #include "common/log.h"
 #include "version.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #define SCAN_SHARE 0.2 /* of a build, for its progress */
 #define LEARN_SHARE 0.7
 #define EVALUATE_FROM 0.5 /* of a relation's share, after its tuning */
 #define TUNE_SHARE 0.75 /* of a relation's share, when it is tuned */
 
-/* Of the flag, what regions may take; the rest is for accumulators, the item index, LMDB and the C library. */
-#define REGION_SHARE 0.85
-
 struct build {
 	const struct build_options *options;
-	struct datadir dir;
-	int lock_fd;
+	struct workplace place;
 	struct plan plan;
-	struct space space;
 	struct report report;
 	struct items *items; /* [catalogs] */
 	struct scan scan;
@@ -64,81 +55,17 @@ struct build {
 	json_t *last; /* the active generation's metadata, NULL: none */
 };
 
-/* --- what came before --- */
-
-/* One builder at a time a directory; whoever holds the lock may take away what others left half done. */
-static int take_lock(struct build *build, struct error *err)
-{
-	char path[DATADIR_PATH_MAX];
-	datadir_models(&build->dir, path);
-	build->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (build->lock_fd < 0)
-		return error_errno(err, errno, "open %s", path);
-	if (flock(build->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return error_set(err, E_UNAVAILABLE, "another builder works on %s; wait for it to end",
-				 build->dir.path);
-	return error_errno(err, errno, "lock %s", path);
-}
-
-static void remove_leftovers(const char *folder, const char *prefix)
-{
-	DIR *directory = opendir(folder);
-	const struct dirent *entry;
-	while (directory && (entry = readdir(directory))) {
-		if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 || strcmp(entry->d_name, ".") == 0 ||
-		    strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(directory), entry->d_name, 0) == 0)
-			log_info("build: removed %s/%s, which a builder that died had left", folder, entry->d_name);
-	}
-	if (directory)
-		closedir(directory);
-}
-
-static int choose_generation(const struct build *build, uint64_t *generation, struct error *err)
-{
-	char path[DATADIR_PATH_MAX];
-	uint64_t *numbers = NULL;
-	size_t count = 0;
-	*generation = build->options->generation;
-	if (*generation)
-		return 0;
-	int code = model_list(datadir_models(&build->dir, path), &numbers, &count, err);
-	if (code)
-		return code;
-	*generation = count ? numbers[count - 1] + 1 : 1;
-	free(numbers);
-	return 0;
-}
-
-static int prepare(struct build *build, struct error *err)
-{
-	char path[DATADIR_PATH_MAX];
-	int code = datadir_open(&build->dir, build->options->data, false, err);
-	if (!code)
-		code = take_lock(build, err);
-	if (code)
-		return code;
-	remove_leftovers(datadir_models(&build->dir, path), ".build-");
-	remove_leftovers(datadir_tmp(&build->dir, path), "build-");
-	uint64_t bytes = build->options->memory_mb << 20;
-	space_init(&build->space, datadir_tmp(&build->dir, path), (uint64_t)((double)bytes * REGION_SHARE));
-	return 0;
-}
-
 /* --- reading --- */
 
 static int read_catalogs(struct build *build, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];
 	struct control *control = NULL;
-	int code = control_open(&control, datadir_control(&build->dir, path), 0, true, err);
+	int code = control_open(&control, datadir_control(&build->place.dir, path), 0, true, err);
 	if (code == E_NOT_FOUND)
 		return error_set(err, E_PRECONDITION,
 				 "%s has no catalogs and no definitions yet; start with: kindred catalog import",
-				 build->dir.path);
+				 build->place.dir.path);
 	if (!code)
 		code = plan_make(&build->plan, control, err);
 	size_t catalogs = build->plan.catalog_count;
@@ -150,7 +77,7 @@ static int read_catalogs(struct build *build, struct error *err)
 	for (size_t c = 0; c < catalogs && !code; c++) {
 		const char *name = build->plan.catalogs[c].name;
 		report_begin(&build->report, REPORT_SCAN, 0, 0, "Reading the catalog %s", name);
-		code = items_load(&build->items[c], &build->space, control, name, err);
+		code = items_load(&build->items[c], &build->place.space, control, name, err);
 		report_lap(&build->report, "catalogs");
 	}
 	control_close(control);
@@ -184,7 +111,7 @@ static int make_room(struct build *build, struct error *err)
 static int read_events(struct build *build, struct error *err)
 {
 	report_begin(&build->report, REPORT_SCAN, 0, SCAN_SHARE, "Reading histories");
-	int code = scan_run(&build->scan, &build->space, &build->dir, &build->plan, build->items,
+	int code = scan_run(&build->scan, &build->place.space, &build->place.dir, &build->plan, build->items,
 			    build->options->threads, build->options->now_ms, &build->report, err);
 	report_lap(&build->report, "histories");
 	if (code)
@@ -305,7 +232,7 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 	const struct plan_relation *plan = &build->plan.catalogs[catalog].relations[relation];
 	struct learned *learned = &build->learned[number];
 	struct evaluation *evaluation = &build->evaluations[number];
-	struct learn_input input = { .space = &build->space,
+	struct learn_input input = { .space = &build->place.space,
 				     .events = events,
 				     .items = build->items[catalog].count,
 				     .relation = plan,
@@ -342,7 +269,7 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 			     build->plan.catalogs[catalog].name);
 		struct learned before;
 		code = evaluate(evaluation, &input, events->newest_s, &before, err);
-		learned_free(&build->space, &before);
+		learned_free(&build->place.space, &before);
 	}
 	if (code) {
 		json_decref(tuning);
@@ -368,13 +295,13 @@ static int learn_catalogs(struct build *build, struct error *err)
 			     build->plan.catalogs[c].name);
 		code = order_catalog(build, c, &events, err);
 		if (!code)
-			code = attributes_make(&build->attributes, &build->space, &build->model.catalogs[c], err);
+			code = attributes_make(&build->attributes, &build->place.space, &build->model.catalogs[c], err);
 		for (size_t r = 0; r < build->plan.catalogs[c].relation_count && !code; r++)
 			code = learn_relation(build, c, r, number++, &events, err);
 		build->catalog_notes[c] =
 			json_pack("{sI sI}", "events", (json_int_t)events.count, "users", (json_int_t)events.users);
 		attributes_free(&build->attributes);
-		events_free(&build->space, &events);
+		events_free(&build->place.space, &events);
 	}
 	return code;
 }
@@ -386,8 +313,8 @@ static json_t *time_notes(const struct build *build)
 	json_t *time = report_times(&build->report);
 	json_object_set_new(time, "threads", json_integer(build->options->threads));
 	json_object_set_new(time, "memory_mb", json_integer((json_int_t)build->options->memory_mb));
-	json_object_set_new(time, "peak_memory_mb", json_integer((json_int_t)(build->space.peak_memory >> 20)));
-	json_object_set_new(time, "peak_files_mb", json_integer((json_int_t)(build->space.peak_files >> 20)));
+	json_object_set_new(time, "peak_memory_mb", json_integer((json_int_t)(build->place.space.peak_memory >> 20)));
+	json_object_set_new(time, "peak_files_mb", json_integer((json_int_t)(build->place.space.peak_files >> 20)));
 	json_t *queries = json_array();
 	for (size_t r = 0; r < build->relation_count; r++)
 		json_array_append_new(queries, json_real(build->evaluations[r].microseconds));
@@ -413,7 +340,7 @@ static int publish(struct build *build, uint64_t generation, char *path, struct 
 		.catalog_notes = build->catalog_notes,
 		.relation_notes = build->relation_notes,
 	};
-	int code = publish_write(&publication, datadir_models(&build->dir, folder), path, err);
+	int code = publish_write(&publication, datadir_models(&build->place.dir, folder), path, err);
 	json_decref(publication.time);
 	json_decref(publication.build);
 	return code;
@@ -430,8 +357,8 @@ static void say_done(struct build *build, uint64_t generation, const char *path)
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
 	log_info("publish: %s in %.1f s: %s; %llu MB of memory at most, %llu MB of files, %ld MB resident", path,
-		 report_seconds(&build->report), times, (unsigned long long)(build->space.peak_memory >> 20),
-		 (unsigned long long)(build->space.peak_files >> 20), usage.ru_maxrss >> 10);
+		 report_seconds(&build->report), times, (unsigned long long)(build->place.space.peak_memory >> 20),
+		 (unsigned long long)(build->place.space.peak_files >> 20), usage.ru_maxrss >> 10);
 	report_done(&build->report,
 		    json_pack("{ss sI sI sI sI sI}", "path", path, "generation", (json_int_t)generation, "events",
 			      (json_int_t)build->model.events, "users", (json_int_t)build->model.users, "items",
@@ -442,7 +369,7 @@ static void release(struct build *build)
 {
 	for (size_t r = 0; r < build->relation_count; r++) {
 		if (build->learned)
-			learned_free(&build->space, &build->learned[r]);
+			learned_free(&build->place.space, &build->learned[r]);
 		if (build->relation_notes)
 			json_decref(build->relation_notes[r]);
 	}
@@ -465,29 +392,25 @@ static void release(struct build *build)
 	free(build->catalog_notes);
 	scan_free(&build->scan);
 	plan_fini(&build->plan);
-	if (build->lock_fd >= 0)
-		close(build->lock_fd);
-	datadir_close(&build->dir);
+	workplace_close(&build->place);
 }
 
 int build_run(const struct build_options *options, char *path, struct error *err)
 {
 	char own_path[PATH_MAX];
-	uint64_t generation = 0;
+	uint64_t generation = options->generation;
 	struct build *build = calloc(1, sizeof *build);
 	if (!build)
 		return error_set(err, E_EXHAUSTED, "no memory for a build");
 	build->options = options;
-	build->lock_fd = -1;
-	build->dir.lock_fd = -1;
 	report_init(&build->report, options->progress_fd);
 	path = path ? path : own_path;
 	struct error own_error = { 0 };
 	err = err ? err : &own_error;
 
-	int code = prepare(build, err);
+	int code = workplace_open(&build->place, options->data, options->memory_mb, err);
 	if (!code)
-		code = choose_generation(build, &generation, err);
+		code = workplace_number(&build->place, &generation, err);
 	if (!code)
 		code = read_catalogs(build, err);
 	if (!code)
@@ -495,7 +418,7 @@ int build_run(const struct build_options *options, char *path, struct error *err
 	if (!code)
 		code = read_events(build, err);
 	if (!code && !options->params_as_given)
-		build->last = choice_load(&build->dir);
+		build->last = choice_load(&build->place.dir);
 	if (!code)
 		code = learn_catalogs(build, err);
 	if (!code)

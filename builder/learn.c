@@ -73,29 +73,38 @@ static int warm_up(struct learned *learned, const struct learn_input *input, con
 	return code;
 }
 
-int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err)
+/* Lists, which the caller frees, and what comes from them and the events alone. */
+static int learn_lists(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s,
+		       struct lists *lists, struct error *err)
 {
-	*learned = (struct learned){ .now_s = now_s };
 	const struct params *params = input->params;
 	struct lists_window window = learn_window(input->relation, to_s, now_s);
-	struct lists lists;
+	*learned = (struct learned){ .now_s = now_s };
 	window.user_step = input->user_step;
 	window.session_s =
 		input->relation->session_s ? input->relation->session_s : (uint32_t)(params->session_minutes * 60);
-	int code = lists_make(&lists, input->space, input->events, input->items, input->relation, window,
+	int code = lists_make(lists, input->space, input->events, input->items, input->relation, window,
 			      (uint32_t)params->list_items, input->threads, err);
 	report_lap(input->report, "lists");
 	if (!code)
-		code = popular_make(&learned->popular, &lists, now_s, 0, input->threads, err);
+		code = popular_make(&learned->popular, lists, now_s, 0, input->threads, err);
 	if (!code)
-		code = popular_make(&learned->recent, &lists, now_s, params->recent_days, input->threads, err);
+		code = popular_make(&learned->recent, lists, now_s, params->recent_days, input->threads, err);
 	report_lap(input->report, "popularity");
 	if (!code)
 		code = lift_make(&learned->lift, input->events, input->items, input->relation, window, params, now_s,
 				 input->threads, err);
 	report_lap(input->report, "seasons");
+	return code;
+}
+
+int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err)
+{
+	struct lists lists;
+	int code = learn_lists(learned, input, to_s, now_s, &lists, err);
 	if (!code && input->relation->learn)
-		code = cooccur_make(&learned->neighbours, &lists, params, now_s, input->threads, input->report, err);
+		code = cooccur_make(&learned->neighbours, &lists, input->params, now_s, input->threads, input->report,
+				    err);
 	else if (!code)
 		code = cooccur_none(&learned->neighbours, input->space, input->items, err);
 	report_lap(input->report, "neighbours");
@@ -108,6 +117,17 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 		bind(learned, input, &lists);
 	lists_free(&lists);
 	region_free(input->space, &learned->neighbours.scores);
+	return code;
+}
+
+int learn_fresh(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s,
+		struct error *err)
+{
+	struct lists lists;
+	int code = learn_lists(learned, input, to_s, now_s, &lists, err);
+	if (!code)
+		bind(learned, input, &lists);
+	lists_free(&lists);
 	return code;
 }
 

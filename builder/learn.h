@@ -41,6 +41,9 @@ struct learn_input {
 
 /* to_s: events before it are learnt from. now_s: T; the relation's window is counted back from it. learned is to be freed after an error too. */
 int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err);
+/* Only what changes from day to day: popularity, season, trend. The rest of learned->relation is empty. As learn() makes them of the same events. */
+int learn_fresh(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s,
+		struct error *err);
 void learned_free(struct space *space, struct learned *learned);
 
 /* The serving side of the parameters. */

@@ -10,6 +10,7 @@
  */
 #include "builder/build.h"
 #include "builder/parallel.h"
+#include "builder/refresh.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "version.h"
@@ -27,7 +28,7 @@
 
 const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
-enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE };
+enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE, OPTION_REFRESH };
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
@@ -41,6 +42,8 @@ static const struct argp_option options[] = {
 	{ "tune-seconds", OPTION_TUNE_SECONDS, "S", 0,
 	  "Most seconds a relation for finding its parameters; 0: the last choice is taken as it is (0)", 0 },
 	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
+	{ "refresh", OPTION_REFRESH, NULL, 0,
+	  "Learn nothing: the active generation again, with popularity, season and trend of today", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
 };
@@ -84,6 +87,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_TUNE_WHOLE:
 		build->tune_whole = true;
+		return 0;
+	case OPTION_REFRESH:
+		build->refresh = true;
 		return 0;
 	case OPTION_SET:
 		build->tune_seconds = 0;
@@ -153,8 +159,8 @@ int main(int argc, char **argv)
 		build.threads = cores();
 	build.now_ms = clock_wall_ms();
 	struct error error = { 0 };
-	int code = build_run(&build, NULL, &error);
+	int code = build.refresh ? refresh_run(&build, NULL, &error) : build_run(&build, NULL, &error);
 	if (code)
-		log_error("build: %s", error.text);
+		log_error("%s: %s", build.refresh ? "refresh" : "build", error.text);
 	return error_exit_code(code);
 }

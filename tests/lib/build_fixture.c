@@ -1,5 +1,6 @@
 #include "lib/build_fixture.h"
 
+#include "builder/refresh.h"
 #include "common/clock.h"
 #include "common/shard_private.h"
 
@@ -213,7 +214,7 @@ int build_fixture_build(struct build_fixture *f, const struct build_options *opt
 	struct build_options own = options ? *options : build_fixture_options();
 	own.data = f->data;
 	own.progress_fd = -1;
-	return build_run(&own, f->path, err);
+	return own.refresh ? refresh_run(&own, f->path, err) : build_run(&own, f->path, err);
 }
 
 struct model *build_fixture_open(const struct build_fixture *f)

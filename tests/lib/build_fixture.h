@@ -49,7 +49,7 @@ void build_fixture_damage(struct build_fixture *fixture, const char *user);
 
 /* 2 threads, 256 MB, the next generation, parameters of every day, now = BUILD_FIXTURE_NOW_MS. */
 struct build_options build_fixture_options(void);
-/* options: NULL for those; data and progress_fd are set here. */
+/* options: NULL for those; data and progress_fd are set here. With options->refresh it is a refresh. */
 int build_fixture_build(struct build_fixture *fixture, const struct build_options *options, struct error *err);
 /* The generation built last, as a worker opens it. */
 struct model *build_fixture_open(const struct build_fixture *fixture);

@@ -23,6 +23,7 @@ int cmd_definitions_get(struct cli *cli, int argc, char **argv);
 int cmd_definitions_delete(struct cli *cli, int argc, char **argv);
 int cmd_recommend(struct cli *cli, int argc, char **argv);
 int cmd_model_build(struct cli *cli, int argc, char **argv);
+int cmd_model_refresh(struct cli *cli, int argc, char **argv);
 int cmd_model_tune(struct cli *cli, int argc, char **argv);
 int cmd_model_show(struct cli *cli, int argc, char **argv);
 int cmd_model_list(struct cli *cli, int argc, char **argv);

@@ -33,6 +33,8 @@ const struct command commands[] = {
 	{ "definitions", "delete", "one definition", cmd_definitions_delete },
 	{ NULL, "recommend", "what users may want next", cmd_recommend },
 	{ "model", "build", "learn a new generation", cmd_model_build },
+	{ "model", "refresh", "serve the active generation with popularity, season and trend of today",
+	  cmd_model_refresh },
 	{ "model", "tune", "learn a new generation with a longer search for its parameters", cmd_model_tune },
 	{ "model", "show", "what a generation was learnt with, and why", cmd_model_show },
 	{ "model", "list", "kept generations and how good they are", cmd_model_list },

@@ -120,7 +120,7 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 /* --- build --- */
 
 struct build {
-	bool no_wait, keep_inactive;
+	bool no_wait, keep_inactive, refresh;
 	uint32_t tune_seconds;
 };
 
@@ -178,26 +178,27 @@ static int follow(struct cli *cli, uint64_t generation, Kindred__V1__GetModelSta
 	return code;
 }
 
-static int told(struct cli *cli, uint64_t generation, const Kindred__V1__GetModelStatusResponse *status, double seconds,
-		struct error *err)
+static int told(struct cli *cli, const struct build *build, uint64_t generation,
+		const Kindred__V1__GetModelStatusResponse *status, double seconds, struct error *err)
 {
 	char elapsed[TEXT_MAX];
 	if (status->generation == generation && status->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_FAILED)
 		return error_set(err, E_ABORTED, "generation %" PRIu64 " was not built: %s", generation, status->error);
 	if (cli->json)
 		return message_print(&status->base);
-	printf("generation %" PRIu64 " built in %s%s\n", generation, text_elapsed(seconds, elapsed),
-	       status->active_generation == generation ? ", and served" : "");
+	printf("generation %" PRIu64 " %s in %s%s\n", generation, build->refresh ? "refreshed" : "built",
+	       text_elapsed(seconds, elapsed), status->active_generation == generation ? ", and served" : "");
 	return 0;
 }
 
-static int build_follow(struct cli *cli, uint64_t generation, uint64_t start_ns, struct error *err)
+static int build_follow(struct cli *cli, const struct build *build, uint64_t generation, uint64_t start_ns,
+			struct error *err)
 {
 	Kindred__V1__GetModelStatusResponse *status = NULL;
 	int code = follow(cli, generation, &status, err);
 	if (code != 0)
 		return code;
-	code = told(cli, generation, status, (double)(clock_monotonic_ns() - start_ns) / 1e9, err);
+	code = told(cli, build, generation, status, (double)(clock_monotonic_ns() - start_ns) / 1e9, err);
 	kindred__v1__get_model_status_response__free_unpacked(status, NULL);
 	return code;
 }
@@ -210,6 +211,7 @@ static int build_run(struct cli *cli, const struct build *build)
 	uint64_t start_ns = clock_monotonic_ns();
 	request.keep_inactive = build->keep_inactive;
 	request.tune_seconds = build->tune_seconds;
+	request.refresh = build->refresh;
 	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
 			    &response, &err);
 	if (code != 0)
@@ -223,7 +225,7 @@ static int build_run(struct cli *cli, const struct build *build)
 	}
 	kindred__v1__build_model_response__free_unpacked(response, NULL);
 	if (!build->no_wait)
-		code = build_follow(cli, generation, start_ns, &err) == 0 ? 0 : cli_fail(&err);
+		code = build_follow(cli, build, generation, start_ns, &err) == 0 ? 0 : cli_fail(&err);
 	return code;
 }
 
@@ -248,6 +250,30 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 		.parse = build_option,
 	};
 	struct build build = { 0 };
+	cli_parse(cli, &spec, &build, argc, argv, NULL);
+	return build_run(cli, &build);
+}
+
+int cmd_model_refresh(struct cli *cli, int argc, char **argv)
+{
+	static const struct argp_option options[] = {
+		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
+		{ 0 },
+	};
+	static const struct cli_spec spec = {
+		.arguments = "",
+		.prose = "Serves the active generation anew, with popularity, season and trend of today."
+			 "\v"
+			 "Nothing is learnt, so it takes a small part of a build's time. Items and definitions that "
+			 "came since "
+			 "the last build wait for the next one. The server does it by itself (refresh_every_minutes).\n"
+			 "\n"
+			 "Example:\n"
+			 "  kindred model refresh\n",
+		.options = options,
+		.parse = build_option,
+	};
+	struct build build = { .refresh = true };
 	cli_parse(cli, &spec, &build, argc, argv, NULL);
 	return build_run(cli, &build);
 }

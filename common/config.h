@@ -38,6 +38,9 @@
 	       "Shortest time between builds on schedule; 0: none on schedule")                                        \
 	NUMBER(build_min_events, 1000, 1, 1000000000, "events",                                                        \
 	       "New events that must have come since the last build for one on schedule")                              \
+	NUMBER(refresh_every_minutes, 60, 0, 525600, "minutes",                                                        \
+	       "Time between refreshes of popularity, season and trend when events came and no build did it; 0: none " \
+	       "on schedule")                                                                                          \
 	NUMBER(build_memory_mb, 1024, 64, 1048576, "MiB", "Memory of the builder; beyond it, it works through files")  \
 	NUMBER(build_threads, 0, 0, 256, "threads", "Threads of the builder; 0: one a core")                           \
 	NUMBER(build_tune_seconds, 600, 0, 86400, "seconds",                                                           \

@@ -203,6 +203,11 @@ static void read_root(struct meta_reader *reader, const json_t *root, struct mod
 		wrong(reader, "newest_event_ms", "is not a number");
 	model->events = read_count(reader, root, "events", INT64_MAX);
 	model->users = read_count(reader, root, "users", INT64_MAX);
+	const json_t *build = json_object_get(root, "build");
+	if (json_object_get(build, "refreshed")) {
+		model->refreshed = read_count(reader, build, "refreshed", INT64_MAX);
+		model->learnt = read_count(reader, build, "learnt", INT64_MAX);
+	}
 	model->build_seconds = read_real(reader, json_object_get(root, "time"), "build_seconds", 0, HUGE_VAL);
 	read_catalogs(reader, root, model);
 }

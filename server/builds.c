@@ -72,8 +72,10 @@ static void failed(struct builds *builds)
 {
 	int64_t wait = builds->failures > 7 ? RETRY_MAX_MS : RETRY_MS << builds->failures;
 
-	builds->failures++;
-	builds->retry_ms = clock_wall_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
+	if (!builds->request.refresh) { /* a build is not to wait for what only a refresh cannot do */
+		builds->failures++;
+		builds->retry_ms = clock_wall_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
+	}
 	builds->server->stats.failed_builds++;
 	log_error("builds: generation %" PRIu64 ": %s", builds->number, builds->err.text);
 	move(builds, BUILDS_FAILED);
@@ -153,7 +155,7 @@ static void on_over(struct builds *builds)
 	}
 	builds->progress = 1;
 	note_accepted(builds);
-	if (builds->keep_inactive) {
+	if (builds->request.keep_inactive) {
 		builds->failures = 0;
 		move(builds, BUILDS_IDLE);
 		swap_prune(&server->swap); /* the limit on generations kept holds for it too */
@@ -268,7 +270,9 @@ static int spawn(struct builds *builds)
 			      threads,
 			      "--tune-seconds",
 			      tune,
-			      builds->tune_seconds ? "--tune-whole" : NULL,
+			      builds->request.refresh        ? "--refresh"
+			      : builds->request.tune_seconds ? "--tune-whole"
+							     : NULL,
 			      NULL };
 	uv_stdio_container_t stdio[] = {
 		{ .flags = UV_IGNORE },
@@ -290,7 +294,8 @@ static int spawn(struct builds *builds)
 	snprintf(memory, sizeof memory, "%" PRId64, server->config.build_memory_mb);
 	snprintf(threads, sizeof threads, "%" PRId64, server->config.build_threads);
 	snprintf(tune, sizeof tune, "%" PRId64,
-		 builds->tune_seconds ? (int64_t)builds->tune_seconds : server->config.build_tune_seconds);
+		 builds->request.tune_seconds ? (int64_t)builds->request.tune_seconds
+					      : server->config.build_tune_seconds);
 	uv_pipe_init(&server->loop, &builds->output, 0);
 	builds->process.data = builds->output.data = builds;
 	builds->process_gone = builds->output_gone = builds->said_done = false;
@@ -327,13 +332,23 @@ static void begin(void *context)
 	 * answer.
 	 */
 	builds->number = (builds->number > highest ? builds->number : highest) + 1;
-	builds->last_ms = clock_wall_ms();
 	builds->phase[0] = 0;
 	builds->progress = 0;
 	builds->err = (struct error){ 0 };
-	builds->definitions_changed = false;
-	builds->accepted = status_accepted(server);
-	server->stats.builds++;
+	builds->counted = status_accepted(server);
+	if (builds->request.refresh) {
+		builds->refreshed_ms = clock_wall_ms();
+		/* as new to its neighbours as before */
+		builds->accepted = server->active ? server->active->accepted : 0;
+		builds->replaces = server->active && server->active->refreshed ? server->active->number : 0;
+		server->stats.refreshes++;
+	} else {
+		builds->last_ms = clock_wall_ms();
+		builds->definitions_changed = false;
+		builds->accepted = builds->counted;
+		builds->replaces = 0;
+		server->stats.builds++;
+	}
 	move(builds, BUILDS_RUNNING);
 	if (builds->stopping) {
 		error_set(&builds->err, E_UNAVAILABLE, "the server is stopping");
@@ -350,7 +365,7 @@ static void begin(void *context)
 	}
 }
 
-int builds_start(struct builds *builds, bool keep_inactive, uint32_t tune_seconds,
+int builds_start(struct builds *builds, const struct builds_request *request,
 		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
 		 struct error *err)
 {
@@ -358,9 +373,10 @@ int builds_start(struct builds *builds, bool keep_inactive, uint32_t tune_second
 		return error_set(err, E_UNAVAILABLE, "the server is stopping");
 	if (builds_running(builds))
 		return error_set(err, E_EXISTS, "a build runs already; `kindred model status` shows how far it is");
+	if (request->refresh && !builds->server->active)
+		return error_set(err, E_PRECONDITION, "no model yet, so nothing to refresh: `kindred model build`");
 	move(builds, BUILDS_STARTING);
-	builds->keep_inactive = keep_inactive;
-	builds->tune_seconds = tune_seconds;
+	builds->request = *request;
 	builds->started = started;
 	builds->context = context;
 	status_ask_all(builds->server, begin, builds);
@@ -409,6 +425,17 @@ static bool due(const struct builds *builds)
 	       status_events_since(server) >= (uint64_t)server->config.build_min_events;
 }
 
+static bool refresh_due(const struct builds *builds)
+{
+	const struct server *server = builds->server;
+	int64_t every_ms = server->config.refresh_every_minutes * 60000, last_ms;
+
+	if (!every_ms || !server->active)
+		return false;
+	last_ms = builds->refreshed_ms > server->active->create_ms ? builds->refreshed_ms : server->active->create_ms;
+	return clock_wall_ms() >= last_ms + every_ms && status_accepted(server) > builds->counted;
+}
+
 /*
  * Not in the middle of an import: a model of the first part of it would be all there is until the next one is
  * due. Where events never stop coming, a build waits for a minute in vain and then begins.
@@ -424,16 +451,23 @@ static bool calm(struct builds *builds)
 
 static void on_tick(uv_timer_t *timer)
 {
+	static const struct builds_request as_configured = { 0 }, refresh = { .refresh = true };
 	struct builds *builds = timer->data;
 	struct server *server = builds->server;
 	uint64_t ingested = server->stats.ingest_events;
 
 	builds->quiet_ticks = ingested == builds->ingested ? builds->quiet_ticks + 1 : 0;
 	builds->ingested = ingested;
-	if (server->state != SERVER_SERVING || builds_running(builds) || swap_running(&server->swap) || !due(builds))
+	if (server->state != SERVER_SERVING || builds_running(builds) || swap_running(&server->swap)) {
 		builds->due_ms = 0;
-	else if (calm(builds))
-		builds_start(builds, false, 0, NULL, NULL, NULL);
+	} else if (due(builds)) {
+		if (calm(builds))
+			builds_start(builds, &as_configured, NULL, NULL, NULL);
+	} else {
+		builds->due_ms = 0;
+		if (refresh_due(builds))
+			builds_start(builds, &refresh, NULL, NULL, NULL);
+	}
 }
 
 int builds_init(struct builds *builds, struct server *server, struct error *err)

@@ -6,7 +6,8 @@
  *
  * On its own it builds when build_every_minutes have passed since the last build and build_min_events new
  * events came, and a few seconds after a definition came that the active generation has no relation for; not
- * in the middle of an import, though. After a failure it waits longer each time. A builder may be killed at
+ * in the middle of an import, though. After a failure it waits longer each time. When
+ * refresh_every_minutes have passed without either, and events came, it refreshes: the same, but the builder learns nothing. A builder may be killed at
  * any moment: nothing it has written is read before it says that it is done. Loop thread.
  */
 #ifndef KINDRED_SERVER_BUILDS_H
@@ -24,13 +25,21 @@ struct server;
 
 enum builds_state { BUILDS_IDLE, BUILDS_STARTING, BUILDS_RUNNING, BUILDS_ACTIVATING, BUILDS_FAILED };
 
+struct builds_request {
+	bool keep_inactive; /* do not serve it */
+	bool refresh; /* learn nothing (builder/refresh.h) */
+	uint32_t tune_seconds; /* a whole search; 0: as configured */
+};
+
 struct builds {
 	struct server *server;
 	enum builds_state state;
 	uint64_t number; /* being built, or built last; 0: none since the start */
 	uint64_t accepted; /* events that had ever been accepted when it began */
-	bool keep_inactive;
-	uint32_t tune_seconds; /* asked for: a whole search; 0: as configured */
+	struct builds_request request;
+	uint64_t replaces; /* of a refresh that is being served: the refresh whose place it takes; 0: none */
+	int64_t refreshed_ms; /* wall time of the last refresh's start; 0: none since the start */
+	uint64_t counted; /* events accepted when the last build or refresh began */
 	char phase[256];
 	double progress;
 	struct error err; /* of the last build */
@@ -65,9 +74,10 @@ void builds_stop(struct builds *builds);
 /* A definition was made or changed. */
 void builds_definitions_changed(struct builds *builds);
 /*
- * Builds now. started: once, later: with the number, or with why not. E_EXISTS: one runs already.
+ * Builds or refreshes now. started: once, later: with the number, or with why not. E_EXISTS: one runs already.
+ * E_PRECONDITION: a refresh, and no generation is active.
  */
-int builds_start(struct builds *builds, bool keep_inactive, uint32_t tune_seconds,
+int builds_start(struct builds *builds, const struct builds_request *request,
 		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
 		 struct error *err);
 bool builds_running(const struct builds *builds);

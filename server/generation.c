@@ -117,6 +117,7 @@ int generation_read(struct generation **made, const char *models_directory, uint
 		return error_set(err, E_EXHAUSTED, "out of memory for the description of generation %" PRIu64, number);
 	}
 	generation->number = number;
+	generation->refreshed = model->refreshed;
 	generation->create_ms = model->head->create_ms;
 	generation->accepted = accepted_read(models_directory, number);
 	generation->references = 1;
@@ -252,6 +253,7 @@ int generation_message(Kindred__V1__Generation **made, const char *models_direct
 		return error_set(err, E_EXHAUSTED, "out of memory for the description of generation %" PRIu64, number);
 	}
 	message->active = active;
+	message->learnt_generation = model->learnt;
 	model_close(model);
 	*made = message;
 	return 0;

@@ -26,6 +26,7 @@ struct generation {
 	uint64_t number;
 	uint64_t
 		accepted; /* events the shards had ever accepted when its build began; 0: not known, so all count as new */
+	uint64_t refreshed; /* the generation that it is a refresh of; 0: it was built */
 	int64_t create_ms;
 	struct generation_catalog *catalogs;
 	size_t catalog_count;

@@ -53,18 +53,27 @@ static void on_build_started(void *context, uint64_t number, const struct error 
 
 void models_build(struct call *call, const uint8_t *data, size_t bytes)
 {
-	uint64_t keep_inactive, tune_seconds;
+	uint64_t keep_inactive, tune_seconds, refresh;
+	struct builds_request request;
 	struct error err;
 
-	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds))
+	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds) ||
+	    !number_of(call, data, bytes, 4, &refresh))
 		return;
 	if (tune_seconds > TUNE_SECONDS_MAX) {
 		call_fail(call, E_INVALID, "tune_seconds: %" PRIu64 "; at most %d are allowed", tune_seconds,
 			  TUNE_SECONDS_MAX);
 		return;
 	}
-	if (builds_start(&call->server->builds, keep_inactive != 0, (uint32_t)tune_seconds, on_build_started, call,
-			 &err))
+	if (refresh && tune_seconds) {
+		call_fail(call, E_INVALID,
+			  "refresh and tune_seconds: a refresh learns nothing; only one of them is allowed");
+		return;
+	}
+	request = (struct builds_request){ .keep_inactive = keep_inactive != 0,
+					   .refresh = refresh != 0,
+					   .tune_seconds = (uint32_t)tune_seconds };
+	if (builds_start(&call->server->builds, &request, on_build_started, call, &err))
 		call_fail_error(call, &err);
 }
 

@@ -22,6 +22,7 @@
 	COUNTER(import_items, "items", "Catalog items taken by ImportItems")                                           \
 	COUNTER(worker_restarts, "processes", "Workers started again after a death")                                   \
 	COUNTER(builds, "builds", "Builds begun")                                                                      \
+	COUNTER(refreshes, "refreshes", "Refreshes begun")                                                             \
 	COUNTER(failed_builds, "builds", "Builds that failed")                                                         \
 	COUNTER(swaps, "swaps", "Generations activated, rollbacks among them")                                         \
 	GAUGE(calls_in_flight, "calls", "Calls in work now")                                                           \

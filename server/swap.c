@@ -178,6 +178,7 @@ static bool nobody(struct swap *swap)
 
 struct pruning {
 	uint64_t active, keep;
+	uint64_t replaced; /* a refresh has taken its place; 0: none */
 	uint64_t *numbers, *removed;
 	size_t count, removed_count;
 };
@@ -196,7 +197,7 @@ static int prune_files(struct job *job)
 	for (size_t i = 0; i < pruning->count; i++) {
 		uint64_t number = pruning->numbers[i];
 
-		if (pruning->count - i <= pruning->keep || number == pruning->active) {
+		if ((pruning->count - i <= pruning->keep && number != pruning->replaced) || number == pruning->active) {
 			pruning->numbers[kept++] = number;
 		} else {
 			rc = generation_unlink(job->server->models_directory, number, &job->err);
@@ -247,6 +248,9 @@ static void prune(struct swap *swap)
 	}
 	pruning->active = server_active(swap->server);
 	pruning->keep = (uint64_t)swap->server->config.generations_kept;
+	/* so that refreshes, which may come often, leave the generations before them to roll back to */
+	if (swap->server->builds.number == pruning->active)
+		pruning->replaced = swap->server->builds.replaces;
 	job->context = pruning;
 	lane_run(&swap->server->model_lane, job);
 }

@@ -195,12 +195,66 @@ static void test_damaged_generation(void **state)
 	cluster_fini(&cluster);
 }
 
+/* A refresh serves today's popularity with the neighbours that were there; refreshes of refreshes leave the way back open. */
+static void test_refresh(void **state)
+{
+	struct cluster cluster;
+	struct rpc_client *client;
+	(void)state;
+	small_shop_open(&cluster, &client);
+	cluster_ok(&cluster,
+		   CLI("define", "now", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1"));
+	cluster_ok(&cluster, CLI("model", "build"));
+	uint64_t built = api_active_generation(client);
+	api_ingest(client, "shop", "somebody", "b3", "Viewed", NULL);
+	Kindred__V1__RecommendResponse *before = api_recommend(client, "now", "somebody", 5);
+	for (unsigned round = 1; round <= 3; round++) {
+		char item[8];
+		snprintf(item, sizeof item, "d%u", 2 * round);
+		for (unsigned u = 0; u < 300 * round; u++) {
+			char user[32];
+			snprintf(user, sizeof user, "crowd-%u-%u", round, u);
+			api_ingest(client, "shop", user, item, "Purchased", NULL);
+		}
+		cluster_ok(&cluster, CLI("model", "refresh"));
+		assert_int_equal(api_active_generation(client), built + round);
+		Kindred__V1__RecommendResponse *answer = api_recommend(client, "now", "nobody-at-all", 3);
+		assert_string_equal(answer->items[0]->item_id, item);
+		assert_int_equal(answer->generation, built + round);
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+	Kindred__V1__RecommendResponse *after = api_recommend(client, "now", "somebody", 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(after->items[i]->source, KINDRED__V1__SOURCE__SOURCE_PERSONAL);
+	kindred__v1__recommend_response__free_unpacked(after, NULL);
+	/* the first two refreshes are gone, what was built is not */
+	json_t *list = cluster_json(&cluster, CLI("model", "list", "--json"));
+	json_t *newest = json_array_get(json_object_get(list, "generations"), 0),
+	       *next = json_array_get(json_object_get(list, "generations"), 1);
+	assert_int_equal(json_integer_value(json_object_get(newest, "number")), built + 3);
+	assert_int_equal(json_integer_value(json_object_get(newest, "learnt_generation")), built);
+	assert_int_equal(json_integer_value(json_object_get(next, "number")), built);
+	json_decref(list);
+	cluster_ok(&cluster, CLI("model", "rollback"));
+	after = api_recommend(client, "now", "somebody", 5);
+	assert_true(api_same_items(before, after));
+	assert_int_equal(after->generation, built);
+	kindred__v1__recommend_response__free_unpacked(after, NULL);
+	kindred__v1__recommend_response__free_unpacked(before, NULL);
+	/* the schedule of builds counts on from the build */
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	assert_true(status->events_since_build >= 1800);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	small_shop_close(&cluster, client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_swap_and_rollback_under_load),
 		cmocka_unit_test(test_keeps_three),
 		cmocka_unit_test(test_damaged_generation),
+		cmocka_unit_test(test_refresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,12 +11,12 @@
 #include "server/status.h"
 
 /*
- * Standing requests: C core looks through them all at each call, so few; but a burst that finds none waits
- * for the next turn of the loop, so enough for the methods that come in bursts.
+ * Standing requests: C core looks through all of them, of all methods, at each completion (Debian's build checks
+ * tags), so few. Of a burst each call that is taken posts the request that takes the next.
  */
-#define BUSY 32
-#define SOME 8
-#define FEW 2
+#define BUSY 8
+#define SOME 2
+#define FEW 1
 
 #define UNARY(name, handler, stop, standing)                                                                           \
 	{                                                                                                              \

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <grpc/support/log.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #define DRAIN_MAX 512 /* events in one turn of the loop, so that the links get theirs */
 #define EVENTS_A_LOOK 100 /* C core's epoll_wait has room for so many (MAX_EPOLL_EVENTS): fewer are all there were */
 #define CATCH_ALL_STANDING 2
+#define CROWD 3 /* calls in work, for which the loop rests before it waits */
 #define STREAMS_MAX 1024 /* open calls of one connection */
 #define METADATA_MAX_BYTES (16 << 10)
 #define TICK_BUSY_MS 5
@@ -291,6 +293,14 @@ void door_flush(struct door *door)
 		cork_push();
 	if (door->dirty)
 		drain(door);
+}
+
+void door_rest(struct door *door)
+{
+	if (!door->started || door->threaded || door->calls < CROWD)
+		return;
+	cork_push();
+	sched_yield();
 }
 
 /* --- open, start --- */

@@ -178,6 +178,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 	door_flush(server->door);
 	supervisor_flush(&server->supervisor);
+	door_rest(server->door);
 }
 
 /* --- generations --- */

@@ -5,6 +5,7 @@
 #include "lib/small_shop.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -244,6 +245,43 @@ static void test_deadline(void **state)
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
+/* Asked of the admin port, which asks no worker. */
+static bool nothing_in_work(void *context)
+{
+	char url[128];
+	(void)context;
+	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
+	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	bool nothing = strstr(metrics.out, "\nkindred_calls_in_flight 0\n") != NULL;
+	output_free(&metrics);
+	return nothing;
+}
+
+/* A worker that hangs: clients that do not wait for it any more take up no place in the server. */
+static void test_clients_that_leave_are_let_go(void **state)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *response = NULL;
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	struct error err;
+	(void)state;
+	request.user_id = (char *)"u1";
+	request.definition = (char *)"wanted-next";
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+					  &kindred__v1__recommend_response__descriptor, 40, NULL, &response, &err),
+				 E_DEADLINE);
+	wait_until("the calls were let go", 5, nothing_in_work, NULL);
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	response = api_recommend(client, "wanted-next", "u1", 3);
+	assert_int_equal(response->n_items, 3);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
 /* Rows that are wrong are named by line and column; the others are taken, or, with abort, nothing is. */
 static void test_catalog_errors(void **state)
 {
@@ -276,6 +314,7 @@ int main(void)
 		cmocka_unit_test(test_too_large_a_message),
 		cmocka_unit_test(test_count_out_of_range),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_clients_that_leave_are_let_go),
 		cmocka_unit_test(test_catalog_errors),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

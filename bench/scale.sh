@@ -57,7 +57,7 @@ started=$(now)
 "$bin/kindred-synthetic" events --items "$items" --users "$users" --per-user "$per_user" --groups 5000 |
 	"$bin/kindred" events import bench - --user user --item item --event event --time time --event-id event_id --quiet
 seconds=$(calculate 'b - a' a="$started" b="$(now)")
-events=$("$bin/kindred" status --json | field kept)
+events=$("$bin/kindred" status --json | tr -d ' \n' | field ingest_events)
 figure events "$events"
 figure import_events_per_s "$(calculate 'n / s' n="$events" s="$seconds")"
 "$bin/kindred" define bench --catalog bench --event Purchased=5 --event 'Added to Cart=3' --event Viewed=1 \

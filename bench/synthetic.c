@@ -9,6 +9,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,10 +17,12 @@
 #include <string.h>
 #include <time.h>
 
+#define LENGTH_MAX 10000 /* events of a user */
+
 struct options {
 	const char *what;
 	uint64_t users, items, per_user, groups, seed, days;
-	double zipf;
+	double zipf, length_zipf;
 	int64_t now_s;
 };
 
@@ -43,6 +46,15 @@ static void write_catalog(const struct options *o)
 		       chance_mix(i + o->seed) % 20 ? "true" : "false");
 }
 
+/* Without an exponent even from half to one and a half of the average; else a power law with that average: few users have very many. */
+static uint64_t history_length(const struct options *o, double u)
+{
+	if (o->length_zipf <= 0)
+		return o->per_user / 2 + (uint64_t)(u * (double)(o->per_user + 1));
+	double length = (double)o->per_user * (1 - o->length_zipf) * pow(1 - u, -o->length_zipf);
+	return length < LENGTH_MAX ? (uint64_t)(length + 0.5) : LENGTH_MAX;
+}
+
 /* Items of group g are g, g + groups, g + 2 groups ..: nine of ten events of a user are of the user's own group. */
 static void write_events(const struct options *o)
 {
@@ -52,7 +64,7 @@ static void write_events(const struct options *o)
 	for (uint64_t user = 0; user < o->users; user++) {
 		uint64_t state = chance_mix(o->seed ^ (user * UINT64_C(0x2545f4914f6cdd1d)));
 		uint64_t own = zipf(&state, o->groups, 0.5);
-		uint64_t count = o->per_user / 2 + (uint64_t)(uniform(&state) * (double)(o->per_user + 1));
+		uint64_t count = history_length(o, uniform(&state));
 		int64_t time_s = o->now_s - (int64_t)(uniform(&state) * (double)span_s) - 1;
 		int64_t step_s = (o->now_s - time_s) / (int64_t)(count + 1);
 		for (uint64_t e = 0; e < count; e++) {
@@ -75,6 +87,8 @@ static const struct argp_option option_table[] = {
 	{ "per-user", 'p', "N", 0, "Events a user, on average (30)", 0 },
 	{ "groups", 'g', "N", 0, "Groups of items that tastes are made of (500)", 0 },
 	{ "zipf", 'z', "S", 0, "Exponent of item popularity within a group (1.0)", 0 },
+	{ "length-zipf", 'l', "S", 0,
+	  "Exponent of history lengths among users, 0 to 0.7 (0: even, from half to one and a half of --per-user)", 0 },
 	{ "days", 'd', "N", 0, "Days before --now that events are spread over (90)", 0 },
 	{ "now", 'n', "SECONDS", 0, "Epoch seconds of the newest event (the present)", 0 },
 	{ "seed", 's', "N", 0, "Seed (1)", 0 },
@@ -111,6 +125,11 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		o->zipf = strtod(text, NULL);
 		if (!(o->zipf > 0 && o->zipf < 5))
 			argp_error(state, "--zipf %s: more than 0 and less than 5 is allowed", text);
+		return 0;
+	case 'l':
+		o->length_zipf = strtod(text, NULL);
+		if (!(o->length_zipf >= 0 && o->length_zipf <= 0.7))
+			argp_error(state, "--length-zipf %s: 0 to 0.7 is allowed", text);
 		return 0;
 	case 'd':
 		o->days = number(text, 1, 36500, state);

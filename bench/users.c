@@ -3,7 +3,6 @@
 #include "bench/chance.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +70,21 @@ char *users_pick(const struct users *users, uint64_t number, char *room)
 		users->zipf > 0 ? chance_zipf(chance_share(mixed), users->count, users->zipf) : mixed % users->count;
 	if (users->lines)
 		return users->lines[user];
-	snprintf(room, USER_ID_MAX + 1, "u%" PRIu64, user);
+	users_id(room, 'u', user);
 	return room;
+}
+
+char *users_id(char *text, char prefix, uint64_t number)
+{
+	char digits[20];
+	unsigned count = 0;
+	do {
+		digits[count++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	*text++ = prefix;
+	while (count)
+		*text++ = digits[--count];
+	*text = '\0';
+	return text;
 }

@@ -5,9 +5,6 @@
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 const char *const work_names[WORK_KINDS] = { "", "recommend", "many", "ingest", "ingest-unary", "mix" };
 
 /* Room for one batch; the generator has one thread. */
@@ -58,9 +55,8 @@ static void make_events(const struct work *work, uint64_t number, uint64_t count
 		google__protobuf__timestamp__init(&times[i]);
 		times[i].seconds = time_ms / 1000;
 		times[i].nanos = (int32_t)(time_ms % 1000) * 1000000;
-		snprintf(item_ids[i], sizeof item_ids[i], "i%" PRIu64,
-			 chance_mix(event + 7 * work->users.seed) % work->items);
-		snprintf(event_ids[i], sizeof event_ids[i], "b%" PRId64 "-%" PRIu64, work->event_time_ms, event);
+		users_id(item_ids[i], 'i', chance_mix(event + 7 * work->users.seed) % work->items);
+		users_id(users_id(event_ids[i], 'b', (uint64_t)work->event_time_ms), '-', event);
 		events[i].user_id = users_pick(&work->users, event, user_ids[i]);
 		events[i].item_id = item_ids[i];
 		events[i].type = (char *)"Viewed";

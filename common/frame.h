@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 1u
+#define LINK_VERSION 2u
 #define FRAME_PAYLOAD_MAX (64u << 20)
 /* The worker finds its end of the link on this file descriptor. */
 #define LINK_FD 3
@@ -39,6 +39,9 @@ enum frame_kind {
 	FRAME_CALL_INGEST, /* kindred.v1.IngestEventsRequest, of this worker's users -> IngestEventsResponse, indexes within this frame */
 	FRAME_CALL_LIST_EVENTS, /* kindred.v1.ListUserEventsRequest -> ListUserEventsResponse, without ids and names of items */
 	FRAME_CALL_DELETE_USER, /* kindred.v1.DeleteUserRequest -> DeleteUserResponse, without generations */
+	FRAME_CALL_AUDIENCE, /* AudienceOpen -> AudiencePortion and results */
+	FRAME_CALL_AUDIENCE_NEXT, /* the walk's number, 8 bytes -> the next AudiencePortion; several may be asked for at once */
+	FRAME_AUDIENCE_CLOSE, /* the walk's number: it is not wanted any more; what was asked of it is not answered */
 	FRAME_STATS_WANTED, /* no payload; answered by FRAME_STATS with the same head.call, which counts every event acked before */
 	/* worker to server */
 	FRAME_READY = 64, /* Ready */

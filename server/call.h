@@ -7,6 +7,7 @@
  *     message(call, bytes)   for the one request of a unary call, for each message of a stream. The bytes are gone when it returns.
  *     stop(call)             at most once: nobody waits for the answer any more (cancelled, deadline passed), while messages are in work.
  *                            The handler forgets what it asked for. NULL: there is nothing to forget, the work just ends by itself.
+ *     room(call)             a reply was written, so that call_unsent has fallen, while messages are in work. NULL: does not matter.
  *     release(call)          at the end of a call's life, when call->state is to be freed. NULL: nothing is to be.
  *
  * and the handler owes, for every message() it got, exactly one end of it, now or later, also after stop():
@@ -43,6 +44,7 @@ struct method {
 	void (*release)(struct call *call);
 	unsigned standing; /* requests kept posted, so that a burst of calls finds them */
 	bool always; /* served also when calls_limit is reached: health and status */
+	void (*room)(struct call *call);
 };
 
 struct call {
@@ -63,6 +65,8 @@ void call_fail(struct call *call, int code, const char *format, ...) __attribute
 void call_fail_error(struct call *call, const struct error *err);
 /* Stream: one more reply, copied and queued. */
 void call_send(struct call *call, const void *data, size_t bytes);
+/* Stream: bytes of replies queued, the one being written among them. */
+size_t call_unsent(const struct call *call);
 /* Stream: one message is over. bytes: as message() gave it. */
 void call_message_done(struct call *call, size_t bytes);
 /* Nobody waits any more: the client is gone, or the call has failed. Work for it not begun need not be. */

@@ -82,6 +82,7 @@ static struct door_call *call_take(struct door_method *method)
 		call->paused = false;
 	call->first = call->last = NULL;
 	call->unsent = 0;
+	call->unsent_bytes = 0;
 	call->code = 0;
 	call->text[0] = 0;
 	assert(call->state == CALL_FREE && !call->posted && !call->in_work && !call->on_list);

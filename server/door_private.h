@@ -77,6 +77,7 @@ struct door_call {
 	uint64_t last_message_ms; /* loop time */
 	struct door_reply *first, *last; /* replies to write; first is being written when `writing` */
 	uint32_t unsent;
+	size_t unsent_bytes;
 	int code; /* how it ends */
 	char text[480];
 	struct door_call *paused_next;

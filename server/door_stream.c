@@ -18,9 +18,10 @@ void door_stream_drop_replies(struct door_call *call, bool keep_first)
 		struct door_reply *next = reply->next;
 
 		door_call_uncount(call, reply->size);
+		call->unsent--;
+		call->unsent_bytes -= reply->size;
 		grpc_byte_buffer_destroy(reply->bytes);
 		free(reply);
-		call->unsent--;
 		reply = next;
 	}
 	call->first = call->last = kept;
@@ -137,8 +138,14 @@ void call_send(struct call *handle, const void *data, size_t bytes)
 		call->first = reply;
 	call->last = reply;
 	call->unsent++;
+	call->unsent_bytes += bytes;
 	door_call_count(call, bytes);
 	write_more(call);
+}
+
+size_t call_unsent(const struct call *handle)
+{
+	return ((const struct door_call *)handle)->unsent_bytes;
 }
 
 void call_message_done(struct call *handle, size_t bytes)
@@ -199,6 +206,7 @@ void door_stream_on_write(struct door_call *call, bool ok)
 		if (!call->first)
 			call->last = NULL;
 		call->unsent--;
+		call->unsent_bytes -= reply->size;
 		door_call_uncount(call, reply->size);
 		grpc_byte_buffer_destroy(reply->bytes);
 		free(reply);
@@ -206,6 +214,8 @@ void door_stream_on_write(struct door_call *call, bool ok)
 	if (!ok)
 		return; /* the close event follows */
 	write_more(call);
+	if (call->state == CALL_OPEN && call->in_work && call->method->method->room)
+		call->method->method->room(&call->call);
 	read_more(call);
 	door_stream_end(call);
 }

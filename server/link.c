@@ -135,6 +135,9 @@ static void dispatch(struct link *link, const struct frame_head *head, const uin
 	case FRAME_CALL_INGEST:
 	case FRAME_CALL_LIST_EVENTS:
 	case FRAME_CALL_DELETE_USER:
+	case FRAME_CALL_AUDIENCE:
+	case FRAME_CALL_AUDIENCE_NEXT:
+	case FRAME_AUDIENCE_CLOSE:
 	case FRAME_STATS_WANTED:
 		link_break(link, "it sent a frame that only a server sends");
 		return;

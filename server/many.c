@@ -9,6 +9,7 @@
 
 #define USERS_MAX 10000
 #define USERS_FIELD 1 /* of the request */
+#define GENERATION_FIELD 7 /* of the request */
 #define RESULTS_FIELD 1 /* of the answer */
 #define REST_MAX_BYTES (8u << 10) /* they are copied to every part */
 #define PART_USERS 256 /* a few milliseconds of a worker's time */
@@ -26,6 +27,7 @@ struct many_part {
 struct many_message {
 	struct many_message *next, *previous;
 	struct call *call;
+	struct pin_wait wait; /* for the generation it asks for */
 	size_t bytes;
 	struct wire_split split;
 	uint32_t waiting; /* parts not answered */
@@ -152,6 +154,7 @@ void many_stop(struct call *call)
 		next = message->next;
 		for (uint32_t i = 0; i < message->part_count; i++)
 			ask_forget(&message->parts[i].ask);
+		pins_forget(&message->wait);
 		message_free(message);
 		call_message_done(call, bytes);
 	}
@@ -268,6 +271,51 @@ static void ask_all(struct many_message *message)
 	one_part_less(message);
 }
 
+/* The split has put what is not a user in front. */
+static uint64_t generation_of(const struct many_message *message)
+{
+	const struct wire_part *part = message->parts[0].users;
+	struct wire_cursor cursor = { part->message, part->message + part->bytes };
+	struct wire_field field;
+	uint64_t generation = 0;
+
+	while (wire_next(&cursor, &field) == 1 && field.number != USERS_FIELD)
+		if (field.number == GENERATION_FIELD)
+			wire_find_number(field.whole, field.whole_bytes, GENERATION_FIELD, &generation);
+	return generation;
+}
+
+static void pin_failed(struct call *call, const struct error *err)
+{
+	call_fail_error(call, err);
+	many_stop(call);
+}
+
+static void on_pinned(struct pin_wait *wait, int code, const struct error *err)
+{
+	struct many_message *message = (struct many_message *)((char *)wait - offsetof(struct many_message, wait));
+
+	if (code)
+		pin_failed(message->call, err);
+	else
+		ask_all(message);
+}
+
+/* Asks, once the generation that is asked for is at hand. */
+static void begin(struct many_message *message)
+{
+	uint64_t generation = generation_of(message);
+	struct error err;
+	int rc;
+
+	message->wait.ready = on_pinned;
+	rc = generation ? pins_want(&message->call->server->pins, generation, &message->wait, &err) : 0;
+	if (rc < 0)
+		pin_failed(message->call, &err);
+	else if (rc == 0)
+		ask_all(message);
+}
+
 void many_message(struct call *call, const uint8_t *data, size_t bytes)
 {
 	struct server *server = call->server;
@@ -311,5 +359,5 @@ void many_message(struct call *call, const uint8_t *data, size_t bytes)
 	if (message->next)
 		message->next->previous = message;
 	many->messages = message;
-	ask_all(message);
+	begin(message);
 }

@@ -1,5 +1,6 @@
 #include "server/methods.h"
 
+#include "server/audience.h"
 #include "server/catalogs.h"
 #include "server/definitions.h"
 #include "server/health.h"
@@ -20,19 +21,21 @@
 
 #define UNARY(name, handler, stop, standing)                                                                           \
 	{                                                                                                              \
-		name, METHOD_UNARY, handler, stop, NULL, standing, false                                               \
+		name, METHOD_UNARY, handler, stop, NULL, standing, false, NULL                                         \
 	}
 #define STREAM(name, handler, stop, release, standing)                                                                 \
 	{                                                                                                              \
-		name, METHOD_STREAM, handler, stop, release, standing, false                                           \
+		name, METHOD_STREAM, handler, stop, release, standing, false, NULL                                     \
 	}
 
 const struct method methods[] = {
 	UNARY("/kindred.v1.RecommendationService/Recommend", route_recommend, route_stop, BUSY),
 	STREAM("/kindred.v1.RecommendationService/RecommendMany", many_message, many_stop, many_release, SOME),
+	{ "/kindred.v1.RecommendationService/RecommendAudience", METHOD_STREAM, audience_message, audience_stop,
+	  audience_release, FEW, false, audience_room },
 
 	{ "/kindred.v1.EventService/IngestEvents", METHOD_UNARY, ingest_message, ingest_stop, ingest_release, BUSY,
-	  false },
+	  false, NULL },
 	STREAM("/kindred.v1.EventService/IngestEventStream", ingest_message, ingest_stop, ingest_release, SOME),
 	UNARY("/kindred.v1.EventService/ListUserEvents", route_list_events, route_stop, SOME),
 	UNARY("/kindred.v1.EventService/DeleteUser", route_delete_user, route_stop, SOME),
@@ -60,8 +63,8 @@ const struct method methods[] = {
 	UNARY("/kindred.v1.ModelService/RollbackGeneration", models_rollback, NULL, FEW),
 	UNARY("/kindred.v1.ModelService/GetModelStatus", models_status, NULL, FEW),
 
-	{ "/kindred.v1.StatusService/GetStatus", METHOD_UNARY, status_get, NULL, NULL, FEW, true },
-	{ "/grpc.health.v1.Health/Check", METHOD_UNARY, health_check, NULL, NULL, FEW, true },
-	{ "/grpc.health.v1.Health/Watch", METHOD_STREAM, health_watch, health_watch_stop, NULL, FEW, true },
+	{ "/kindred.v1.StatusService/GetStatus", METHOD_UNARY, status_get, NULL, NULL, FEW, true, NULL },
+	{ "/grpc.health.v1.Health/Check", METHOD_UNARY, health_check, NULL, NULL, FEW, true, NULL },
+	{ "/grpc.health.v1.Health/Watch", METHOD_STREAM, health_watch, health_watch_stop, NULL, FEW, true, NULL },
 };
 const size_t method_count = sizeof methods / sizeof methods[0];

@@ -114,6 +114,7 @@ const struct buffer *registry_definition_set(struct registry *registry, const Ki
 	char key[RELATION_KEY_MAX];
 
 	set.definition = (Kindred__V1__Definition *)definition;
+	entry.version = definition->version;
 	relation_key(definition, key);
 	entry.relation = strdup(key);
 	if (!entry.name || !entry.catalog || !entry.relation ||
@@ -132,6 +133,14 @@ void registry_catalog_drop(struct registry *registry, const char *name)
 void registry_definition_drop(struct registry *registry, const char *name)
 {
 	table_drop(&registry->definitions, name);
+}
+
+uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes)
+{
+	bool found;
+	size_t at = place(&registry->definitions, name, bytes, &found);
+
+	return found ? registry->definitions.entries[at].version : 0;
 }
 
 bool registry_has_catalog(const struct registry *registry, const void *name, size_t bytes)

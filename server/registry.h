@@ -17,6 +17,7 @@ struct registry_entry {
 	char *name;
 	char *catalog; /* definitions */
 	char *relation; /* definitions: common/relation.h */
+	uint64_t version; /* definitions */
 	struct buffer frame; /* FRAME_CATALOG_SET or FRAME_DEFINITION_SET */
 };
 
@@ -40,6 +41,8 @@ void registry_catalog_drop(struct registry *registry, const char *name);
 void registry_definition_drop(struct registry *registry, const char *name);
 
 bool registry_has_catalog(const struct registry *registry, const void *name, size_t bytes);
+/* 0: there is no such definition. */
+uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes);
 /* Whether `has` is false for the relation of some definition. */
 bool registry_lacks(const struct registry *registry,
 		    bool (*has)(const void *context, const char *catalog, const char *relation), const void *context);

@@ -11,6 +11,7 @@
 
 /* The user id is field 1 of every request that comes here. */
 #define USER_ID_FIELD 1
+#define GENERATION_FIELD 7 /* of a RecommendRequest */
 
 static struct call *call_of(struct ask *ask)
 {
@@ -43,7 +44,7 @@ static void forward(struct call *call, enum frame_kind kind, const uint8_t *data
 void route_stop(struct call *call)
 {
 	if (!call->ask.link)
-		return; /* a lane has it: that ends by itself */
+		return; /* a lane has it, or it waits for a generation: that ends by itself */
 	ask_forget(&call->ask);
 	call_fail(call, E_CANCELLED, "cancelled");
 }
@@ -65,10 +66,56 @@ static void on_recommended(struct ask *ask, int code, const uint8_t *data, size_
 		call_reply(call, data, bytes);
 }
 
+/* A call that waits until the generation it asks for is loaded. */
+struct pinned {
+	struct pin_wait wait;
+	struct call *call;
+	size_t bytes;
+	uint8_t data[];
+};
+
+static void on_pinned(struct pin_wait *wait, int code, const struct error *err)
+{
+	struct pinned *pinned = (struct pinned *)wait;
+
+	if (code)
+		call_fail_error(pinned->call, err);
+	else
+		forward(pinned->call, FRAME_CALL_RECOMMEND, pinned->data, pinned->bytes, on_recommended);
+	free(pinned);
+}
+
+/* Whether the generation the call asks for is at hand. Else the call has ended, or goes on by itself. */
+static bool at_hand(struct call *call, uint64_t generation, const uint8_t *data, size_t bytes)
+{
+	struct pinned *pinned = malloc(sizeof *pinned + bytes);
+	struct error err;
+	int rc;
+
+	if (!pinned) {
+		call_fail(call, E_EXHAUSTED, "out of memory");
+		return false;
+	}
+	*pinned = (struct pinned){ .wait.ready = on_pinned, .call = call, .bytes = bytes };
+	memcpy(pinned->data, data, bytes);
+	rc = pins_want(&call->server->pins, generation, &pinned->wait, &err);
+	if (rc == PIN_LATER)
+		return false;
+	free(pinned);
+	if (rc)
+		call_fail_error(call, &err);
+	return rc == 0;
+}
+
 void route_recommend(struct call *call, const uint8_t *data, size_t bytes)
 {
+	uint64_t generation = 0;
+
 	call->server->stats.recommend_calls++;
 	call->server->stats.recommend_users++;
+	if (wire_find_number(data, bytes, GENERATION_FIELD, &generation) == 1 && generation &&
+	    !at_hand(call, generation, data, bytes))
+		return;
 	forward(call, FRAME_CALL_RECOMMEND, data, bytes, on_recommended);
 }
 

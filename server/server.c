@@ -344,6 +344,7 @@ static int open_loop(struct server *server, struct error *err)
 	uv_timer_start(&server->second, on_second, 1000, 1000);
 	lane_init(&server->control_lane, loop);
 	lane_init(&server->model_lane, loop);
+	pins_init(&server->pins, server);
 	return 0;
 }
 
@@ -428,6 +429,7 @@ void server_close(struct server *server)
 	admin_close(server->admin);
 	supervisor_fini(&server->supervisor);
 	swap_fini(&server->swap);
+	pins_fini(&server->pins);
 	builds_fini(&server->builds);
 	registry_fini(&server->registry);
 	generation_release(server->active);

@@ -2,8 +2,8 @@
  * The front-end process: one loop thread that owns everything here, and a few threads of libuv's pool for
  * disk work.
  *
- * Who knows what:  door (gRPC) -> methods -> route, many, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
- *                  supervisor (workers) and builds (the builder) own processes; swap changes the generation; registry is what workers must know
+ * Who knows what:  door (gRPC) -> methods -> route, many, audience, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
+ *                  supervisor (workers) and builds (the builder) own processes; swap changes the generation; pins keep others at hand; registry is what workers must know
  */
 #ifndef KINDRED_SERVER_H
 #define KINDRED_SERVER_H
@@ -16,6 +16,7 @@
 #include "server/generation.h"
 #include "server/health.h"
 #include "server/lane.h"
+#include "server/pins.h"
 #include "server/registry.h"
 #include "server/stats.h"
 #include "server/status.h"
@@ -54,6 +55,7 @@ struct server {
 	struct supervisor supervisor;
 	struct builds builds;
 	struct swap swap;
+	struct pins pins;
 
 	struct generation *active; /* what is served; NULL: nothing yet */
 	uint64_t *kept; /* numbers of the generations on disk, ascending */
@@ -64,6 +66,7 @@ struct server {
 	uv_timer_t second; /* once a second: rates */
 	uv_timer_t drain; /* while stopping: the end of patience, then until the lanes are idle */
 
+	uint64_t walks; /* numbers given to walks through audiences */
 	struct stats stats;
 	struct stats_rates rates;
 	struct shard_status *shards; /* dir.shards of them, as the workers said last */

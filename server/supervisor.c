@@ -492,7 +492,8 @@ uint32_t supervisor_up(const struct supervisor *supervisor)
 int worker_ask(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t deadline_ns, bool bounded,
 	       const void *data, size_t bytes, struct error *err)
 {
-	bool recommending = kind == FRAME_CALL_RECOMMEND || kind == FRAME_CALL_RECOMMEND_MANY;
+	bool recommending = kind == FRAME_CALL_RECOMMEND || kind == FRAME_CALL_RECOMMEND_MANY ||
+			    kind == FRAME_CALL_AUDIENCE || kind == FRAME_CALL_AUDIENCE_NEXT;
 	uint32_t timeout_ms = UINT32_MAX;
 
 	if (worker->state != WORKER_UP && (worker->state != WORKER_LOADING || recommending))

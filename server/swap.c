@@ -110,9 +110,12 @@ static void give_up(struct swap *swap)
 	 * Once some may have activated it, it stays with them until it is pruned: the old one must be active
 	 * again before.
 	 */
-	if ((swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP) && command.number != server_active(server))
+	if ((swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP) &&
+	    command.number != server_active(server)) {
 		for (uint32_t i = 0; i < server->supervisor.count; i++)
 			link_send_message(&server->supervisor.workers[i].link, FRAME_GENERATION_DROP, &command.base);
+		pins_dropped(&server->pins, command.number);
+	}
 	finish(swap, swap->err.code);
 }
 
@@ -179,9 +182,19 @@ static bool nobody(struct swap *swap)
 struct pruning {
 	uint64_t active, keep;
 	uint64_t replaced; /* a refresh has taken its place; 0: none */
+	uint64_t *held; /* calls are pinned to them */
+	size_t held_count;
 	uint64_t *numbers, *removed;
 	size_t count, removed_count;
 };
+
+static bool is_held(const struct pruning *pruning, uint64_t number)
+{
+	for (size_t i = 0; i < pruning->held_count; i++)
+		if (pruning->held[i] == number)
+			return true;
+	return false;
+}
 
 static int prune_files(struct job *job)
 {
@@ -197,7 +210,8 @@ static int prune_files(struct job *job)
 	for (size_t i = 0; i < pruning->count; i++) {
 		uint64_t number = pruning->numbers[i];
 
-		if ((pruning->count - i <= pruning->keep && number != pruning->replaced) || number == pruning->active) {
+		if ((pruning->count - i <= pruning->keep && number != pruning->replaced) || number == pruning->active ||
+		    is_held(pruning, number)) {
 			pruning->numbers[kept++] = number;
 		} else {
 			rc = generation_unlink(job->server->models_directory, number, &job->err);
@@ -223,6 +237,7 @@ static void on_pruned(struct job *job)
 		command.number = pruning->removed[i];
 		for (uint32_t w = 0; w < server->supervisor.count; w++)
 			link_send_message(&server->supervisor.workers[w].link, FRAME_GENERATION_DROP, &command.base);
+		pins_dropped(&server->pins, pruning->removed[i]);
 		log_info("swap: removed generation %" PRIu64, pruning->removed[i]);
 	}
 	if (!job->code)
@@ -230,6 +245,7 @@ static void on_pruned(struct job *job)
 	else
 		free(pruning->numbers);
 	free(pruning->removed);
+	free(pruning->held);
 	free(pruning);
 	job_free(job);
 	finish(&server->swap, server->swap.err.code);
@@ -237,16 +253,23 @@ static void on_pruned(struct job *job)
 
 static void prune(struct swap *swap)
 {
+	const struct pins *pins = &swap->server->pins;
+	size_t held = pins_held(pins, NULL, 0);
 	struct pruning *pruning = calloc(1, sizeof *pruning);
-	struct job *job = pruning ? job_new(swap->server, NULL, NULL, NULL, 0, prune_files, on_pruned) : NULL;
+	uint64_t *numbers = calloc(held + 1, sizeof *numbers);
+	struct job *job =
+		pruning && numbers ? job_new(swap->server, NULL, NULL, NULL, 0, prune_files, on_pruned) : NULL;
 
 	move(swap, SWAP_PRUNING);
 	if (!job) {
 		free(pruning);
+		free(numbers);
 		finish(swap, swap->err.code);
 		return;
 	}
 	pruning->active = server_active(swap->server);
+	pruning->held = numbers;
+	pruning->held_count = pins_held(pins, numbers, held);
 	pruning->keep = (uint64_t)swap->server->config.generations_kept;
 	/* so that refreshes, which may come often, leave the generations before them to roll back to */
 	if (swap->server->builds.number == pruning->active)

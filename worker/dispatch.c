@@ -53,6 +53,16 @@ static void serve_many(struct worker *worker, const struct frame_head *head, con
 	many_take(&worker->many, head, payload);
 }
 
+static void serve_audience(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
+{
+	audiences_open(&worker->audiences, head, payload);
+}
+
+static void serve_audience_next(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
+{
+	audiences_next(&worker->audiences, head, payload);
+}
+
 void dispatch(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
 {
 	if ((worker->state == WORKER_NEW) != (head->kind == FRAME_SETUP)) {
@@ -107,6 +117,15 @@ void dispatch(struct worker *worker, const struct frame_head *head, const uint8_
 		break;
 	case FRAME_CALL_DELETE_USER:
 		dispatch_call(worker, head, payload, write_call_delete_user);
+		break;
+	case FRAME_CALL_AUDIENCE:
+		dispatch_call(worker, head, payload, serve_audience);
+		break;
+	case FRAME_CALL_AUDIENCE_NEXT:
+		dispatch_call(worker, head, payload, serve_audience_next);
+		break;
+	case FRAME_AUDIENCE_CLOSE:
+		audiences_close(&worker->audiences, head, payload);
 		break;
 	case FRAME_STATS_WANTED:
 		stats_answer(worker, head->call);

@@ -202,6 +202,16 @@ int generations_load(struct generations *generations, uint64_t number, const cha
 	return 0;
 }
 
+int generations_pick(const struct generations *generations, uint64_t number, struct generation **found,
+		     struct error *err)
+{
+	*found = number ? find(generations, number) : generations->active;
+	if (number && !*found)
+		return error_set(err, E_PRECONDITION, "generation: %llu is not kept any more",
+				 (unsigned long long)number);
+	return 0;
+}
+
 int generations_activate(struct generations *generations, uint64_t number, struct error *err)
 {
 	struct generation *generation = find(generations, number);

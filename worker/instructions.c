@@ -200,6 +200,9 @@ void on_generation_drop(struct worker *worker, const uint8_t *payload, size_t by
 	struct error err;
 	Kindred__Internal__GenerationCommand *command =
 		unpack_here(worker, &kindred__internal__generation_command__descriptor, payload, bytes);
-	if (command && generations_drop(&worker->generations, command->number, &err))
+	if (!command)
+		return;
+	rules_forget_recipes(&worker->rules); /* one of them may hold it */
+	if (generations_drop(&worker->generations, command->number, &err))
 		log_warning("%s", err.text);
 }

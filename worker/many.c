@@ -93,11 +93,11 @@ static int read_call(struct many *many, struct many_call *call, const struct fra
 	if (head->bytes)
 		memcpy(call->payload.data, payload, head->bytes);
 	call->payload.used = head->bytes;
-	int code = request_read(call->payload.data, call->payload.used, true, clock_wall_ms(), &call->request, err);
+	int code = request_read(call->payload.data, call->payload.used, REQUEST_MANY, clock_wall_ms(), &call->request,
+				err);
 	struct recipe *recipe;
 	if (!code)
-		code = recipe_find(&recipe, &worker->rules, worker->generations.active, worker->shards.count,
-				   call->request.definition.data, call->request.definition.bytes, err);
+		code = recommend_recipe(worker, &call->request, &recipe, err);
 	if (code)
 		return code;
 	recipe_ref(recipe);

@@ -212,12 +212,20 @@ int recipe_find(struct recipe **found, struct rules *rules, struct generation *g
 	if (!catalog)
 		return error_set(err, E_PRECONDITION, "definition '%s': its catalog '%s' is gone",
 				 definition->message->name, catalog_name);
-	if (!definition->recipe) {
-		int code = recipe_make(&definition->recipe, definition->message, catalog, generation, shard_count, err);
-		if (code)
-			return code;
+	struct recipe **recipes = definition->recipes, *recipe = recipes[0];
+	if (!recipe || recipe->generation != generation) {
+		recipe = recipes[1];
+		if (!recipe || recipe->generation != generation) {
+			int code = recipe_make(&recipe, definition->message, catalog, generation, shard_count, err);
+			if (code)
+				return code;
+			if (recipes[1])
+				recipe_unref(recipes[1]);
+		}
+		recipes[1] = recipes[0];
+		recipes[0] = recipe;
 	}
-	*found = definition->recipe;
+	*found = recipe;
 	return 0;
 }
 

@@ -102,6 +102,9 @@ static void set_mark(struct recommender *recommender, uint32_t row, unsigned bit
 static int read_history(struct run *run, struct error *err)
 {
 	size_t bytes;
+	run->history = run->ask->history;
+	if (run->history)
+		return 0;
 	int code =
 		shard_read_history(run->reader, run->ask->user.data, run->ask->user.bytes, &run->history, &bytes, err);
 	if (code != E_NOT_FOUND)

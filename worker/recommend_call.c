@@ -27,6 +27,16 @@ int recommend_user(struct worker *worker, struct recipe *recipe, const struct re
 	return recommend(&worker->recommender, recipe, shard, reader, &ask, found, err);
 }
 
+int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err)
+{
+	struct generation *generation;
+	int code = generations_pick(&worker->generations, request->generation, &generation, err);
+	if (code)
+		return code;
+	return recipe_find(recipe, &worker->rules, generation, worker->shards.count, request->definition.data,
+			   request->definition.bytes, err);
+}
+
 static int answer_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
 {
 	struct request request;
@@ -36,10 +46,9 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 		worker->expired_calls++;
 		return error_set(err, E_DEADLINE, "the deadline passed before the call was worked on");
 	}
-	int code = request_read(payload, head->bytes, false, clock_wall_ms(), &request, err);
+	int code = request_read(payload, head->bytes, REQUEST_ONE, clock_wall_ms(), &request, err);
 	if (!code)
-		code = recipe_find(&recipe, &worker->rules, worker->generations.active, worker->shards.count,
-				   request.definition.data, request.definition.bytes, err);
+		code = recommend_recipe(worker, &request, &recipe, err);
 	if (!code)
 		code = recommend_user(worker, recipe, &request, request.user, &found, err);
 	if (code)

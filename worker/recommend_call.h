@@ -1,4 +1,4 @@
-/* The call Recommend, and what it shares with RecommendMany. Loop thread. */
+/* The call Recommend, and what it shares with RecommendMany and RecommendAudience. Loop thread. */
 #ifndef KINDRED_WORKER_RECOMMEND_CALL_H
 #define KINDRED_WORKER_RECOMMEND_CALL_H
 
@@ -10,6 +10,9 @@ struct worker;
 
 /* A FRAME_CALL_RECOMMEND, answered at once. */
 void recommend_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);
+
+/* The recipe of a request's definition, of the generation it asks for. Errors: generations_pick's and recipe_find's. */
+int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err);
 
 /*
  * One user of a request, from that user's shard. E_INVALID: the id is not valid. E_INTERNAL: another

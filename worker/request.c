@@ -19,7 +19,6 @@ enum request_field {
 struct raw_request {
 	struct text_view as_of, filter;
 	bool explain;
-	uint64_t generation;
 };
 
 static void take_text(const struct wire_field *field, struct request *request, struct raw_request *raw)
@@ -47,7 +46,7 @@ static void take_number(const struct wire_field *field, struct request *request,
 	else if (field->number == REQUEST_EXPLAIN)
 		raw->explain = value != 0;
 	else if (field->number == REQUEST_GENERATION)
-		raw->generation = value;
+		request->generation = value;
 	else if (field->number == REQUEST_WITH_NAMES)
 		request->with_names = value != 0;
 }
@@ -59,14 +58,12 @@ static int check_served(const struct raw_request *raw, struct error *err)
 		return error_set(err, E_UNIMPLEMENTED, "filter: a filter for one call %s", text);
 	if (raw->explain)
 		return error_set(err, E_UNIMPLEMENTED, "explain: the parts of a score: this %s", text);
-	if (raw->generation)
-		return error_set(err, E_UNIMPLEMENTED, "generation: a pinned generation %s", text);
 	return 0;
 }
 
-static int check_users(const struct request *request, bool many, struct error *err)
+static int check_users(const struct request *request, enum request_kind kind, struct error *err)
 {
-	if (many && (request->users < 1 || request->users > REQUEST_USERS_MAX))
+	if (kind == REQUEST_MANY && (request->users < 1 || request->users > REQUEST_USERS_MAX))
 		return error_set(err, E_INVALID, "user_ids: %u; 1 to %d a message are allowed", request->users,
 				 REQUEST_USERS_MAX);
 	return 0;
@@ -79,9 +76,10 @@ static int check_as_of(const struct raw_request *raw, struct request *request, s
 	return 0;
 }
 
-int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, struct request *request,
+int request_read(const void *payload, size_t bytes, enum request_kind kind, int64_t now_ms, struct request *request,
 		 struct error *err)
 {
+	static const char *const names[] = { "", "Many", "Audience" };
 	static const struct text_view none = { "", 0 };
 	struct raw_request raw = { .as_of = none, .filter = none };
 	*request = (struct request){ .user = none, .definition = none, .as_of_ms = now_ms, .context.item = none };
@@ -98,10 +96,10 @@ int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, s
 			take_number(&field, request, &raw);
 	}
 	if (got < 0)
-		return error_set(err, E_INVALID, "request: not a kindred.v1.Recommend%sRequest", many ? "Many" : "");
+		return error_set(err, E_INVALID, "request: not a kindred.v1.Recommend%sRequest", names[kind]);
 	int code = check_served(&raw, err);
 	if (!code)
-		code = check_users(request, many, err);
+		code = check_users(request, kind, err);
 	if (!code)
 		code = check_as_of(&raw, request, err);
 	if (!code && request->count > RECIPE_COUNT_MAX)

@@ -1,6 +1,6 @@
 /*
- * What a recommendation call asks for: kindred.v1.RecommendRequest and RecommendManyRequest, whose fields
- * have the same numbers. Reading and checking only; pure.
+ * What a recommendation call asks for: kindred.v1.RecommendRequest, RecommendManyRequest and
+ * RecommendAudienceRequest, whose fields have the same numbers. Reading and checking only; pure.
  */
 #ifndef KINDRED_WORKER_REQUEST_H
 #define KINDRED_WORKER_REQUEST_H
@@ -14,6 +14,9 @@
 
 #define REQUEST_USERS_MAX 10000
 
+/* Which message it is. */
+enum request_kind { REQUEST_ONE, REQUEST_MANY, REQUEST_AUDIENCE };
+
 struct request {
 	struct text_view user; /* the last one, when there are many; not checked */
 	uint32_t users;
@@ -21,6 +24,7 @@ struct request {
 	uint32_t count; /* 0: the definition's */
 	bool timed; /* as_of was given */
 	int64_t as_of_ms; /* now_ms when it was not */
+	uint64_t generation; /* 0: the active one */
 	bool with_names;
 	struct context context; /* to be resolved */
 };
@@ -28,9 +32,9 @@ struct request {
 /*
  * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. E_UNIMPLEMENTED: a
  * field that is not served yet is set; the text names it. Users are only counted (1 for a RecommendRequest,
- * 1 to 10,000 when many).
+ * 1 to 10,000 when many, none for an audience).
  */
-int request_read(const void *payload, size_t bytes, bool many, int64_t now_ms, struct request *request,
+int request_read(const void *payload, size_t bytes, enum request_kind kind, int64_t now_ms, struct request *request,
 		 struct error *err);
 
 /* The users of a RecommendManyRequest, one after the other. 1, or 0 at the end. */

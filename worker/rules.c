@@ -104,9 +104,11 @@ static struct catalog *catalog_new(const Kindred__V1__Catalog *message)
 
 static void forget_recipe(struct definition *definition)
 {
-	if (definition->recipe)
-		recipe_unref(definition->recipe);
-	definition->recipe = NULL;
+	for (size_t i = 0; i < sizeof definition->recipes / sizeof definition->recipes[0]; i++) {
+		if (definition->recipes[i])
+			recipe_unref(definition->recipes[i]);
+		definition->recipes[i] = NULL;
+	}
 }
 
 static void forget_recipes_of(struct rules *rules, const char *catalog)

@@ -2,8 +2,8 @@
  * What the server told this worker to serve: catalogs (names and schemas) and definitions, newest versions.
  * Loop thread; memory only.
  *
- * A definition's recipe (worker/recipe.h) hangs on it and is thrown away, to be made again by the next
- * call, whenever the definition, its catalog or the active generation changes.
+ * A definition's recipes (worker/recipe.h) hang on it and are thrown away, to be made again by the next
+ * call, whenever the definition, its catalog or the active generation changes, or a generation is dropped.
  */
 #ifndef KINDRED_WORKER_RULES_H
 #define KINDRED_WORKER_RULES_H
@@ -29,7 +29,8 @@ struct catalog {
 
 struct definition {
 	Kindred__V1__Definition *message; /* owned; malloc */
-	struct recipe *recipe; /* NULL: to be made */
+	/* Of the generations asked for last, the newer question first: the active one, and one that calls are pinned to. */
+	struct recipe *recipes[2];
 };
 
 struct rules {

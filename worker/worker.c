@@ -80,6 +80,7 @@ static void on_room(void *context)
 {
 	struct worker *worker = context;
 	many_resume(&worker->many);
+	audiences_resume(&worker->audiences);
 }
 
 static void on_end(void *context, const struct error *err)
@@ -122,6 +123,7 @@ static int begin(struct worker *worker, int fd, struct error *err)
 		return error_set(err, E_EXHAUSTED, "no event loop: %s", uv_strerror(status));
 	uv_timer_init(&worker->loop, &worker->stats_timer);
 	many_init(&worker->many, &worker->loop, worker);
+	audiences_init(&worker->audiences, &worker->loop, worker);
 	generations_init(&worker->generations, &worker->loop, on_loaded, worker);
 	if (arena_init(&worker->arena, ARENA_BYTES, 0))
 		return error_set(err, E_EXHAUSTED, "no memory");
@@ -134,6 +136,7 @@ static void finish(struct worker *worker)
 	if (worker->writer)
 		writer_stop(worker->writer);
 	many_fini(&worker->many);
+	audiences_fini(&worker->audiences);
 	rules_fini(&worker->rules);
 	shards_close(&worker->shards);
 	/* A model still being loaded would hold us up to its end, for nothing. Nothing else is left that must be done. */

@@ -9,6 +9,7 @@
 #define KINDRED_WORKER_H
 
 #include "common/arena.h"
+#include "worker/audience.h"
 #include "worker/generations.h"
 #include "worker/many.h"
 #include "worker/recommend.h"
@@ -36,6 +37,7 @@ struct worker {
 	struct generations generations;
 	struct recommender recommender;
 	struct many many;
+	struct audiences audiences;
 	struct arena arena; /* of one control frame or one page of events */
 
 	uv_timer_t stats_timer;

@@ -57,7 +57,7 @@ static void fuzz_one_user(const uint8_t *data, size_t bytes)
 {
 	struct request request;
 	struct error err = { 0 };
-	int code = request_read(data, bytes, false, NOW_MS, &request, &err);
+	int code = request_read(data, bytes, REQUEST_ONE, NOW_MS, &request, &err);
 	check(code == err.code && (code == 0 || err.text[0]));
 	if (code)
 		return;
@@ -82,7 +82,7 @@ static void fuzz_many_users(const uint8_t *data, size_t bytes)
 	struct wire_cursor users = decode_start(data, bytes);
 	struct text_view user;
 	uint32_t seen = 0;
-	if (request_read(data, bytes, true, NOW_MS, &request, NULL))
+	if (request_read(data, bytes, REQUEST_MANY, NOW_MS, &request, NULL))
 		return;
 	while (request_next_user(&users, &user) > 0)
 		seen++;

@@ -67,6 +67,14 @@ def main():
     check("a thousand users in a stream come back once each", sorted(r.user_id for r in results) == sorted(users))
     check("each with three items", all(len(r.items) == 3 and r.error_code == 0 for r in results))
 
+    audience = m["kindred.v1.RecommendAudienceRequest"]
+    whole = list(recommend.RecommendAudience(audience(definition="wanted-next", count=3), timeout=30))
+    everybody = [r.user_id for response in whole for r in response.results]
+    check("an audience has every user with a history once", len(everybody) == len(set(everybody)) and "interop-1" in everybody)
+    rest = recommend.RecommendAudience(audience(definition="wanted-next", count=3, cursor=whole[0].cursor), timeout=30)
+    check("and goes on behind a cursor", sorted(r.user_id for response in rest for r in response.results) ==
+          sorted(r.user_id for response in whole[1:] for r in response.results))
+
     stream = m["kindred.v1.IngestEventStreamRequest"]
     batches = (stream(catalog="shop", batch=b, events=[
         Event(user_id=f"stream-{u}", item_id=item, type="Viewed", event_id=f"{b}") for u in range(50)]) for b in range(1, 21))

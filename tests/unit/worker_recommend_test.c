@@ -338,8 +338,8 @@ static void test_says_what_it_does_not_serve(void **state)
 	request.explain = true;
 	EXPECT_ERROR(STATUS_UNIMPLEMENTED, "explain: ");
 	request.explain = false;
-	request.generation = 1;
-	EXPECT_ERROR(STATUS_UNIMPLEMENTED, "generation: ");
+	request.generation = 77;
+	EXPECT_ERROR(STATUS_PRECONDITION, "generation: 77 is not kept");
 	request.generation = 0;
 	request.count = 1001;
 	EXPECT_ERROR(STATUS_INVALID, "count: 1001; 1 to 1000 are allowed");

@@ -1,0 +1,64 @@
+/*
+ * Pins: calls that are answered from a kept generation of their choice, whatever is active. A generation that
+ * workers do not have (they were started after it, say) is loaded and caught up with item changes at the first
+ * call that wants it, beside all serving; it stays with them until it is pruned. Held generations are not
+ * pruned: a long call holds its own. Loop thread.
+ *
+ *     pins_want -> (later) wait->ready -> the call's frames may name the generation
+ */
+#ifndef KINDRED_SERVER_PINS_H
+#define KINDRED_SERVER_PINS_H
+
+#include "common/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct server;
+struct pin;
+
+struct pins {
+	struct server *server;
+	struct pin *first;
+	uv_timer_t linger;
+};
+
+/* In the memory of whoever waits. Zeroed: waits for nothing. */
+struct pin_wait {
+	void (*ready)(struct pin_wait *wait, int code, const struct error *err);
+	struct pin *pin; /* NULL: not waiting */
+	struct pin_wait *next;
+};
+
+#define PIN_LATER 1
+#define PINS_LINGER_MS 600000
+
+/* After the loop. */
+void pins_init(struct pins *pins, struct server *server);
+void pins_fini(struct pins *pins);
+
+/*
+ * Has every worker that is up load generation `number`. 0: they have it. PIN_LATER: wait->ready comes, once,
+ * with 0 or an error; a worker that went away meanwhile is none. E_PRECONDITION: it is not kept any more.
+ * E_EXHAUSTED.
+ */
+int pins_want(struct pins *pins, uint64_t number, struct pin_wait *wait, struct error *err);
+/* wait->ready will not come. Does nothing when it waits for nothing. */
+void pins_forget(struct pin_wait *wait);
+
+/*
+ * Keeps a generation from being pruned, until it is released as often. What is released `unfinished`, because the
+ * call broke off, is kept PINS_LINGER_MS longer, for the call that continues it and takes that over. E_PRECONDITION,
+ * E_EXHAUSTED as above.
+ */
+int pins_hold(struct pins *pins, uint64_t number, bool continues, struct error *err);
+void pins_release(struct pins *pins, uint64_t number, bool unfinished);
+
+/* For pruning: the numbers that are held, wanted back or being loaded, at most `room`. Returns how many there are. */
+size_t pins_held(const struct pins *pins, uint64_t *numbers, size_t room);
+/* The workers were told to drop it. */
+void pins_dropped(struct pins *pins, uint64_t number);
+
+#endif

@@ -21,6 +21,7 @@ int cmd_define(struct cli *cli, int argc, char **argv);
 int cmd_definitions_list(struct cli *cli, int argc, char **argv);
 int cmd_definitions_get(struct cli *cli, int argc, char **argv);
 int cmd_definitions_delete(struct cli *cli, int argc, char **argv);
+int cmd_export(struct cli *cli, int argc, char **argv);
 int cmd_recommend(struct cli *cli, int argc, char **argv);
 int cmd_model_build(struct cli *cli, int argc, char **argv);
 int cmd_model_refresh(struct cli *cli, int argc, char **argv);

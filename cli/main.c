@@ -32,6 +32,7 @@ const struct command commands[] = {
 	{ "definitions", "get", "one definition", cmd_definitions_get },
 	{ "definitions", "delete", "one definition", cmd_definitions_delete },
 	{ NULL, "recommend", "what users may want next", cmd_recommend },
+	{ NULL, "export", "recommendations for all users, into a file", cmd_export },
 	{ "model", "build", "learn a new generation", cmd_model_build },
 	{ "model", "refresh", "serve the active generation with popularity, season and trend of today",
 	  cmd_model_refresh },

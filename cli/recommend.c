@@ -23,6 +23,7 @@
 
 struct arguments {
 	uint32_t count;
+	uint64_t generation; /* 0: the one served */
 	const char *users_file;
 	Google__Protobuf__Timestamp as_of;
 	bool has_as_of, no_names;
@@ -31,7 +32,7 @@ struct arguments {
 	size_t context_count;
 };
 
-enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES, OPT_CONTEXT_ITEM, OPT_CONTEXT };
+enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES, OPT_GENERATION, OPT_CONTEXT_ITEM, OPT_CONTEXT };
 
 static void as_of_option(struct arguments *arguments, const char *value, struct argp_state *state)
 {
@@ -70,6 +71,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case OPT_AS_OF:
 		as_of_option(arguments, value, state);
 		return 0;
+	case OPT_GENERATION:
+		arguments->generation = (uint64_t)cli_number(state, "--generation", value, 1, INT64_MAX);
+		return 0;
 	case OPT_USERS_FILE:
 		arguments->users_file = value;
 		return 0;
@@ -90,6 +94,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 static const struct argp_option options[] = {
 	{ "count", OPT_COUNT, "N", 0, "Items, 1 to 1000 (default: the definition's)", 1 },
 	{ "as-of", OPT_AS_OF, "TIME", 0, "As if it were then: later events of the user do not count", 1 },
+	{ "generation", OPT_GENERATION, "N", 0, "From this kept model generation (default: the one served)", 1 },
 	{ "users-file", OPT_USERS_FILE, "FILE", 0,
 	  "Users, one a line (- is stdin); answers are JSON lines, in any order", 1 },
 	{ "context-item", OPT_CONTEXT_ITEM, "ID", 0, "The item being looked at: it counts as the user's newest event",
@@ -192,6 +197,7 @@ static int recommend_user(struct cli *cli, const struct arguments *arguments, co
 	request.user_id = (char *)user;
 	request.definition = (char *)definition;
 	request.count = arguments->count;
+	request.generation = arguments->generation;
 	request.as_of = arguments->has_as_of ? (Google__Protobuf__Timestamp *)&arguments->as_of : NULL;
 	request.with_names = !arguments->no_names;
 	request.context_item = (char *)(arguments->context_item ? arguments->context_item : "");
@@ -261,6 +267,7 @@ static int send_batch(struct many *many, struct error *err)
 	request.n_user_ids = many->count;
 	request.user_ids = many->users;
 	request.count = many->arguments->count;
+	request.generation = many->arguments->generation;
 	request.as_of = many->arguments->has_as_of ? (Google__Protobuf__Timestamp *)&many->arguments->as_of : NULL;
 	request.with_names = !many->arguments->no_names;
 	request.context_item = (char *)(many->arguments->context_item ? many->arguments->context_item : "");

@@ -37,6 +37,7 @@ struct rpc_stream {
 	bool status_known;
 	grpc_byte_buffer *incoming;
 	struct waiting *first, **last;
+	grpc_slice packed; /* what rpc_stream_receive_packed gave */
 	grpc_metadata_array greeting, trailer;
 	grpc_status_code status;
 	grpc_slice details;
@@ -251,6 +252,7 @@ int rpc_stream_open(struct rpc_stream **stream, struct rpc_client *client, const
 	made->last = &made->first;
 	made->status = GRPC_STATUS_UNKNOWN;
 	made->details = grpc_empty_slice();
+	made->packed = grpc_empty_slice();
 	grpc_metadata_array_init(&made->greeting);
 	grpc_metadata_array_init(&made->trailer);
 	made->queue = grpc_completion_queue_create_for_next(NULL);
@@ -377,8 +379,9 @@ static grpc_byte_buffer *waiting_take(struct rpc_stream *stream)
 	return payload;
 }
 
-int rpc_stream_receive(struct rpc_stream *stream, int64_t timeout_ms, ProtobufCAllocator *allocator, void *response,
-		       bool *waiting, struct error *err)
+/* The next message's payload: 1, 0 at the end, or an error. */
+static int next_payload(struct rpc_stream *stream, int64_t timeout_ms, grpc_byte_buffer **payload, bool *waiting,
+			struct error *err)
 {
 	gpr_timespec deadline = deadline_in(timeout_ms);
 	if (waiting != NULL)
@@ -391,10 +394,38 @@ int rpc_stream_receive(struct rpc_stream *stream, int64_t timeout_ms, ProtobufCA
 					 stream->client->target, (double)timeout_ms / 1000);
 		}
 	}
-	grpc_byte_buffer *payload = waiting_take(stream);
-	if (payload == NULL)
-		return stream_status(stream, err);
-	int code = buffer_unpack(payload, stream->type, allocator, response, err);
+	*payload = waiting_take(stream);
+	return *payload == NULL ? stream_status(stream, err) : 1;
+}
+
+int rpc_stream_receive_packed(struct rpc_stream *stream, int64_t timeout_ms, const uint8_t **bytes, size_t *size,
+			      bool *waiting, struct error *err)
+{
+	grpc_byte_buffer *payload;
+	grpc_byte_buffer_reader reader;
+	grpc_slice_unref(stream->packed);
+	stream->packed = grpc_empty_slice();
+	int code = next_payload(stream, timeout_ms, &payload, waiting, err);
+	if (code != 1)
+		return code;
+	if (grpc_byte_buffer_reader_init(&reader, payload)) {
+		stream->packed = grpc_byte_buffer_reader_readall(&reader);
+		grpc_byte_buffer_reader_destroy(&reader);
+	}
+	grpc_byte_buffer_destroy(payload);
+	*bytes = GRPC_SLICE_START_PTR(stream->packed);
+	*size = GRPC_SLICE_LENGTH(stream->packed);
+	return 1;
+}
+
+int rpc_stream_receive(struct rpc_stream *stream, int64_t timeout_ms, ProtobufCAllocator *allocator, void *response,
+		       bool *waiting, struct error *err)
+{
+	grpc_byte_buffer *payload;
+	int code = next_payload(stream, timeout_ms, &payload, waiting, err);
+	if (code != 1)
+		return code;
+	code = buffer_unpack(payload, stream->type, allocator, response, err);
 	return code == 0 ? 1 : code;
 }
 
@@ -433,6 +464,7 @@ void rpc_stream_free(struct rpc_stream *stream)
 		turn(stream, gpr_inf_future(GPR_CLOCK_MONOTONIC));
 	while (stream->first != NULL)
 		grpc_byte_buffer_destroy(waiting_take(stream));
+	grpc_slice_unref(stream->packed);
 	grpc_slice_unref(stream->details);
 	grpc_metadata_array_destroy(&stream->greeting);
 	grpc_metadata_array_destroy(&stream->trailer);

@@ -67,6 +67,10 @@ int rpc_stream_send_packed(struct rpc_stream *stream, const void *bytes, size_t 
 int rpc_stream_receive(struct rpc_stream *stream, int64_t timeout_ms, ProtobufCAllocator *allocator, void *response,
 		       bool *waiting, struct error *err);
 
+/* The same for a caller that reads the bytes itself: they are good until the next call with this stream. */
+int rpc_stream_receive_packed(struct rpc_stream *stream, int64_t timeout_ms, const uint8_t **bytes, size_t *size,
+			      bool *waiting, struct error *err);
+
 /* No more will be sent. */
 int rpc_stream_half_close(struct rpc_stream *stream, struct error *err);
 /* Half closes when that was not done, throws away what still comes, and returns the stream's status. */

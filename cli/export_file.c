@@ -1,0 +1,206 @@
+#include "cli/export_file.h"
+
+#include "cli/export_packer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OUT_BYTES ((size_t)512 << 10)
+
+/* --- bytes to the file --- */
+
+static const char *name_of(const struct export_file *file)
+{
+	return file->part != NULL ? file->part : "standard output";
+}
+
+static int write_out(struct export_file *file, const char *bytes, size_t size, struct error *err)
+{
+	while (size > 0) {
+		ssize_t done = write(file->fd, bytes, size);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return error_errno(err, errno, "%s", name_of(file));
+		bytes += done;
+		size -= (size_t)done;
+	}
+	return 0;
+}
+
+static int flush_out(struct export_file *file, struct error *err)
+{
+	size_t size = file->out_used;
+	file->out_used = 0;
+	return write_out(file, file->out, size, err);
+}
+
+static int gather(void *context, const char *bytes, size_t size, struct error *err)
+{
+	struct export_file *file = context;
+	int code = 0;
+	file->bytes += size;
+	if (file->out_used + size > OUT_BYTES)
+		code = flush_out(file, err);
+	if (code == 0 && size >= OUT_BYTES)
+		return write_out(file, bytes, size, err);
+	if (code == 0 && size > 0) {
+		memcpy(file->out + file->out_used, bytes, size);
+		file->out_used += size;
+	}
+	return code;
+}
+
+int export_file_write(struct export_file *file, const char *bytes, size_t size, struct error *err)
+{
+	if (file->packer != NULL)
+		return export_pack(file->packer, bytes, size, false, gather, file, err);
+	return gather(file, bytes, size, err);
+}
+
+/* --- opening --- */
+
+static char *with_suffix(const char *path, const char *suffix)
+{
+	char *made = NULL;
+	return asprintf(&made, "%s%s", path, suffix) < 0 ? NULL : made;
+}
+
+/* *state NULL: there is no FILE.progress. */
+static int read_progress(const struct export_file *file, json_t **state, struct error *err)
+{
+	json_error_t error;
+	*state = NULL;
+	if (access(file->progress, F_OK) != 0)
+		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", file->progress);
+	*state = json_load_file(file->progress, 0, &error);
+	if (*state == NULL || !json_is_integer(json_object_get(*state, "bytes")))
+		return error_set(err, E_DATA_LOSS,
+				 "%s does not say how far the export is; remove it and %s, and export anew",
+				 file->progress, file->part);
+	return 0;
+}
+
+/* Cuts FILE.part to what is good of it. */
+static int go_on(struct export_file *file, const json_t *state, struct error *err)
+{
+	struct stat info;
+	file->bytes = (uint64_t)json_integer_value(json_object_get(state, "bytes"));
+	/* The last step of an export is to rename FILE.part, and then to remove FILE.progress. */
+	if (json_is_true(json_object_get(state, "done")) && access(file->part, F_OK) != 0 &&
+	    access(file->path, F_OK) == 0)
+		return 0;
+	file->fd = open(file->part, O_WRONLY | O_CLOEXEC);
+	if (file->fd < 0 || fstat(file->fd, &info) != 0)
+		return error_errno(err, errno, "%s", file->part);
+	if ((uint64_t)info.st_size < file->bytes)
+		return error_set(err, E_DATA_LOSS, "%s is shorter than %s says; remove both, and export anew",
+				 file->part, file->progress);
+	if (ftruncate(file->fd, (off_t)file->bytes) != 0 || lseek(file->fd, 0, SEEK_END) < 0)
+		return error_errno(err, errno, "%s", file->part);
+	return 0;
+}
+
+static int begin(struct export_file *file, struct error *err)
+{
+	file->fd = open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	return file->fd < 0 ? error_errno(err, errno, "%s", file->part) : 0;
+}
+
+static int open_path(struct export_file *file, const char *path, bool resume, json_t **state, struct error *err)
+{
+	file->path = with_suffix(path, "");
+	file->part = with_suffix(path, ".part");
+	file->progress = with_suffix(path, ".progress");
+	if (file->path == NULL || file->part == NULL || file->progress == NULL)
+		return error_set(err, E_EXHAUSTED, "no memory");
+	int code = read_progress(file, state, err);
+	if (code != 0)
+		return code;
+	if (*state != NULL && !resume)
+		return error_set(
+			err, E_EXISTS,
+			"%s is of an interrupted export: say --continue to go on with it, or remove it to begin anew",
+			file->progress);
+	return *state != NULL ? go_on(file, *state, err) : begin(file, err);
+}
+
+int export_file_open(struct export_file *file, const char *path, bool resume, enum export_packing packing,
+		     json_t **state, struct error *err)
+{
+	*file = (struct export_file){ .fd = path == NULL ? STDOUT_FILENO : -1 };
+	*state = NULL;
+	file->out = malloc(OUT_BYTES);
+	int code = file->out != NULL ? 0 : error_set(err, E_EXHAUSTED, "no memory");
+	if (code == 0 && packing != EXPORT_PLAIN)
+		code = export_packer_new(&file->packer, packing, err);
+	if (code == 0 && path != NULL)
+		code = open_path(file, path, resume, state, err);
+	return code;
+}
+
+/* --- checkpoints, the end --- */
+
+static int replace_progress(const struct export_file *file, const json_t *state, struct error *err)
+{
+	char *text = json_dumps(state, JSON_INDENT(1)), *temporary = with_suffix(file->progress, ".new");
+	int code = 0, fd = -1;
+	if (text == NULL || temporary == NULL)
+		code = error_set(err, E_EXHAUSTED, "no memory");
+	if (code == 0) {
+		fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		size_t size = strlen(text);
+		if (fd < 0 || write(fd, text, size) != (ssize_t)size || fdatasync(fd) != 0 ||
+		    rename(temporary, file->progress) != 0)
+			code = error_errno(err, errno, "%s", file->progress);
+	}
+	if (fd >= 0)
+		close(fd);
+	free(temporary);
+	free(text);
+	return code;
+}
+
+int export_file_checkpoint(struct export_file *file, json_t *state, struct error *err)
+{
+	int code = 0;
+	if (file->packer != NULL)
+		code = export_pack(file->packer, NULL, 0, true, gather, file, err);
+	if (code == 0)
+		code = flush_out(file, err);
+	if (code != 0 || file->part == NULL)
+		return code;
+	if (fdatasync(file->fd) != 0)
+		return error_errno(err, errno, "%s", file->part);
+	json_object_set_new(state, "bytes", json_integer((json_int_t)file->bytes));
+	return replace_progress(file, state, err);
+}
+
+int export_file_finish(struct export_file *file, json_t *state, struct error *err)
+{
+	json_object_set_new(state, "done", json_true());
+	int code = file->fd >= 0 ? export_file_checkpoint(file, state, err) : 0;
+	if (code != 0 || file->part == NULL)
+		return code;
+	if (file->fd >= 0 && rename(file->part, file->path) != 0)
+		return error_errno(err, errno, "%s", file->path);
+	if (unlink(file->progress) != 0)
+		return error_errno(err, errno, "%s", file->progress);
+	return 0;
+}
+
+void export_file_close(struct export_file *file)
+{
+	if (file->fd >= 0 && file->part != NULL)
+		close(file->fd);
+	export_packer_free(file->packer);
+	free(file->out);
+	free(file->path);
+	free(file->part);
+	free(file->progress);
+}

@@ -1,0 +1,184 @@
+/* The file of `kindred export`: whatever moment it is left at, it can be gone on with, and nothing of it is lost or there twice. */
+#include "cli/export_file.h"
+#include "cli/input.h"
+#include "lib/temp_dir.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define LINES 20000
+
+static struct temp_dir home;
+static char path[128], part[160], progress[160];
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_int_equal(temp_dir_make(&home), 0);
+	snprintf(path, sizeof path, "%s/out", home.path);
+	snprintf(part, sizeof part, "%s.part", path);
+	snprintf(progress, sizeof progress, "%s.progress", path);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return temp_dir_remove(&home);
+}
+
+static void write_lines(struct export_file *file, unsigned from, unsigned to)
+{
+	struct error err;
+	char line[32];
+	for (unsigned i = from; i < to; i++) {
+		int bytes = snprintf(line, sizeof line, "line %u\n", i);
+		assert_int_equal(export_file_write(file, line, (size_t)bytes, &err), 0);
+	}
+}
+
+static json_t *say(unsigned lines)
+{
+	return json_pack("{s:i}", "lines", (int)lines);
+}
+
+/* The whole file is lines 0..LINES-1, unpacked. */
+static void check_whole(void)
+{
+	struct input input;
+	struct error err;
+	size_t room = 1 << 20, used = 0;
+	char *text = malloc(room), line[32];
+	int64_t got;
+	assert_int_equal(input_open(&input, path, false, &err), 0);
+	while ((got = input_read(&input, text + used, room - used - 1, &err)) > 0)
+		used += (size_t)got;
+	assert_int_equal(got, 0);
+	input_close(&input);
+	text[used] = '\0';
+	const char *at = text;
+	for (unsigned i = 0; i < LINES; i++) {
+		snprintf(line, sizeof line, "line %u\n", i);
+		assert_int_equal(strncmp(at, line, strlen(line)), 0);
+		at += strlen(line);
+	}
+	assert_int_equal(*at, '\0');
+	free(text);
+	assert_int_not_equal(access(part, F_OK), 0);
+	assert_int_not_equal(access(progress, F_OK), 0);
+}
+
+/* Left three times, each time with lines behind the checkpoint that were to be lost: once not even written out, once written. */
+static void check_going_on(enum export_packing packing)
+{
+	struct export_file file;
+	struct error err;
+	unsigned from = 0;
+	for (unsigned round = 0; round < 4; round++) {
+		json_t *state;
+		assert_int_equal(export_file_open(&file, path, round > 0, packing, &state, &err), 0);
+		assert_int_equal(state != NULL, round > 0);
+		if (state)
+			assert_int_equal(json_integer_value(json_object_get(state, "lines")), from);
+		json_decref(state);
+		unsigned to = round == 3 ? LINES : (round + 1) * 4999;
+		write_lines(&file, from, to);
+		state = say(to);
+		assert_int_equal(round == 3 ? export_file_finish(&file, state, &err)
+					    : export_file_checkpoint(&file, state, &err),
+				 0);
+		json_decref(state);
+		assert_int_equal(access(path, F_OK) == 0, round == 3);
+		if (round < 3)
+			write_lines(&file, 900000, round == 1 ? 990000 : 900010);
+		export_file_close(&file); /* as a kill: nothing more is written */
+		from = to;
+	}
+	check_whole();
+}
+
+static void test_plain(void **state)
+{
+	(void)state;
+	check_going_on(EXPORT_PLAIN);
+}
+
+static void test_gzip(void **state)
+{
+	(void)state;
+	check_going_on(EXPORT_GZIP);
+}
+
+static void test_zstd(void **state)
+{
+	(void)state;
+	check_going_on(EXPORT_ZSTD);
+}
+
+/* An interrupted one is not written over by accident; --continue without one begins. */
+static void test_interrupted_is_kept(void **state)
+{
+	struct export_file file;
+	struct error err;
+	json_t *found;
+	(void)state;
+	assert_int_equal(export_file_open(&file, path, true, EXPORT_PLAIN, &found, &err), 0);
+	assert_null(found);
+	write_lines(&file, 0, 10);
+	json_t *written = say(10);
+	assert_int_equal(export_file_checkpoint(&file, written, &err), 0);
+	json_decref(written);
+	export_file_close(&file);
+	assert_int_equal(export_file_open(&file, path, false, EXPORT_PLAIN, &found, &err), E_EXISTS);
+	assert_non_null(strstr(err.text, "--continue"));
+	json_decref(found);
+	export_file_close(&file);
+	/* shorter than FILE.progress says: part of it is lost, and no one may go on as if it were not */
+	assert_int_equal(truncate(part, 5), 0);
+	assert_int_equal(export_file_open(&file, path, true, EXPORT_PLAIN, &found, &err), E_DATA_LOSS);
+	json_decref(found);
+	export_file_close(&file);
+}
+
+/* Killed between the last two steps: the file is whole, FILE.progress still there. */
+static void test_killed_at_the_very_end(void **state)
+{
+	struct export_file file;
+	struct error err;
+	json_t *found;
+	(void)state;
+	assert_int_equal(export_file_open(&file, path, false, EXPORT_PLAIN, &found, &err), 0);
+	write_lines(&file, 0, LINES);
+	json_t *last = say(LINES);
+	json_object_set_new(last, "done", json_true());
+	assert_int_equal(export_file_checkpoint(&file, last, &err), 0);
+	export_file_close(&file);
+	assert_int_equal(rename(part, path), 0);
+	assert_int_equal(export_file_open(&file, path, true, EXPORT_PLAIN, &found, &err), 0);
+	assert_int_equal(file.fd, -1); /* nothing to write */
+	assert_int_equal(export_file_finish(&file, last, &err), 0);
+	json_decref(last);
+	json_decref(found);
+	export_file_close(&file);
+	check_whole();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_plain, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zstd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interrupted_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_killed_at_the_very_end, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -163,6 +163,9 @@ static void log_relation(const char *catalog, const struct learned *learned, con
 	log_info("learn: %s %s: %llu events, %llu users, %llu items, %llu neighbours", catalog, r->key,
 		 (unsigned long long)r->events, (unsigned long long)r->users, (unsigned long long)r->items,
 		 (unsigned long long)r->neighbours);
+	if (learned->capped_users)
+		log_info("learn: of %u users with longer lists only the newest items count, see list_items",
+			 learned->capped_users);
 	if (learned->neighbours.pairs_skipped)
 		log_info("learn: pairs more than %u places apart in a list are left out (%.1f%% of the pairs), see "
 			 "pairs_per_item",

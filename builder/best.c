@@ -46,8 +46,51 @@ static void merge(const uint64_t *from, uint32_t middle, uint32_t end, uint64_t 
 	memcpy(to + (middle - a), from + b, (end - b) * sizeof *to);
 }
 
+static uint64_t median(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t low = a < b ? a : b, high = a < b ? b : a;
+	return c < low ? low : c > high ? high : c;
+}
+
+/*
+ * The `keep` largest to the front, in any order. No two keys are the same: so one at least is larger than the median of three and one at
+ * least smaller, and each turn leaves less to look at.
+ */
+static void select_largest(uint64_t *keys, uint32_t count, uint32_t keep)
+{
+	uint32_t from = 0, to = count;
+	while (to - from > RUN) {
+		uint64_t pivot = median(keys[from], keys[from + (to - from) / 2], keys[to - 1]);
+		uint32_t larger = from;
+		for (uint32_t i = from; i < to; i++) {
+			uint64_t key = keys[i];
+			keys[i] = keys[larger];
+			keys[larger] = key;
+			larger += key > pivot;
+		}
+		if (larger > keep)
+			to = larger;
+		else
+			from = larger;
+	}
+	sort_run(keys + from, to - from);
+}
+
+void best_trim(struct best *best)
+{
+	if (best->count < best->keep)
+		return;
+	if (best->count > best->keep)
+		select_largest(best->keys, best->count, best->keep);
+	best->count = best->keep;
+	best->floor = UINT64_MAX;
+	for (uint32_t k = 0; k < best->keep; k++)
+		best->floor = best->keys[k] < best->floor ? best->keys[k] : best->floor;
+}
+
 uint32_t best_sort(struct best *best)
 {
+	best_trim(best);
 	uint32_t count = best->count;
 	uint64_t *from = best->keys, *to = best->keys + best->room;
 	for (uint32_t run = 0; run < count; run += RUN)
@@ -62,10 +105,6 @@ uint32_t best_sort(struct best *best)
 		to = swap;
 	}
 	if (from != best->keys)
-		memcpy(best->keys, from, (count < best->keep ? count : best->keep) * sizeof *from);
-	if (count >= best->keep) {
-		best->count = best->keep;
-		best->floor = best->keys[best->keep - 1];
-	}
-	return best->count;
+		memcpy(best->keys, from, count * sizeof *from);
+	return count;
 }

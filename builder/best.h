@@ -21,7 +21,9 @@ struct best {
 /* keep: at least 1. 0 or E_EXHAUSTED. */
 int best_init(struct best *best, uint32_t keep);
 void best_fini(struct best *best);
-/* Sorts what there is and drops what is not among the best. Returns how many there are. */
+/* Drops what is not among the best. */
+void best_trim(struct best *best);
+/* Drops what is not among the best and sorts the rest. Returns how many there are. */
 uint32_t best_sort(struct best *best);
 
 static inline void best_clear(struct best *best)
@@ -40,7 +42,7 @@ static inline void best_add(struct best *best, float score, uint32_t row)
 		return;
 	best->keys[best->count++] = key;
 	if (best->count == best->room)
-		best_sort(best);
+		best_trim(best);
 }
 
 static inline uint32_t best_row(const struct best *best, uint32_t place)

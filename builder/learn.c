@@ -113,6 +113,7 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	report_lap(input->report, "weights");
 	if (!code)
 		code = warm_up(learned, input, &lists, err);
+	report_lap(input->report, "attributes");
 	if (!code)
 		bind(learned, input, &lists);
 	lists_free(&lists);

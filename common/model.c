@@ -206,6 +206,22 @@ uint32_t model_row(const struct model_catalog *catalog, struct item_key key)
 	}
 }
 
+void model_rows(const struct model_catalog *catalog, const struct item_key *keys, uint32_t count, uint32_t *rows)
+{
+	const uint32_t *index = catalog->index;
+	uint32_t mask = catalog->index_mask;
+	for (uint32_t i = 0; i < count; i++)
+		__builtin_prefetch(index + ((uint32_t)keys[i].value & mask));
+	for (uint32_t i = 0; i < count; i++) {
+		rows[i] = index[(uint32_t)keys[i].value & mask];
+		if (rows[i] != MODEL_NO_ROW)
+			__builtin_prefetch(catalog->keys + rows[i]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		if (rows[i] != MODEL_NO_ROW && catalog->keys[rows[i]] != keys[i].value)
+			rows[i] = model_row(catalog, keys[i]); /* another item has its place */
+}
+
 static struct text_view text_at(const uint64_t *offsets, const char *bytes, uint64_t index)
 {
 	return (struct text_view){ bytes + offsets[index], (uint32_t)(offsets[index + 1] - offsets[index]) };

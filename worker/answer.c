@@ -28,6 +28,7 @@ static size_t all_items_bytes(const struct recipe *recipe, const struct recommen
 	size_t bytes = 0;
 	for (uint32_t i = 0; i < found->count; i++) {
 		struct item_texts texts = texts_of(recipe, found->items[i].row, with_names);
+		__builtin_prefetch(texts.id.data); /* written by put_items */
 		bytes += message_bytes(item_bytes(&found->items[i], &texts));
 	}
 	return bytes;

@@ -220,22 +220,26 @@ static int on_user(void *context, const char *user, size_t user_bytes, const voi
 {
 	struct slice *slice = context;
 	struct audience *audience = slice->audience;
-	struct recommend_ask ask = { .user = { user, (uint32_t)user_bytes },
-				     .history = row,
-				     .count = audience->count,
-				     .as_of_ms = audience->as_of_ms,
-				     .until_ms = audience->as_of_ms };
-	struct recommendation found;
+	struct recommend_job job;
 	int64_t newest = newest_ms(row, audience->as_of_ms);
 	(void)bytes;
 	audience->seen++;
 	if (newest == INT64_MIN || newest <= audience->newest_after_ms || newest > audience->newest_until_ms)
 		return portion_full(audience) ? STOP : 0;
-	int code = recommend(&slice->worker->recommender, audience->recipe, audience->shard, slice->reader, &ask,
-			     &found, slice->err);
-	if (code)
-		return code;
-	if (!answer_user(&audience->portion, audience->recipe, ask.user, &found, audience->with_names))
+	job.err.code = 0;
+	job.shard = audience->shard;
+	job.reader = slice->reader;
+	job.ask = (struct recommend_ask){ .user = { user, (uint32_t)user_bytes },
+					  .history = row,
+					  .count = audience->count,
+					  .as_of_ms = audience->as_of_ms,
+					  .until_ms = audience->as_of_ms };
+	recommend(&slice->worker->recommender, audience->recipe, &job, 1);
+	if (job.err.code) {
+		*slice->err = job.err;
+		return job.err.code;
+	}
+	if (!answer_user(&audience->portion, audience->recipe, job.ask.user, &job.answer, audience->with_names))
 		return error_set(slice->err, E_EXHAUSTED, "no memory for a portion of an audience");
 	audience->answered++;
 	slice->worker->recommend_users++;

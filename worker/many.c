@@ -1,5 +1,6 @@
 #include "worker/many.h"
 #include "common/clock.h"
+#include "common/ids.h"
 #include "worker/answer.h"
 #include "worker/recommend_call.h"
 #include "worker/request.h"
@@ -15,7 +16,8 @@ struct many_call {
 	uint64_t call, deadline_ns;
 	struct blob payload;
 	struct request request; /* views into the payload */
-	struct wire_cursor users; /* those still to do */
+	bool begun; /* its users are in many->users */
+	uint32_t users_done;
 	struct recipe *recipe; /* held */
 	struct blob reply;
 };
@@ -77,6 +79,7 @@ void many_fini(struct many *many)
 	while (many->first)
 		take_out(many, &many->first);
 	call_free(many->spare);
+	free(many->users);
 	uv_close((uv_handle_t *)&many->idle, NULL);
 }
 
@@ -102,7 +105,6 @@ static int read_call(struct many *many, struct many_call *call, const struct fra
 		return code;
 	recipe_ref(recipe);
 	call->recipe = recipe;
-	call->users = decode_start(call->payload.data, call->payload.used);
 	return 0;
 }
 
@@ -149,31 +151,54 @@ void many_resume(struct many *many)
 
 /* --- a slice --- */
 
-static bool answer_next(struct many *many, struct many_call *call, struct text_view user)
+static int by_place(const void *a, const void *b)
 {
-	struct recommendation found;
-	struct error err;
-	struct worker *worker = many->worker;
-	if (recommend_user(worker, call->recipe, &call->request, user, &found, &err))
-		return answer_user_error(&call->reply, user, &err);
-	worker->recommend_users++;
-	return answer_user(&call->reply, call->recipe, user, &found, call->request.with_names);
+	const struct many_user *x = a, *y = b;
+	if (x->shard != y->shard)
+		return x->shard < y->shard ? -1 : 1;
+	uint32_t common = x->id.bytes < y->id.bytes ? x->id.bytes : y->id.bytes;
+	int order = common ? memcmp(x->id.data, y->id.data, common) : 0;
+	return order ? order : (x->id.bytes > y->id.bytes) - (x->id.bytes < y->id.bytes);
 }
 
-/* Up to MANY_SLICE users. 1: there are more; 0: that was all; or an error that ends the call. */
-static int work_on(struct many *many, struct many_call *call, struct error *err)
+static int begin_call(struct many *many, struct many_call *call, struct error *err)
 {
-	struct text_view user;
-	if (call->deadline_ns < clock_monotonic_ns()) {
-		many->worker->expired_calls++;
-		return error_set(err, E_DEADLINE, "the deadline passed before all users were answered");
+	uint32_t count = call->request.users;
+	if (many->user_room < count) {
+		free(many->users);
+		many->users = malloc(count * sizeof *many->users);
+		many->user_room = many->users ? count : 0;
+		if (!many->users)
+			return error_set(err, E_EXHAUSTED, "no memory for %u users", count);
 	}
-	for (uint32_t i = 0; i < MANY_SLICE; i++) {
-		if (request_next_user(&call->users, &user) == 0)
-			return answer_many_end(&call->reply, call->recipe)
-				       ? 0
-				       : error_set(err, E_EXHAUSTED, "no memory for the answer");
-		if (!answer_next(many, call, user))
+	struct wire_cursor cursor = decode_start(call->payload.data, call->payload.used);
+	struct many_user *user = many->users;
+	while (request_next_user(&cursor, &user->id)) {
+		user->shard = user_shard(user->id.data, user->id.bytes, many->worker->shards.total);
+		user++;
+	}
+	qsort(many->users, count, sizeof *many->users, by_place);
+	call->begun = true;
+	return 0;
+}
+
+static bool answer(struct worker *worker, struct many_call *call, const struct recommend_job *job)
+{
+	if (job->err.code)
+		return answer_user_error(&call->reply, job->ask.user, &job->err);
+	worker->recommend_users++;
+	return answer_user(&call->reply, call->recipe, job->ask.user, &job->answer, call->request.with_names);
+}
+
+static int answer_some(struct worker *worker, struct many_call *call, const struct many_user *users, uint32_t count,
+		       struct error *err)
+{
+	struct recommend_job jobs[RECOMMEND_JOBS];
+	for (uint32_t i = 0; i < count; i++)
+		recommend_job_make(worker, call->recipe, &call->request, users[i].id, &jobs[i]);
+	recommend(&worker->recommender, call->recipe, jobs, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (!answer(worker, call, &jobs[i]))
 			return error_set(err, E_EXHAUSTED, "no memory for the answer");
 		if (call->reply.used > FRAME_PAYLOAD_MAX - 64)
 			return error_set(
@@ -182,7 +207,37 @@ static int work_on(struct many *many, struct many_call *call, struct error *err)
 				"ask for fewer items",
 				FRAME_PAYLOAD_MAX >> 20);
 	}
-	return 1;
+	return 0;
+}
+
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Up to MANY_SLICE users. 1: there are more; 0: that was all; or an error that ends the call. */
+static int work_on(struct many *many, struct many_call *call, struct error *err)
+{
+	uint32_t total = call->request.users;
+	int code = 0;
+	if (call->deadline_ns < clock_monotonic_ns()) {
+		many->worker->expired_calls++;
+		return error_set(err, E_DEADLINE, "the deadline passed before all users were answered");
+	}
+	if (!call->begun)
+		code = begin_call(many, call, err);
+	uint32_t until = least(call->users_done + MANY_SLICE, total);
+	while (!code && call->users_done < until) {
+		uint32_t count = least(until - call->users_done, RECOMMEND_JOBS);
+		code = answer_some(many->worker, call, many->users + call->users_done, count, err);
+		call->users_done += count;
+	}
+	if (code)
+		return code;
+	if (call->users_done < total)
+		return 1;
+	return answer_many_end(&call->reply, call->recipe) ? 0
+							   : error_set(err, E_EXHAUSTED, "no memory for the answer");
 }
 
 static void on_idle(uv_idle_t *idle)

@@ -2,7 +2,8 @@
  * RecommendMany: calls of up to 10,000 users, worked on in slices of MANY_SLICE users between which the
  * link is looked at, so that a call for one user waits for one slice (about a millisecond) at most. Calls
  * for one user go first; when they never pause, a slice is still worked on after each batch of them that
- * was read. Among themselves such calls are worked on in the order they came.
+ * was read. Among themselves such calls are worked on in the order they came, the users of one in the
+ * order of their shards and keys: histories that lie together are read together.
  *
  * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not
  * touch it. What waits is bounded. Loop thread.
@@ -11,6 +12,7 @@
 #define KINDRED_WORKER_MANY_H
 
 #include "common/error.h"
+#include "common/filter.h"
 #include "common/frame.h"
 
 #include <stdbool.h>
@@ -25,11 +27,19 @@
 struct worker;
 struct many_call;
 
+/* A user of the call at work. */
+struct many_user {
+	struct text_view id;
+	uint32_t shard; /* number; whose histories lie in one file */
+};
+
 struct many {
 	uv_idle_t idle; /* runs while there is something to do */
 	struct worker *worker;
 	struct many_call *first, **last;
 	struct many_call *spare; /* one, with its buffers */
+	struct many_user *users; /* of the first call, in the order of their keys; once it has begun */
+	uint32_t user_room;
 	uint32_t calls;
 	size_t bytes; /* of the requests */
 };

@@ -166,7 +166,10 @@ int recipe_make(struct recipe **made, const Kindred__V1__Definition *definition,
 		make_repeat(recipe, definition->repeat);
 	if (!code)
 		code = make_filter(recipe, definition, catalog, err);
-	if (!code && (!recipe->shards || !make_types(recipe, definition) || !make_columns(recipe, catalog)))
+	if (!code)
+		recipe->standings = calloc((size_t)recipe->catalog->items / 4 + 1, 1);
+	if (!code && (!recipe->shards || !recipe->standings || !make_types(recipe, definition) ||
+		      !make_columns(recipe, catalog)))
 		code = error_set(err, E_EXHAUSTED, "definition '%s': no memory", definition->name);
 	if (code) {
 		recipe_unref(recipe);
@@ -190,6 +193,7 @@ void recipe_unref(struct recipe *recipe)
 	free(recipe->shards);
 	free(recipe->types);
 	free(recipe->columns);
+	free(recipe->standings);
 	filter_free(recipe->filter);
 	generation_unref(recipe->generation);
 	free(recipe);
@@ -276,6 +280,24 @@ struct value recipe_value(const void *item, uint32_t attribute)
 bool recipe_available(const struct recipe *recipe, uint32_t row, const struct overlay_item *change)
 {
 	return change ? !change->hidden && !change->deleted : !recipe->catalog->hidden[row];
+}
+
+enum recipe_standing recipe_standing_now(const struct recipe_item *item)
+{
+	const struct recipe *recipe = item->recipe;
+	if (!recipe_available(recipe, item->row, item->change))
+		return RECIPE_UNAVAILABLE;
+	if (recipe->filter_last || filter_match(recipe->filter, recipe_value, item, NULL))
+		return RECIPE_SHOWN;
+	return RECIPE_FILTERED;
+}
+
+enum recipe_standing recipe_standing_learn(struct recipe *recipe, uint32_t row)
+{
+	const struct recipe_item item = { .recipe = recipe, .row = row };
+	enum recipe_standing standing = recipe_standing_now(&item);
+	recipe->standings[row / 4] |= (uint8_t)(standing << row % 4 * 2);
+	return standing;
 }
 
 struct text_view recipe_item_name(const struct recipe *recipe, uint32_t row)

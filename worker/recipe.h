@@ -57,6 +57,7 @@ struct recipe {
 	struct filter *filter;
 	bool filter_last; /* it reads the user's last item */
 	struct catalog_seed seed; /* of item keys */
+	uint8_t *standings; /* two bits a row: enum recipe_standing, as it was built; filled as rows are asked for */
 	uint32_t *columns; /* [column_count] by index in the schema: column of the generation, or RECIPE_NO_COLUMN */
 	uint32_t column_count;
 	struct recipe_type *types;
@@ -97,6 +98,20 @@ struct recipe_item {
 	uint32_t row; /* MODEL_NO_ROW: not in the generation; change is not NULL then */
 	const struct overlay_item *change; /* NULL: as it was built */
 };
+
+/*
+ * How an item stands before any user is looked at. A filter that reads the user's last item is left out: it has to be asked for each
+ * user, of rows that stand RECIPE_SHOWN.
+ */
+enum recipe_standing { RECIPE_UNKNOWN, RECIPE_SHOWN, RECIPE_FILTERED, RECIPE_UNAVAILABLE };
+enum recipe_standing recipe_standing_now(const struct recipe_item *item);
+enum recipe_standing recipe_standing_learn(struct recipe *recipe, uint32_t row);
+/* Of a row that has not changed since it was built; found out once. */
+static inline enum recipe_standing recipe_standing(struct recipe *recipe, uint32_t row)
+{
+	unsigned standing = recipe->standings[row / 4] >> row % 4 * 2 & 3;
+	return standing ? (enum recipe_standing)standing : recipe_standing_learn(recipe, row);
+}
 
 struct value recipe_value(const void *item, uint32_t attribute);
 bool recipe_available(const struct recipe *recipe, uint32_t row, const struct overlay_item *change);

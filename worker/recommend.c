@@ -16,7 +16,7 @@
 
 #define ARENA_BYTES ((size_t)256 << 10)
 
-/* One call. */
+/* One user's way through the steps. */
 struct run {
 	struct recommender *recommender;
 	struct recipe *recipe;
@@ -27,11 +27,13 @@ struct run {
 	const void *history; /* NULL: none */
 	struct profile_event *events; /* newest first, at most events_room */
 	uint32_t event_count, event_room;
+	uint32_t *excluded; /* rows that the user's events exclude */
+	uint32_t excluded_count;
+	struct profile_item *profile;
+	uint32_t profile_count;
 	uint32_t context_row; /* of the item being looked at; MODEL_NO_ROW: none that the generation has */
 	bool has_last;
 	struct recipe_item last; /* the item of the newest event of the definition */
-	struct profile_item profile[PROFILE_MAX];
-	uint32_t profile_count;
 	bool unfiltered; /* the judge does not ask the filter */
 
 	struct recommendation *answer;
@@ -99,6 +101,9 @@ static void set_mark(struct recommender *recommender, uint32_t row, unsigned bit
 
 /* --- history --- */
 
+#define LINE 64u
+#define HISTORY_PREFETCH 1024u /* bytes: the newest 32 events */
+
 static int read_history(struct run *run, struct error *err)
 {
 	size_t bytes;
@@ -107,32 +112,55 @@ static int read_history(struct run *run, struct error *err)
 		return 0;
 	int code =
 		shard_read_history(run->reader, run->ask->user.data, run->ask->user.bytes, &run->history, &bytes, err);
-	if (code != E_NOT_FOUND)
+	if (code == E_NOT_FOUND) { /* no error: a user without events */
+		err->code = 0;
+		run->history = NULL;
+		return 0;
+	}
+	if (code)
 		return code;
-	run->history = NULL;
+	const char *end = (const char *)run->history + bytes;
+	for (size_t back = LINE; back <= bytes && back <= HISTORY_PREFETCH; back += LINE)
+		__builtin_prefetch(end - back);
 	return 0;
 }
 
+/* Events of a history that matter, a few of them at a time, so that their items are looked up together. */
+#define PORTION 32u
+struct portion {
+	struct item_key keys[PORTION];
+	uint32_t rows[PORTION]; /* MODEL_NO_ROW: not in the generation */
+	int64_t times_ms[PORTION];
+	uint16_t weights[PORTION]; /* 0: only excluded */
+	bool excluded[PORTION];
+	uint32_t count;
+};
+
 /* Whether the item is one of the definition's catalog, as far as is known. */
-static bool find_item(const struct recipe *recipe, struct item_key key, struct recipe_item *item)
+static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t row, struct recipe_item *item)
 {
 	item->recipe = recipe;
-	item->row = model_row(recipe->catalog, key);
-	item->change = item->row == MODEL_NO_ROW ? overlay_find(recipe->overlay, key)
-						 : overlay_row(recipe->overlay, item->row);
-	return item->row != MODEL_NO_ROW || item->change;
+	item->row = row;
+	item->change = row == MODEL_NO_ROW ? overlay_find(recipe->overlay, key) : overlay_row(recipe->overlay, row);
+	return row != MODEL_NO_ROW || item->change;
 }
 
-static void take_event(struct run *run, const struct history_entry *entry, const struct recipe_item *item,
-		       uint32_t weight)
+static void take_portion(struct run *run, struct portion *portion)
 {
-	if (!run->has_last) {
-		run->has_last = true;
-		run->last = *item;
+	model_rows(run->recipe->catalog, portion->keys, portion->count, portion->rows);
+	for (uint32_t i = 0; i < portion->count; i++) {
+		uint32_t row = portion->rows[i], weight = portion->weights[i];
+		if (weight && !run->has_last)
+			run->has_last = find_item(run->recipe, portion->keys[i], row, &run->last);
+		if (row == MODEL_NO_ROW)
+			continue;
+		if (weight && run->event_count < run->event_room)
+			run->events[run->event_count++] =
+				(struct profile_event){ .row = row, .weight = weight, .time_ms = portion->times_ms[i] };
+		if (portion->excluded[i])
+			run->excluded[run->excluded_count++] = row;
 	}
-	if (item->row != MODEL_NO_ROW && run->event_count < run->event_room)
-		run->events[run->event_count++] =
-			(struct profile_event){ .row = item->row, .weight = weight, .time_ms = entry->time_ms };
+	portion->count = 0;
 }
 
 /* The item being looked at, as if it were the user's newest event; it is not shown itself. */
@@ -145,8 +173,10 @@ static int take_context(struct run *run, struct error *err)
 	if (!run->events)
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
 	run->context_row = MODEL_NO_ROW;
-	if (!run->ask->context || run->ask->context->item.bytes == 0 ||
-	    !find_item(recipe, run->ask->context->key, &item))
+	if (!run->ask->context || run->ask->context->item.bytes == 0)
+		return 0;
+	struct item_key key = run->ask->context->key;
+	if (!find_item(recipe, key, model_row(recipe->catalog, key), &item))
 		return 0;
 	run->has_last = true;
 	run->last = item;
@@ -155,7 +185,6 @@ static int take_context(struct run *run, struct error *err)
 		return 0;
 	run->events[run->event_count++] =
 		(struct profile_event){ .row = item.row, .weight = SCORE_ONE, .time_ms = run->ask->as_of_ms };
-	set_mark(run->recommender, item.row, MARK_EXCLUDED);
 	return 0;
 }
 
@@ -166,8 +195,13 @@ static int walk_history(struct run *run, struct error *err)
 	if (!run->history)
 		return 0;
 	const uint16_t *rules = recipe_rules(recipe, run->shard, run->reader);
-	if (!rules)
+	if (recipe->exclude_any || recipe->exclude_seen)
+		run->excluded = arena_alloc(&run->recommender->arena,
+					    (history_count(run->history) + 1) * sizeof *run->excluded);
+	if (!rules || ((recipe->exclude_any || recipe->exclude_seen) && !run->excluded))
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	struct portion portion;
+	portion.count = 0;
 	int64_t since_ms = recipe->lookback_ms ? run->ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
 	for (uint32_t i = history_count(run->history); i > 0; i--) {
 		struct history_entry entry = history_entry_at(run->history, i - 1);
@@ -180,35 +214,45 @@ static int walk_history(struct run *run, struct error *err)
 		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
 		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0;
 		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
-		struct recipe_item item;
 		if (!excluded && (!weight || full))
 			continue;
-		if (!find_item(recipe, entry.item, &item))
-			continue;
-		if (weight)
-			take_event(run, &entry, &item, weight);
-		if (excluded && item.row != MODEL_NO_ROW)
-			set_mark(run->recommender, item.row, MARK_EXCLUDED);
+		uint32_t at = portion.count++;
+		portion.keys[at] = entry.item;
+		portion.times_ms[at] = entry.time_ms;
+		portion.weights[at] = (uint16_t)weight;
+		portion.excluded[at] = excluded;
+		if (portion.count == PORTION)
+			take_portion(run, &portion);
 	}
+	take_portion(run, &portion);
 	return 0;
 }
 
 /* --- scores --- */
 
+static enum score_verdict verdict_of(const struct run *run, uint32_t row, unsigned mark)
+{
+	const struct recipe *recipe = run->recipe;
+	struct recipe_item item = { .recipe = recipe, .row = row, .change = overlay_row(recipe->overlay, row) };
+	enum recipe_standing standing = item.change ? recipe_standing_now(&item) : recipe_standing(run->recipe, row);
+	if (standing == RECIPE_UNAVAILABLE)
+		return SCORE_UNAVAILABLE;
+	if (mark & MARK_EXCLUDED)
+		return SCORE_EXCLUDED;
+	if (run->unfiltered)
+		return SCORE_SHOW;
+	if (recipe->filter_last)
+		return filter_match(recipe->filter, recipe_value, &item, run->has_last ? &run->last : NULL)
+			       ? SCORE_SHOW
+			       : SCORE_FILTERED;
+	return standing == RECIPE_FILTERED ? SCORE_FILTERED : SCORE_SHOW;
+}
+
 static enum score_verdict judge(void *context, uint32_t row)
 {
 	struct run *run = context;
-	const struct recipe *recipe = run->recipe;
 	unsigned mark = mark_of(run->recommender, row);
-	struct recipe_item item = { .recipe = recipe, .row = row, .change = overlay_row(recipe->overlay, row) };
-	enum score_verdict verdict = SCORE_SHOW;
-	if (!recipe_available(recipe, row, item.change))
-		verdict = SCORE_UNAVAILABLE;
-	else if (mark & MARK_EXCLUDED)
-		verdict = SCORE_EXCLUDED;
-	else if (!run->unfiltered &&
-		 !filter_match(recipe->filter, recipe_value, &item, run->has_last ? &run->last : NULL))
-		verdict = SCORE_FILTERED;
+	enum score_verdict verdict = verdict_of(run, row, mark);
 	mark = (mark & MARK_EXCLUDED) | MARK_SEEN | (verdict == SCORE_FILTERED ? MARK_FILTERED : 0);
 	set_mark(run->recommender, row, mark);
 	return verdict;
@@ -220,10 +264,12 @@ static int score_neighbours(struct run *run, struct error *err)
 	const struct model_relation *relation = run->recipe->relation;
 	if (!run->recipe->personal || run->event_count == 0)
 		return 0;
-	run->profile_count = profile_make(&relation->serving, run->events, run->event_count, run->profile);
-	struct scored *top = arena_alloc(&run->recommender->arena, run->ask->count * sizeof *top);
-	if (!top)
+	struct arena *arena = &run->recommender->arena;
+	struct scored *top = arena_alloc(arena, run->ask->count * sizeof *top);
+	run->profile = arena_alloc(arena, relation->serving.profile_items * sizeof *run->profile);
+	if (!top || !run->profile)
 		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
+	run->profile_count = profile_make(&relation->serving, run->events, run->event_count, run->profile);
 	struct score_counts counts;
 	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
 				    run->ask->count, judge, run, top, &counts);
@@ -362,28 +408,63 @@ static int explore(struct run *run, struct error *err)
 	return 0;
 }
 
-int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
-	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err)
+/* --- the steps --- */
+
+/* From here on the marks are this user's. */
+static int mark_excluded(struct run *run, struct error *err)
 {
-	static int (*const steps[])(struct run * run, struct error * err) = {
-		read_history, take_context, walk_history, score_neighbours, take_popular_items, fill_up, explore,
-	};
-	struct run run = { .recommender = recommender,
-			   .recipe = recipe,
-			   .ask = ask,
-			   .shard = shard,
-			   .reader = reader,
-			   .answer = answer };
-	arena_reset(&recommender->arena);
-	new_stamp(recommender);
-	*answer = (struct recommendation){ .wanted = ask->count };
-	answer->items = arena_alloc(&recommender->arena, ask->count * sizeof *answer->items);
-	if (!answer->items)
-		return error_set(err, E_EXHAUSTED, "no memory for %u items", ask->count);
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		int code = steps[i](&run, err);
-		if (code)
-			return code;
-	}
+	(void)err;
+	new_stamp(run->recommender);
+	for (uint32_t i = 0; i < run->excluded_count; i++)
+		set_mark(run->recommender, run->excluded[i], MARK_EXCLUDED);
+	if (run->context_row != MODEL_NO_ROW)
+		set_mark(run->recommender, run->context_row, MARK_EXCLUDED);
 	return 0;
+}
+
+static int (*const asking[])(struct run *run, struct error *err) = { read_history, take_context, walk_history };
+static int (*const ranking[])(struct run *run, struct error *err) = { mark_excluded, score_neighbours,
+								      take_popular_items, fill_up, explore };
+#define STEPS(list) (sizeof(list) / sizeof(list)[0])
+
+static int begin(struct run *run, struct error *err)
+{
+	uint32_t count = run->ask->count;
+	*run->answer = (struct recommendation){ .wanted = count };
+	run->answer->items = arena_alloc(&run->recommender->arena, count * sizeof *run->answer->items);
+	return run->answer->items ? 0 : error_set(err, E_EXHAUSTED, "no memory for %u items", count);
+}
+
+static int rank(struct run *run, struct error *err)
+{
+	int code = 0;
+	for (size_t i = 0; i < STEPS(ranking) && !code; i++)
+		code = ranking[i](run, err);
+	/* the answer will be written next */
+	for (uint32_t i = 0; i < run->answer->count && !code; i++)
+		__builtin_prefetch(run->recipe->catalog->id_offsets + run->answer->items[i].row);
+	return code;
+}
+
+void recommend(struct recommender *recommender, struct recipe *recipe, struct recommend_job *jobs, uint32_t count)
+{
+	struct run runs[RECOMMEND_JOBS];
+	arena_reset(&recommender->arena);
+	for (uint32_t j = 0; j < count; j++) {
+		runs[j] = (struct run){ .recommender = recommender,
+					.recipe = recipe,
+					.ask = &jobs[j].ask,
+					.shard = jobs[j].shard,
+					.reader = jobs[j].reader,
+					.answer = &jobs[j].answer };
+		if (!jobs[j].err.code)
+			begin(&runs[j], &jobs[j].err);
+	}
+	for (size_t i = 0; i < STEPS(asking); i++)
+		for (uint32_t j = 0; j < count; j++)
+			if (!jobs[j].err.code)
+				asking[i](&runs[j], &jobs[j].err);
+	for (uint32_t j = 0; j < count; j++)
+		if (!jobs[j].err.code)
+			rank(&runs[j], &jobs[j].err);
 }

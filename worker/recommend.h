@@ -1,8 +1,11 @@
 /*
- * One user's recommendations: history -> profile -> scores -> filter -> fallback. The answer is a function
+ * Users' recommendations: history -> profile -> scores -> filter -> fallback. The answer is a function
  * of the user's history up to as_of, the generation, the version of the definition and the catalog's
  * changes, and of nothing else. Work is bounded by the history's cap, the generation's neighbours and its
  * popular lists.
+ *
+ * Most of the time goes by waiting for memory: histories, items and neighbours lie all over files of gigabytes. So each step asks for what the
+ * next one will read, and of several users a step is done for all before the next.
  *
  * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped,
  * not cleared.
@@ -61,11 +64,20 @@ struct recommend_ask {
 	int64_t as_of_ms, until_ms;
 };
 
+/* One user's call. Errors: those of shard_read_history, and E_EXHAUSTED. */
+struct recommend_job {
+	struct recommend_ask ask;
+	struct context context; /* what ask.context may point to */
+	uint32_t shard; /* index of the user's */
+	struct shard_reader *reader; /* of that shard, in a transaction */
+	struct recommendation answer; /* when err.code is 0 */
+	struct error err; /* set before: the job is left out */
+};
+#define RECOMMEND_JOBS 16u /* at most, at once: what they read fits the caches */
+
 /*
- * shard: index of the user's; reader: of that shard, in a transaction. Errors: those of shard_read_history,
- * and E_EXHAUSTED.
+ * Each answer is the same whatever other jobs are with it; together they cost less. All answers live until the recommender's next call.
  */
-int recommend(struct recommender *recommender, struct recipe *recipe, uint32_t shard, struct shard_reader *reader,
-	      const struct recommend_ask *ask, struct recommendation *answer, struct error *err);
+void recommend(struct recommender *recommender, struct recipe *recipe, struct recommend_job *jobs, uint32_t count);
 
 #endif

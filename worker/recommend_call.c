@@ -4,27 +4,25 @@
 #include "worker/answer.h"
 #include "worker/worker.h"
 
-int recommend_user(struct worker *worker, struct recipe *recipe, const struct request *request, struct text_view user,
-		   struct recommendation *found, struct error *err)
+void recommend_job_make(struct worker *worker, const struct recipe *recipe, const struct request *request,
+			struct text_view user, struct recommend_job *job)
 {
-	uint32_t shard;
-	int code = id_check("user_id", user.data, user.bytes, USER_ID_MAX, err);
-	if (!code)
-		code = shards_of_user(&worker->shards, user.data, user.bytes, &shard, err);
-	if (code)
-		return code;
-	struct shard_reader *reader = shards_reader(&worker->shards, shard, err);
-	if (!reader)
-		return err->code;
-	struct context context = request->context;
-	if (!context_empty(&context) && (code = context_resolve(&context, recipe, err)))
-		return code;
-	struct recommend_ask ask = { .user = user,
-				     .context = &context,
-				     .count = request->count ? request->count : recipe->count,
-				     .as_of_ms = request->as_of_ms,
-				     .until_ms = request->timed ? request->as_of_ms : INT64_MAX };
-	return recommend(&worker->recommender, recipe, shard, reader, &ask, found, err);
+	struct error *err = &job->err;
+	err->code = 0;
+	job->ask = (struct recommend_ask){ .user = user,
+					   .context = &request->context,
+					   .count = request->count ? request->count : recipe->count,
+					   .as_of_ms = request->as_of_ms,
+					   .until_ms = request->timed ? request->as_of_ms : INT64_MAX };
+	if (id_check("user_id", user.data, user.bytes, USER_ID_MAX, err) ||
+	    shards_of_user(&worker->shards, user.data, user.bytes, &job->shard, err))
+		return;
+	job->reader = shards_reader(&worker->shards, job->shard, err);
+	if (err->code || context_empty(&request->context))
+		return;
+	job->context = request->context;
+	job->ask.context = &job->context;
+	context_resolve(&job->context, recipe, err);
 }
 
 int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err)
@@ -41,7 +39,7 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 {
 	struct request request;
 	struct recipe *recipe;
-	struct recommendation found;
+	struct recommend_job job;
 	if (head->timeout_ms != UINT32_MAX && worker_deadline_ns(worker, head) <= clock_monotonic_ns()) {
 		worker->expired_calls++;
 		return error_set(err, E_DEADLINE, "the deadline passed before the call was worked on");
@@ -49,14 +47,18 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 	int code = request_read(payload, head->bytes, REQUEST_ONE, clock_wall_ms(), &request, err);
 	if (!code)
 		code = recommend_recipe(worker, &request, &recipe, err);
-	if (!code)
-		code = recommend_user(worker, recipe, &request, request.user, &found, err);
 	if (code)
 		return code;
+	recommend_job_make(worker, recipe, &request, request.user, &job);
+	recommend(&worker->recommender, recipe, &job, 1);
+	if (job.err.code) {
+		*err = job.err;
+		return err->code;
+	}
 	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
 	if (!out)
 		return 0;
-	if (!answer_one(out, recipe, &found, request.with_names)) {
+	if (!answer_one(out, recipe, &job.answer, request.with_names)) {
 		uplink_cancel(&worker->link);
 		return error_set(err, E_EXHAUSTED, "no memory for the answer");
 	}

@@ -15,10 +15,10 @@ void recommend_call(struct worker *worker, const struct frame_head *head, const 
 int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err);
 
 /*
- * One user of a request, from that user's shard. E_INVALID: the id is not valid. E_INTERNAL: another
- * worker's user. Else the errors of recommend().
+ * Makes the job of one user of a request, to be read from that user's shard until shards_release(). job->err is set when it cannot be: E_INVALID: the id is
+ * not valid; E_INTERNAL: another worker's user; or the errors of shard_read_begin.
  */
-int recommend_user(struct worker *worker, struct recipe *recipe, const struct request *request, struct text_view user,
-		   struct recommendation *found, struct error *err);
+void recommend_job_make(struct worker *worker, const struct recipe *recipe, const struct request *request,
+			struct text_view user, struct recommend_job *job);
 
 #endif

@@ -140,6 +140,7 @@ struct list {
 	uint32_t weight; /* the item's, in the profile */
 	uint32_t row; /* the item */
 	uint32_t self; /* what it counts for itself */
+	uint32_t bound; /* no row gets more from all of it */
 };
 
 #define AHEAD 24u /* lists asked for before they are added */
@@ -183,9 +184,13 @@ static void find_lists(const struct model_relation *relation, const struct profi
 		if (p < AHEAD)
 			prefetch_list(&lists[p]);
 	}
-	for (uint32_t p = 0; p < count && serving->self_q12; p++)
-		lists[p].self = self_part(lists[p].weight, lists[p].count ? lists[p].weights[0] : 1,
-					  p ? serving->self_q12 : serving->self_newest_q12);
+	for (uint32_t p = 0; p < count; p++) {
+		uint32_t best = lists[p].count ? lists[p].weights[0] : 0;
+		if (serving->self_q12)
+			lists[p].self = self_part(lists[p].weight, best ? best : 1,
+						  p ? serving->self_q12 : serving->self_newest_q12);
+		lists[p].bound = (lists[p].weight * best >> 12) + lists[p].self;
+	}
 }
 
 static void add_list(struct scorer *scorer, const struct list *list)
@@ -307,6 +312,12 @@ static uint32_t multiplied(const struct model_relation *relation, uint32_t row, 
 	return relation->multipliers ? (uint32_t)(sum * relation->multipliers[row] >> 12) : (uint32_t)sum;
 }
 
+static void best_begin(struct best *best)
+{
+	best->found = 0;
+	best->least = best->n ? 0 : UINT64_MAX;
+}
+
 /* Takes in a row that has a sum of at least best->least. */
 static void offer(struct best *best, uint32_t row, uint32_t sum, bool popular)
 {
@@ -341,6 +352,105 @@ static uint32_t best_in_order(struct best *best)
 	return best->found;
 }
 
+/* --- leaving early --- */
+
+/*
+ * A profile's items weigh less and less. Before the last lists it is often clear that only a few rows can still have a place: those whose
+ * sum, with all that the other lists could add (`rest`), reaches what the n-th best has now, which can only grow. Then the other lists are
+ * only looked through for these few, by a filter of some bits that stays in the nearest cache. Their sums, and so the answer, are what
+ * they would have been. This saves waiting for the sums of all other rows: it pays when there are more of them than a cache holds.
+ */
+#define EARLY_ROWS (1u << 18)
+#define FEW 64u
+#define FILTER_WORDS 64u
+
+static inline uint64_t filter_bit(uint32_t row)
+{
+	return UINT64_C(1) << row % 64;
+}
+
+static void add_to_few(uint32_t *sums, const uint64_t *filter, const struct list *list)
+{
+	for (uint32_t at = 0; at < list->count; at++) {
+		uint32_t row = list->rows[at];
+		/* it may be another row with the same bit: that has no place anyway, but a sum of 0 has to stay 0 */
+		if ((filter[row / 64 % FILTER_WORDS] & filter_bit(row)) && sums[row])
+			sums[row] += list->weight * list->weights[at] >> 12;
+	}
+	if (sums[list->row])
+		sums[list->row] += list->self;
+}
+
+static void offer_touched(const struct scorer *scorer, struct best *best)
+{
+	for (uint32_t t = 0; t < scorer->touched_count; t++) {
+		uint32_t row = scorer->touched[t], sum = scorer->sums[row];
+		if (sum >= best->least)
+			offer(best, row, sum, false);
+	}
+}
+
+/* The rows that can still have a place, when `best` holds the best of now. More than FEW: too many, or one that nothing led to yet. */
+static uint32_t find_few(const struct scorer *scorer, const struct best *best, uint64_t rest, uint32_t *few)
+{
+	uint32_t count = 0;
+	if (best->found < best->n || rest >= best->least)
+		return FEW + 1;
+	for (uint32_t t = 0; t < scorer->touched_count && count <= FEW; t++) {
+		few[count] = scorer->touched[t];
+		count += scorer->sums[few[count]] + rest >= best->least;
+	}
+	return count;
+}
+
+/* Tries to do with the few rows from lists[next] on. True: `best` is found, and the sums are clean. */
+static bool end_early(struct scorer *scorer, struct best *best, const struct list *lists, uint32_t next, uint32_t count,
+		      uint64_t rest)
+{
+	uint32_t few[FEW + 1];
+	uint64_t filter[FILTER_WORDS] = { 0 };
+	best_begin(best);
+	offer_touched(scorer, best);
+	uint32_t few_count = find_few(scorer, best, rest, few);
+	if (few_count > FEW)
+		return false;
+	for (uint32_t f = 0; f < few_count; f++)
+		filter[few[f] / 64 % FILTER_WORDS] |= filter_bit(few[f]);
+	for (uint32_t p = next; p < count; p++)
+		add_to_few(scorer->sums, filter, &lists[p]);
+	best_begin(best);
+	for (uint32_t f = 0; f < few_count; f++)
+		offer(best, few[f], scorer->sums[few[f]], false);
+	for (uint32_t t = 0; t < scorer->touched_count; t++)
+		scorer->sums[scorer->touched[t]] = 0;
+	return true;
+}
+
+/* Adds all lists; true: `best` is found already. */
+static bool add_lists(struct scorer *scorer, struct best *best, const struct list *lists, uint32_t count)
+{
+	/* what is blended in depends on all sums */
+	bool may_end = scorer->rows >= EARLY_ROWS && best->n && !best->relation->serving.blend_q12;
+	uint64_t rest = 0, guess = 0; /* guess: the n-th best score; no less than what an n-th neighbour gets */
+	for (uint32_t p = 0; p < count; p++)
+		rest += lists[p].bound;
+	for (uint32_t p = 0; p < count; p++) {
+		const struct list *list = &lists[p];
+		if (p + AHEAD < count)
+			prefetch_list(&lists[p + AHEAD]);
+		add_list(scorer, list);
+		rest -= list->bound;
+		uint32_t nth = best->n && best->n <= list->count ? list->weight * list->weights[best->n - 1] >> 12 : 0;
+		guess = nth > guess ? nth : guess;
+		if (!may_end || p + 1 == count || rest > guess)
+			continue;
+		if (end_early(scorer, best, lists, p + 1, count, rest))
+			return true;
+		guess /= 2; /* not so soon again */
+	}
+	return false;
+}
+
 uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
 		    uint32_t profile_count, uint32_t n, score_judge judge, void *context, struct scored *top,
 		    struct score_counts *counts)
@@ -352,24 +462,24 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 			     .counts = counts,
 			     .top = top,
 			     .n = n,
-			     .least = n ? 0 : UINT64_MAX,
 			     .multiplier_max = relation->multiplier_max };
 	if (!relation->multipliers)
 		best.multiplier_max = SCORE_ONE;
 	else if (best.multiplier_max == 0)
 		best.multiplier_max = UINT16_MAX;
+	*counts = (struct score_counts){ 0 };
 	scorer->touched_count = 0;
 	find_lists(relation, profile, profile_count, lists);
-	for (uint32_t p = 0; p < profile_count; p++) {
-		if (p + AHEAD < profile_count)
-			prefetch_list(&lists[p + AHEAD]);
-		add_list(scorer, &lists[p]);
+	if (add_lists(scorer, &best, lists, profile_count)) {
+		counts->candidates = scorer->touched_count;
+		return best_in_order(&best);
 	}
 	uint32_t personal = scorer->touched_count;
 	if (relation->serving.blend_q12)
 		add_popular(scorer, relation, best_shown(scorer, judge, context));
 
 	*counts = (struct score_counts){ .candidates = scorer->touched_count };
+	best_begin(&best);
 	for (uint32_t t = 0; t < scorer->touched_count; t++) {
 		uint32_t row = scorer->touched[t], sum = scorer->sums[row];
 		scorer->sums[row] = 0;

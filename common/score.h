@@ -71,8 +71,9 @@ enum score_verdict { SCORE_SHOW, SCORE_EXCLUDED, SCORE_FILTERED, SCORE_UNAVAILAB
 typedef enum score_verdict (*score_judge)(void *context, uint32_t row);
 
 struct score_counts {
-	uint32_t candidates; /* rows touched */
-	uint32_t excluded, filtered, unavailable; /* of those judged; exact when fewer than n were found */
+	/* exact when fewer than n were found; with n, not all are looked at */
+	uint32_t candidates; /* rows that something in the profile led to, or that were blended in */
+	uint32_t excluded, filtered, unavailable; /* of those judged */
 };
 
 /*

@@ -46,24 +46,37 @@ static uint32_t age_decay(uint64_t age_ms, uint64_t half_life_ms)
 	return (uint32_t)(value >> halvings);
 }
 
+/* The slot of a row, or the free one where it would go. places: index + 1 in the profile, 0: free. */
+static uint32_t slot_of(const uint16_t *places, uint32_t bits, const struct profile_item *profile, uint32_t row)
+{
+	uint32_t slot = row * UINT32_C(2654435769) >> (32 - bits); /* 2^32 / golden ratio */
+	while (places[slot] && profile[places[slot] - 1].row != row)
+		slot = (slot + 1) & ((1u << bits) - 1);
+	return slot;
+}
+
 uint32_t profile_make(const struct model_serving *params, const struct profile_event *events, uint32_t count,
 		      struct profile_item *profile)
 {
 	uint32_t room = params->profile_items < PROFILE_MAX ? params->profile_items : PROFILE_MAX;
 	uint32_t look = count < 4 * room ? count : 4 * room;
 	int64_t times[PROFILE_MAX];
-	uint32_t made = 0;
+	uint16_t places[2 * PROFILE_MAX];
+	uint32_t made = 0, bits = 1;
+	while (1u << bits < 2 * room)
+		bits++;
+	memset(places, 0, sizeof *places << bits);
 	for (uint32_t e = 0; e < look; e++) {
-		uint32_t at = 0;
-		while (at < made && profile[at].row != events[e].row)
-			at++;
-		if (at < made) {
-			if (events[e].weight > profile[at].weight)
-				profile[at].weight = events[e].weight;
+		uint32_t slot = slot_of(places, bits, profile, events[e].row);
+		if (places[slot]) {
+			struct profile_item *item = &profile[places[slot] - 1];
+			if (events[e].weight > item->weight)
+				item->weight = events[e].weight;
 		} else if (made < room) {
 			profile[made].row = events[e].row;
 			profile[made].weight = events[e].weight;
 			times[made++] = events[e].time_ms;
+			places[slot] = (uint16_t)made;
 		}
 	}
 

@@ -20,6 +20,12 @@ static struct model_serving serving(uint32_t items, double decay, double half_li
 	return params;
 }
 
+static uint32_t next_random(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
 static void test_profile_keeps_newest_distinct(void **state)
 {
 	(void)state;
@@ -97,6 +103,37 @@ static void test_profile_edges(void **state)
 	assert_int_equal(profile_make(&params, same, 1000, profile), 1);
 }
 
+/* Items of many events against a search through all, one after the other; rows far apart and close together. */
+static void test_profile_finds_every_item_again(void **state)
+{
+	(void)state;
+	uint32_t seed = 7;
+	for (uint32_t round = 0; round < 200; round++) {
+		uint32_t room = 1 + next_random(&seed) % PROFILE_MAX, step = round % 2 ? 1 : 65536, made = 0;
+		uint32_t count = next_random(&seed) % (6 * room), look = count < 4 * room ? count : 4 * room;
+		struct model_serving params = serving(room, 1, 0);
+		static struct profile_event events[6 * PROFILE_MAX];
+		static struct profile_item expected[PROFILE_MAX], profile[PROFILE_MAX];
+		for (uint32_t e = 0; e < count; e++)
+			events[e] = (struct profile_event){ .row = next_random(&seed) % (2 * room) * step,
+							    .weight = 1 + next_random(&seed) % SCORE_ONE };
+		for (uint32_t e = 0; e < look; e++) {
+			uint32_t at = 0;
+			while (at < made && expected[at].row != events[e].row)
+				at++;
+			if (at == made && made < room)
+				expected[made++] = (struct profile_item){ events[e].row, 0 };
+			if (at < made && events[e].weight > expected[at].weight)
+				expected[at].weight = events[e].weight;
+		}
+		assert_int_equal(profile_make(&params, events, count, profile), made);
+		for (uint32_t i = 0; i < made; i++) {
+			assert_int_equal(profile[i].row, expected[i].row);
+			assert_int_equal(profile[i].weight, expected[i].weight);
+		}
+	}
+}
+
 /* A relation over ROWS rows from a generator with a fixed seed. */
 struct sample {
 	struct model_relation relation;
@@ -105,12 +142,6 @@ struct sample {
 	uint16_t weights[ROWS * 40];
 	uint16_t multipliers[ROWS];
 };
-
-static uint32_t next_random(uint32_t *seed)
-{
-	*seed = *seed * 1664525u + 1013904223u;
-	return *seed >> 8;
-}
 
 /* Heaviest first, as in a model. */
 static int compare_weights(const void *a, const void *b)
@@ -413,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_profile_ages),
 		cmocka_unit_test(test_profile_falls_by_rank),
 		cmocka_unit_test(test_profile_edges),
+		cmocka_unit_test(test_profile_finds_every_item_again),
 		cmocka_unit_test(test_top_equals_the_formula),
 		cmocka_unit_test(test_top_of_nothing),
 		cmocka_unit_test(test_largest_sums_do_not_wrap),

@@ -16,6 +16,7 @@
 
 #include "builder/choice.h"
 #include "builder/evaluate.h"
+#include "builder/gate.h"
 #include "builder/items.h"
 #include "builder/learn.h"
 #include "builder/plan.h"
@@ -38,6 +39,7 @@
 #define LEARN_SHARE 0.7
 #define EVALUATE_FROM 0.5 /* of a relation's share, after its tuning */
 #define TUNE_SHARE 0.75 /* of a relation's share, when it is tuned */
+#define GATE_SHARE 0.1 /* of a relation's share, after its tuning */
 
 struct build {
 	const struct build_options *options;
@@ -53,6 +55,7 @@ struct build {
 	size_t relation_count;
 	json_t **catalog_notes, **relation_notes;
 	json_t *last; /* the active generation's metadata, NULL: none */
+	struct gate gate;
 };
 
 /* --- reading --- */
@@ -185,6 +188,17 @@ static void log_relation(const char *catalog, const struct learned *learned, con
 			 e->cold_share, e->popular_hit_rate, e->popular_ndcg, evaluation->microseconds);
 }
 
+static void log_gate(const char *catalog, const char *key, const struct model_gate *gate)
+{
+	char words[200];
+	if (gate->verdict == MODEL_UNTESTED) {
+		log_info("gate: %s %s: not compared: %s", catalog, key, gate->note);
+		return;
+	}
+	gate_words(gate, words, sizeof words);
+	log_info("gate: %s %s: %s: %s (z %.1f)", catalog, key, model_verdict_name(gate->verdict), words, gate->z);
+}
+
 static json_t *relation_notes(const struct plan_relation *plan, const struct params *params,
 			      const struct learned *learned, const struct evaluation *evaluation)
 {
@@ -229,6 +243,38 @@ static int choose_params(struct build *build, const char *catalog, struct learn_
 	return code;
 }
 
+/* Evaluates, and holds the model that was evaluated against what is served. */
+static int try_relation(struct build *build, size_t catalog, const struct learn_input *input,
+			struct evaluation *evaluation, struct model_gate *gate, double from, double to,
+			struct error *err)
+{
+	const char *name = build->plan.catalogs[catalog].name, *key = input->relation->key;
+	uint32_t now_s = input->events->newest_s;
+	struct params served_params = build->options->params;
+	struct learn_input quiet = *input;
+	struct learned before;
+	report_begin(&build->report, REPORT_EVALUATE, from, to, "Evaluating %s of %s", key, name);
+	int code = evaluate(evaluation, input, now_s, &before, err);
+	if (!code && !build->options->no_gate) {
+		struct gate_candidate candidate = { .catalog = name,
+						    .keys = build->items[catalog].keys.region.data,
+						    .input = &quiet,
+						    .evaluation = evaluation,
+						    .before = &before,
+						    .now_s = now_s };
+		quiet.report = NULL;
+		if (choice_learnt_with(build->last, name, key, &served_params))
+			candidate.served_params = &served_params;
+		report_begin(&build->report, REPORT_EVALUATE, to, to, "Comparing %s of %s with what is served", key,
+			     name);
+		code = gate_test(&build->gate, &candidate, gate, err);
+		if (!code)
+			log_gate(name, key, gate);
+	}
+	learned_free(&build->place.space, &before);
+	return code;
+}
+
 static int learn_relation(struct build *build, size_t catalog, size_t relation, size_t number,
 			  const struct events *events, struct error *err)
 {
@@ -266,14 +312,11 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 	input.params = &params;
 	report_begin(&build->report, REPORT_LEARN, from, middle, "Learning %s of %s", plan->key,
 		     build->plan.catalogs[catalog].name);
+	struct model_gate gate = { 0 };
 	int code = learn(learned, &input, (uint64_t)UINT32_MAX + 1, events->newest_s, err);
-	if (!code) {
-		report_begin(&build->report, REPORT_EVALUATE, middle, from + share, "Evaluating %s of %s", plan->key,
-			     build->plan.catalogs[catalog].name);
-		struct learned before;
-		code = evaluate(evaluation, &input, events->newest_s, &before, err);
-		learned_free(&build->place.space, &before);
-	}
+	if (!code)
+		code = try_relation(build, catalog, &input, evaluation, &gate, middle, from + (1 - GATE_SHARE) * share,
+				    err);
 	if (code) {
 		json_decref(tuning);
 		return code;
@@ -282,6 +325,7 @@ static int learn_relation(struct build *build, size_t catalog, size_t relation, 
 	struct model_relation *in_model = &build->model.catalogs[catalog].relations[relation];
 	*in_model = learned->relation;
 	in_model->evaluation = evaluation->figures;
+	in_model->gate = gate;
 	build->relation_notes[number] = relation_notes(plan, &params, learned, evaluation);
 	if (tuning)
 		json_object_set_new(build->relation_notes[number], "tuning", tuning);
@@ -349,8 +393,29 @@ static int publish(struct build *build, uint64_t generation, char *path, struct 
 	return code;
 }
 
+/* What the gate holds against the generation, for the server to say. false: nothing. */
+static bool worse_words(const struct build *build, char *text, size_t bytes)
+{
+	size_t worse = 0;
+	for (size_t c = 0; c < build->plan.catalog_count; c++)
+		for (size_t r = 0; r < build->plan.catalogs[c].relation_count; r++) {
+			const struct plan_relation *plan = &build->plan.catalogs[c].relations[r];
+			const struct model_gate *gate = &build->model.catalogs[c].relations[r].gate;
+			char words[200];
+			if (gate->verdict != MODEL_WORSE || worse++ > 0)
+				continue;
+			gate_words(gate, words, sizeof words);
+			snprintf(text, bytes, "%.100s of %.100s: %s", plan->definitions[0],
+				 build->plan.catalogs[c].name, words);
+		}
+	if (worse > 1)
+		snprintf(text + strlen(text), bytes - strlen(text), "; and %zu more", worse - 1);
+	return worse > 0;
+}
+
 static void say_done(struct build *build, uint64_t generation, const char *path)
 {
+	char worse[500];
 	uint64_t items = 0;
 	for (size_t c = 0; c < build->plan.catalog_count; c++)
 		items += build->items[c].count;
@@ -362,10 +427,11 @@ static void say_done(struct build *build, uint64_t generation, const char *path)
 	log_info("publish: %s in %.1f s: %s; %llu MB of memory at most, %llu MB of files, %ld MB resident", path,
 		 report_seconds(&build->report), times, (unsigned long long)(build->place.space.peak_memory >> 20),
 		 (unsigned long long)(build->place.space.peak_files >> 20), usage.ru_maxrss >> 10);
-	report_done(&build->report,
-		    json_pack("{ss sI sI sI sI sI}", "path", path, "generation", (json_int_t)generation, "events",
-			      (json_int_t)build->model.events, "users", (json_int_t)build->model.users, "items",
-			      (json_int_t)items, "relations", (json_int_t)build->relation_count));
+	report_done(&build->report, json_pack("{ss ss* sI sI sI sI sI}", "path", path, "worse",
+					      worse_words(build, worse, sizeof worse) ? worse : NULL, "generation",
+					      (json_int_t)generation, "events", (json_int_t)build->model.events,
+					      "users", (json_int_t)build->model.users, "items", (json_int_t)items,
+					      "relations", (json_int_t)build->relation_count));
 }
 
 static void release(struct build *build)
@@ -387,6 +453,7 @@ static void release(struct build *build)
 		}
 	}
 	json_decref(build->last);
+	gate_close(&build->gate);
 	free(build->model.catalogs);
 	free(build->items);
 	free(build->learned);
@@ -422,6 +489,8 @@ int build_run(const struct build_options *options, char *path, struct error *err
 		code = read_events(build, err);
 	if (!code && !options->params_as_given)
 		build->last = choice_load(&build->place.dir);
+	if (!code && !options->no_gate)
+		gate_open(&build->gate, &build->place.dir, (uint32_t)build->relation_count);
 	if (!code)
 		code = learn_catalogs(build, err);
 	if (!code)

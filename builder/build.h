@@ -22,6 +22,7 @@ struct build_options {
 	double tune_seconds; /* upper stop of the tuner (builder/tune.h), a relation; 0: no search, learn with the last choice */
 	bool params_as_given; /* learn with params, whatever was chosen before */
 	bool refresh; /* no build but a refresh (builder/refresh.h); read by main.c */
+	bool no_gate; /* do not hold the new generation against the active one (builder/gate.h) */
 	bool tune_whole; /* a whole search, and a longer one, whatever was chosen before */
 };
 

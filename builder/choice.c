@@ -42,12 +42,26 @@ json_t *choice_load(const struct datadir *dir)
 	return root;
 }
 
+static const json_t *relation_notes(const json_t *last, const char *catalog, const char *key)
+{
+	const json_t *relations =
+		json_object_get(find(json_object_get(last, "catalogs"), "name", catalog), "relations");
+	return json_object_get(find(relations, "key", key), "notes");
+}
+
+bool choice_learnt_with(const json_t *last, const char *catalog, const char *key, struct params *params)
+{
+	const json_t *learnt_with = json_object_get(relation_notes(last, catalog, key), "params");
+	if (!json_is_object(learnt_with))
+		return false;
+	params_read(params, learnt_with);
+	return true;
+}
+
 struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults)
 {
 	struct choice choice = { .params = *defaults };
-	const json_t *relations =
-		json_object_get(find(json_object_get(last, "catalogs"), "name", catalog), "relations");
-	const json_t *tuning = json_object_get(json_object_get(find(relations, "key", key), "notes"), "tuning");
+	const json_t *tuning = json_object_get(relation_notes(last, catalog, key), "tuning");
 	const json_t *params = json_object_get(json_object_get(tuning, "choice"), "params");
 	if (!json_is_object(params))
 		return choice;

@@ -23,6 +23,8 @@ struct choice {
 
 /* defaults: for parameters that the earlier build did not know. last may be NULL. */
 struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults);
+/* What that build learnt the relation with, however it came by it. false: not known; the params stay. */
+bool choice_learnt_with(const json_t *last, const char *catalog, const char *key, struct params *params);
 /* The search that the policy asks for; it points into the choice. */
 struct tune_options choice_search(const struct choice *choice, uint64_t events, bool whole, double seconds);
 

@@ -4,7 +4,7 @@
  * The way of the data: definitions say what is to be learnt (plan.c); catalogs become columns (items.c); histories of all shards become the events
  * of each catalog (scan.c). For each relation: lists of users (lists.c), co-occurrence (cooccur.c), 16-bit weights (quantise.c), popularity
  * (popular.c), season and trend (lift.c), all called by learn.c; then the same again without the newest tenth, to see how good
- * it is (evaluate.c). The file is written, checked and renamed into place by publish.c. build.c is the order of all that.
+ * it is (evaluate.c), and whether it is worse than what is served (gate.c). The file is written, checked and renamed into place by publish.c. build.c is the order of all that.
  *
  * Progress goes to stdout (report.h), the log to stderr; the exit code is that of common/error.h.
  */
@@ -28,7 +28,7 @@
 
 const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
-enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE, OPTION_REFRESH };
+enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE, OPTION_REFRESH, OPTION_NO_GATE };
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
@@ -44,6 +44,7 @@ static const struct argp_option options[] = {
 	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
 	{ "refresh", OPTION_REFRESH, NULL, 0,
 	  "Learn nothing: the active generation again, with popularity, season and trend of today", 0 },
+	{ "no-gate", OPTION_NO_GATE, NULL, 0, "Do not compare with the generation that is served", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
 };
@@ -90,6 +91,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_REFRESH:
 		build->refresh = true;
+		return 0;
+	case OPTION_NO_GATE:
+		build->no_gate = true;
 		return 0;
 	case OPTION_SET:
 		build->tune_seconds = 0;

@@ -18,6 +18,8 @@
  *       "events": .., "users": .., "items": .., "neighbours": ..,   in its window; items: those with events; neighbours: stored pairs
  *       "serving": {"profile_items": 20, "rank_decay": 0.9, "rank_slope": 0, "half_life_days": 0, "self_weight": 0, "self_newest": 1, "blend": 0},
  *       "evaluation": {"queries": .., "cold_share": .., "hit_rate": .., "ndcg": .., "mrr": .., "coverage": .., "popular_hit_rate": .., "popular_ndcg": ..},
+ *       "gate": {"verdict": "untested|better|equal|worse", "against": generation, "queries": .., "users": .., "ndcg": .., "served_ndcg": .., "z": .., "note": ".."},
+ *                                          builder/gate.h; absent: the build had no gate
  *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/build.c
  *     }]
  *   }]
@@ -166,6 +168,16 @@ static json_t *attributes_json(const struct model_catalog *catalog)
 	return array;
 }
 
+static json_t *gate_json(const struct model_gate *gate)
+{
+	if (!gate->note[0])
+		return NULL;
+	return json_pack("{ss sI sI sI sf sf sf ss}", "verdict", model_verdict_name(gate->verdict), "against",
+			 (json_int_t)gate->against, "queries", (json_int_t)gate->queries, "users",
+			 (json_int_t)gate->users, "ndcg", gate->ndcg, "served_ndcg", gate->served_ndcg, "z", gate->z,
+			 "note", gate->note);
+}
+
 static json_t *relation_json(const struct model_relation *r, json_t *notes)
 {
 	json_t *definitions = json_array();
@@ -180,10 +192,10 @@ static json_t *relation_json(const struct model_relation *r, json_t *notes)
 		json_pack("{sI sf sf sf sf sf sf sf}", "queries", (json_int_t)e->queries, "cold_share", e->cold_share,
 			  "hit_rate", e->hit_rate, "ndcg", e->ndcg, "mrr", e->mrr, "coverage", e->coverage,
 			  "popular_hit_rate", e->popular_hit_rate, "popular_ndcg", e->popular_ndcg);
-	return json_pack("{ss so sI sI sI sI so so sO*}", "key", r->key, "definitions", definitions, "events",
+	return json_pack("{ss so sI sI sI sI so so so* sO*}", "key", r->key, "definitions", definitions, "events",
 			 (json_int_t)r->events, "users", (json_int_t)r->users, "items", (json_int_t)r->items,
-			 "neighbours", (json_int_t)r->neighbours, "serving", serving, "evaluation", evaluation, "notes",
-			 notes);
+			 "neighbours", (json_int_t)r->neighbours, "serving", serving, "evaluation", evaluation, "gate",
+			 gate_json(&r->gate), "notes", notes);
 }
 
 static json_t *catalogs_json(const struct publication *p)

@@ -112,6 +112,20 @@ struct model_evaluation {
 	double cold_share, hit_rate, ndcg, mrr, coverage, popular_hit_rate, popular_ndcg;
 };
 
+/* What the builder's gate found when it held a relation against the generation that was served (builder/gate.h). */
+enum model_verdict { MODEL_UNTESTED, MODEL_BETTER, MODEL_EQUAL, MODEL_WORSE };
+
+#define MODEL_NOTE_MAX 240
+
+struct model_gate {
+	enum model_verdict verdict;
+	uint64_t against; /* the generation that was served; 0: none */
+	uint32_t queries, users; /* both were asked; whose they are */
+	double ndcg, served_ndcg; /* at 20, means over users */
+	double z; /* the difference over its standard error */
+	char note[MODEL_NOTE_MAX]; /* how it was compared, or why not; empty: the build had no gate */
+};
+
 struct model_relation {
 	char *key; /* common/relation.h */
 	struct model_serving serving;
@@ -120,6 +134,7 @@ struct model_relation {
 	char **definitions; /* names at build time */
 	size_t definition_count;
 	char *tuning; /* JSON, what the builder's tuner noted (builder/tune.h); NULL: nothing */
+	struct model_gate gate;
 	const uint64_t *offsets; /* items + 1 */
 	const uint32_t *rows;
 	const uint16_t *weights;
@@ -192,6 +207,9 @@ int model_open(struct model **model, const char *path, bool full, struct error *
 /* The same over bytes in memory, 8-byte aligned, that the caller keeps until model_close. For tests and the fuzzer. */
 int model_open_bytes(struct model **model, const void *bytes, uint64_t count, bool full, struct error *err);
 void model_close(struct model *model);
+
+/* "untested", "better", "equal", "worse" */
+const char *model_verdict_name(enum model_verdict verdict);
 
 const struct model_catalog *model_catalog_find(const struct model *model, const char *name);
 const struct model_relation *model_relation_find(const struct model_catalog *catalog, const char *key);

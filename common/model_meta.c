@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,40 @@ static void read_evaluation(struct meta_reader *reader, const json_t *object, st
 	evaluation->popular_ndcg = read_real(reader, value, "popular_ndcg", 0, 1);
 }
 
+static const char *const verdict_names[] = { "untested", "better", "equal", "worse" };
+
+const char *model_verdict_name(enum model_verdict verdict)
+{
+	return verdict_names[verdict];
+}
+
+/* Files written before there was a gate have none. */
+static void read_gate(struct meta_reader *reader, const json_t *object, struct model_gate *gate)
+{
+	const json_t *value = json_object_get(object, "gate");
+	if (!value)
+		return;
+	const char *verdict = json_string_value(json_object_get(value, "verdict"));
+	unsigned v = MODEL_UNTESTED;
+	while (v <= MODEL_WORSE && (!verdict || strcmp(verdict, verdict_names[v]) != 0))
+		v++;
+	if (v > MODEL_WORSE)
+		wrong(reader, "verdict", "of the gate is not known");
+	else
+		gate->verdict = (enum model_verdict)v;
+	gate->against = read_count(reader, value, "against", INT64_MAX);
+	gate->queries = (uint32_t)read_count(reader, value, "queries", UINT32_MAX);
+	gate->users = (uint32_t)read_count(reader, value, "users", UINT32_MAX);
+	gate->ndcg = read_real(reader, value, "ndcg", 0, 1);
+	gate->served_ndcg = read_real(reader, value, "served_ndcg", 0, 1);
+	gate->z = read_real(reader, value, "z", -HUGE_VAL, HUGE_VAL);
+	const char *note = json_string_value(json_object_get(value, "note"));
+	if (note)
+		snprintf(gate->note, sizeof gate->note, "%s", note);
+	else
+		wrong(reader, "note", "of the gate is not a text");
+}
+
 static void read_definitions(struct meta_reader *reader, const json_t *object, struct model_relation *relation)
 {
 	const json_t *array;
@@ -166,6 +201,7 @@ static void read_relations(struct meta_reader *reader, const json_t *object, str
 		relation->neighbours = read_count(reader, element, "neighbours", INT64_MAX);
 		read_serving(reader, element, &relation->serving);
 		read_evaluation(reader, element, &relation->evaluation);
+		read_gate(reader, element, &relation->gate);
 		read_definitions(reader, element, relation);
 		const json_t *tuning = json_object_get(json_object_get(element, "notes"), "tuning");
 		if (json_is_object(tuning))

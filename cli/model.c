@@ -41,7 +41,11 @@ static void add_relation(struct table *table, const Kindred__V1__Generation *gen
 	char created[32], count[TEXT_MAX];
 	time_text(generation->create_time, created);
 	if (first)
-		table_format(table, "%s%" PRIu64, generation->active ? "*" : "", generation->number);
+		table_format(table, "%s%" PRIu64,
+			     generation->active      ? "*"
+			     : generation->held_back ? "!"
+						     : "",
+			     generation->number);
 	else
 		table_cell(table, "");
 	table_cell(table, first ? created : "");
@@ -72,18 +76,24 @@ static void print_generations(const Kindred__V1__ListGenerationsResponse *respon
 	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT,  TABLE_FLEXIBLE, TABLE_RIGHT,
 						   TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT,    TABLE_RIGHT,
 						   TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT,    TABLE_RIGHT };
+	bool held_back = false;
 	if (response->n_generations == 0) {
 		printf("No generation yet: `kindred model build` makes one.\n");
 		return;
 	}
 	struct table *table = table_new(12, headers, kinds);
-	for (size_t i = 0; i < response->n_generations; i++)
+	for (size_t i = 0; i < response->n_generations; i++) {
+		held_back |= response->generations[i]->held_back;
 		for (size_t k = 0; k < response->generations[i]->n_relations; k++)
 			add_relation(table, response->generations[i], response->generations[i]->relations[k], k == 0);
+	}
 	table_write(table, stdout, terminal_width(stdout));
 	table_free(table);
 	printf("* is served. Figures at 20 items, on each relation's newest tenth, learnt without it; popularity on "
 	       "the same queries beside.\n");
+	if (held_back)
+		printf("! is held back: it is worse than what was served then; kindred model show NUMBER says how "
+		       "much.\n");
 }
 
 int cmd_model_list(struct cli *cli, int argc, char **argv)
@@ -120,11 +130,11 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 /* --- build --- */
 
 struct build {
-	bool no_wait, keep_inactive, refresh;
+	bool no_wait, keep_inactive, refresh, promote;
 	uint32_t tune_seconds;
 };
 
-enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_BUDGET };
+enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_PROMOTE, OPT_BUDGET };
 
 static error_t build_option(int key, char *value, struct argp_state *state)
 {
@@ -137,6 +147,9 @@ static error_t build_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case OPT_KEEP_INACTIVE:
 		build->keep_inactive = true;
+		return 0;
+	case OPT_PROMOTE:
+		build->promote = true;
 		return 0;
 	case OPT_BUDGET:
 		seconds = strtoul(value, &end, 10);
@@ -186,6 +199,14 @@ static int told(struct cli *cli, const struct build *build, uint64_t generation,
 		return error_set(err, E_ABORTED, "generation %" PRIu64 " was not built: %s", generation, status->error);
 	if (cli->json)
 		return message_print(&status->base);
+	if (status->held_back_generation == generation) {
+		printf("generation %" PRIu64 " built in %s, and held back because it is worse: %s\n"
+		       "generation %" PRIu64 " goes on serving. See: kindred model show %" PRIu64
+		       "; to serve it all the same: kindred model activate %" PRIu64 "\n",
+		       generation, text_elapsed(seconds, elapsed), status->held_back_reason, status->active_generation,
+		       generation, generation);
+		return 0;
+	}
 	printf("generation %" PRIu64 " %s in %s%s\n", generation, build->refresh ? "refreshed" : "built",
 	       text_elapsed(seconds, elapsed), status->active_generation == generation ? ", and served" : "");
 	return 0;
@@ -210,6 +231,7 @@ static int build_run(struct cli *cli, const struct build *build)
 	struct error err;
 	uint64_t start_ns = clock_monotonic_ns();
 	request.keep_inactive = build->keep_inactive;
+	request.promote = build->promote;
 	request.tune_seconds = build->tune_seconds;
 	request.refresh = build->refresh;
 	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
@@ -234,18 +256,26 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 	static const struct argp_option options[] = {
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
+		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when it is worse than what is served", 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {
 		.arguments = "",
-		.prose = "Learns a new model generation from all events, and serves it."
-			 "\v"
-			 "The server also builds by itself when enough new events came (build_every_minutes, "
-			 "build_min_events).\n"
-			 "\n"
-			 "Examples:\n"
-			 "  kindred model build\n"
-			 "  kindred model build --keep-inactive && kindred model list\n",
+		.prose =
+			"Learns a new model generation from all events, and serves it, unless it is worse than the one "
+			"being served."
+			"\v"
+			"Both answer the same questions, about events that neither has learnt from. One that is worse "
+			"is "
+			"kept and marked, not served (gate).\n"
+			"\n"
+			"The server also builds by itself when enough new events came (build_every_minutes, "
+			"build_min_events).\n"
+			"\n"
+			"Examples:\n"
+			"  kindred model build\n"
+			"  kindred model build --promote\n"
+			"  kindred model build --keep-inactive && kindred model list\n",
 		.options = options,
 		.parse = build_option,
 	};
@@ -284,6 +314,7 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 		{ "budget", OPT_BUDGET, "SECONDS", 0, "Most time a relation for the search (600)", 1 },
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
+		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when it is worse than what is served", 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {
@@ -321,7 +352,7 @@ int cmd_model_activate(struct cli *cli, int argc, char **argv)
 {
 	static const struct cli_spec spec = {
 		.arguments = "NUMBER",
-		.prose = "Serves another of the kept generations; no call fails meanwhile."
+		.prose = "Serves another of the kept generations, one that is held back too; no call fails meanwhile."
 			 "\v"
 			 "Examples:\n"
 			 "  kindred model list\n"
@@ -387,6 +418,12 @@ static void print_status(const Kindred__V1__GetModelStatusResponse *status)
 		printf("\nserved      generation %" PRIu64, status->active_generation);
 	else
 		printf("\nserved      no generation yet: kindred model build");
+	if (status->held_back_generation)
+		printf("\nheld back   generation %" PRIu64 ", it is worse: %s\n"
+		       "            kindred model show %" PRIu64
+		       "; to serve it all the same: kindred model activate %" PRIu64,
+		       status->held_back_generation, status->held_back_reason, status->held_back_generation,
+		       status->held_back_generation);
 	printf("\nnew events  %s since its build began\n", text_count(status->events_since, count));
 	if (status->last_build_time) {
 		time_text(status->last_build_time, when);

@@ -48,6 +48,12 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 		       status->active_generation, text_count(status->events_since_build, counts[0]));
 	else
 		printf("model     none yet: kindred model build\n");
+	if (status->held_back_generation)
+		printf("          generation %" PRIu64 " is held back, it is worse: %s\n"
+		       "          kindred model show %" PRIu64
+		       "; to serve it all the same: kindred model activate %" PRIu64 "\n",
+		       status->held_back_generation, status->held_back_reason, status->held_back_generation,
+		       status->held_back_generation);
 	printf("events    %s accepted, %s kept in the histories of %s users; %s duplicates, %s dropped, %s refused\n",
 	       text_count(totals.accepted, counts[0]), text_count(totals.kept, counts[1]),
 	       text_count(totals.users, counts[2]), text_count(totals.duplicates, counts[3]),

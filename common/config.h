@@ -47,8 +47,12 @@
 	       "Most time every build takes for finding a relation's parameters, and never more than about five "      \
 	       "builds "                                                                                               \
 	       "without it; 0: it learns with the last choice, else with the defaults")                                \
+	CHOICE(gate, "on", "on|off",                                                                                   \
+	       "Whether a generation that is worse than the one being served, on the same questions, is held back: "   \
+	       "kept, but not served by itself")                                                                       \
 	NUMBER(generations_kept, 3, 1, 100, "generations",                                                             \
-	       "Model generations kept for rollback, the active one among them")                                       \
+	       "Model generations kept for rollback, the active one among them; the newest one held back is kept "     \
+	       "beside")                                                                                               \
 	NUMBER(drain_seconds, 20, 0, 3600, "seconds",                                                                  \
 	       "After SIGTERM, time for calls in work to end before they are cancelled")                               \
 	CHOICE(grpc_polling, "shared", "shared|thread",                                                                \

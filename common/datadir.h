@@ -7,6 +7,7 @@
  *     shards/000..       LMDB: histories (common/shard.h)
  *     models/            00000007.kindred (common/model.h); temporary files start with a dot
  *     models/00000007.accepted  events accepted when that generation's build began, as text (server/generation.h); losing it costs an early build
+ *     models/00000007.held      why that generation is held back, as text (server/kept.h)
  *     models/active      the active generation's number, as text; absent: none. Replaced by rename.
  *     tmp/               the builder's spill files; emptied when a server starts
  */

@@ -119,7 +119,7 @@ static int write_accepted(struct job *job)
 	return generation_accepted_write(job->server->models_directory, builds->number, builds->accepted, &job->err);
 }
 
-static void on_accepted_written(struct job *job)
+static void on_note_written(struct job *job)
 {
 	if (job->code)
 		log_warning("builds: %s", job->err.text);
@@ -129,12 +129,46 @@ static void on_accepted_written(struct job *job)
 /* On the lane that the swap reads it back on, before. */
 static void note_accepted(struct builds *builds)
 {
-	struct job *job = job_new(builds->server, NULL, NULL, NULL, 0, write_accepted, on_accepted_written);
+	struct job *job = job_new(builds->server, NULL, NULL, NULL, 0, write_accepted, on_note_written);
 
 	if (!job)
 		return;
 	job->context = builds; /* neither number changes before the build after this one, which waits for the swap */
 	lane_run(&builds->server->model_lane, job);
+}
+
+static int write_mark(struct job *job)
+{
+	const struct builds *builds = job->context;
+
+	return generation_held_write(job->server->models_directory, builds->number, builds->worse, &job->err);
+}
+
+static void on_held_back(void *context, int code, const struct error *err)
+{
+	struct builds *builds = context;
+
+	(void)code; /* of the pruning; it is in the log */
+	(void)err;
+	builds->failures = 0;
+	builds->server->stats.held_back_builds++;
+	log_warning("builds: generation %" PRIu64 " is held back, it is worse: %s. Generation %" PRIu64
+		    " goes on serving. See `kindred model show %" PRIu64 "`; `kindred model activate %" PRIu64
+		    "` serves it all the same",
+		    builds->number, builds->worse, server_active(builds->server), builds->number, builds->number);
+	move(builds, BUILDS_IDLE);
+}
+
+/* Marked before the state says that the build is over, so that who waits for that sees the mark. */
+static void hold_back(struct builds *builds)
+{
+	struct job *job = job_new(builds->server, NULL, NULL, NULL, 0, write_mark, on_note_written);
+
+	if (job) {
+		job->context = builds;
+		lane_run(&builds->server->model_lane, job);
+	}
+	swap_prune(&builds->server->swap, on_held_back, builds);
 }
 
 /* The process is reaped and its output read to the end. */
@@ -158,9 +192,16 @@ static void on_over(struct builds *builds)
 	if (builds->request.keep_inactive) {
 		builds->failures = 0;
 		move(builds, BUILDS_IDLE);
-		swap_prune(&server->swap); /* the limit on generations kept holds for it too */
+		swap_prune(&server->swap, NULL, NULL); /* the limit on generations kept holds for it too */
 		return;
 	}
+	if (*builds->worse && !builds->request.promote) {
+		hold_back(builds);
+		return;
+	}
+	if (*builds->worse)
+		log_warning("builds: generation %" PRIu64 " is served, as was asked for, though it is worse: %s",
+			    builds->number, builds->worse);
 	move(builds, BUILDS_ACTIVATING);
 	builds->serve_tries = 0;
 	swap_start(&server->swap, builds->number, on_served, builds);
@@ -212,6 +253,9 @@ static void take_line(struct builds *builds, const char *line, size_t bytes)
 	text = json_string_value(json_object_get(json, "error"));
 	if (text)
 		error_set(&builds->err, E_ABORTED, "%s", text);
+	text = json_string_value(json_object_get(json, "worse"));
+	if (text)
+		snprintf(builds->worse, sizeof builds->worse, "%s", text);
 	if (json_is_true(json_object_get(json, "done")))
 		builds->said_done = true;
 	json_decref(json);
@@ -259,21 +303,10 @@ static int spawn(struct builds *builds)
 {
 	struct server *server = builds->server;
 	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24], tune[24];
-	char *arguments[] = { path,
-			      "--data",
-			      server->dir.path,
-			      "--generation",
-			      generation,
-			      "--memory-mb",
-			      memory,
-			      "--threads",
-			      threads,
-			      "--tune-seconds",
-			      tune,
-			      builds->request.refresh        ? "--refresh"
-			      : builds->request.tune_seconds ? "--tune-whole"
-							     : NULL,
-			      NULL };
+	char *arguments[] = { path,   "--data",    server->dir.path, "--generation",   generation, "--memory-mb",
+			      memory, "--threads", threads,          "--tune-seconds", tune,       NULL,
+			      NULL,   NULL };
+	char **more = arguments + sizeof arguments / sizeof *arguments - 3;
 	uv_stdio_container_t stdio[] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&builds->output },
@@ -296,6 +329,12 @@ static int spawn(struct builds *builds)
 	snprintf(tune, sizeof tune, "%" PRId64,
 		 builds->request.tune_seconds ? (int64_t)builds->request.tune_seconds
 					      : server->config.build_tune_seconds);
+	if (builds->request.refresh)
+		*more++ = "--refresh";
+	if (builds->request.tune_seconds)
+		*more++ = "--tune-whole";
+	if (!builds->request.refresh && !strcmp(server->config.gate, "off"))
+		*more++ = "--no-gate";
 	uv_pipe_init(&server->loop, &builds->output, 0);
 	builds->process.data = builds->output.data = builds;
 	builds->process_gone = builds->output_gone = builds->said_done = false;
@@ -325,14 +364,14 @@ static void begin(void *context)
 {
 	struct builds *builds = context;
 	struct server *server = builds->server;
-	uint64_t highest = server->kept_count ? server->kept[server->kept_count - 1] : 0;
+	uint64_t highest = kept_newest(&server->kept);
 
 	/*
 	 * A number once given is not given again: a generation that failed may have been named in a log or an
 	 * answer.
 	 */
 	builds->number = (builds->number > highest ? builds->number : highest) + 1;
-	builds->phase[0] = 0;
+	builds->phase[0] = builds->worse[0] = 0;
 	builds->progress = 0;
 	builds->err = (struct error){ 0 };
 	builds->counted = status_accepted(server);
@@ -422,7 +461,7 @@ static bool due(const struct builds *builds)
 	if (definition_waits(builds))
 		return true;
 	return now_ms >= builds_next_ms(builds) &&
-	       status_events_since(server) >= (uint64_t)server->config.build_min_events;
+	       status_events_unseen(server) >= (uint64_t)server->config.build_min_events;
 }
 
 static bool refresh_due(const struct builds *builds)

@@ -4,6 +4,9 @@
  *
  *     IDLE -> STARTING (exact counts are asked for) -> RUNNING -> ACTIVATING -> IDLE, or FAILED
  *
+ * What the builder's gate found worse than what is served is not activated but held back (server/kept.h),
+ * unless the request says otherwise. The old generation goes on serving, and the schedule goes on.
+ *
  * On its own it builds when build_every_minutes have passed since the last build and build_min_events new
  * events came, and a few seconds after a definition came that the active generation has no relation for; not
  * in the middle of an import, though. After a failure it waits longer each time. When
@@ -16,6 +19,7 @@
 #include "common/error.h"
 #include "kindred/v1/models.pb-c.h"
 #include "server/buffer.h"
+#include "server/kept.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +32,7 @@ enum builds_state { BUILDS_IDLE, BUILDS_STARTING, BUILDS_RUNNING, BUILDS_ACTIVAT
 struct builds_request {
 	bool keep_inactive; /* do not serve it */
 	bool refresh; /* learn nothing (builder/refresh.h) */
+	bool promote; /* serve it, even when it is worse */
 	uint32_t tune_seconds; /* a whole search; 0: as configured */
 };
 
@@ -40,6 +45,7 @@ struct builds {
 	uint64_t replaces; /* of a refresh that is being served: the refresh whose place it takes; 0: none */
 	int64_t refreshed_ms; /* wall time of the last refresh's start; 0: none since the start */
 	uint64_t counted; /* events accepted when the last build or refresh began */
+	char worse[HELD_WHY_MAX]; /* what the builder's gate has against it; empty: nothing */
 	char phase[256];
 	double progress;
 	struct error err; /* of the last build */

@@ -15,20 +15,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char accepted_suffix[] = ".accepted";
+/* Notes of the server beside a generation's file. */
+static const char accepted_suffix[] = ".accepted", held_suffix[] = ".held";
 
-static void accepted_path(char *path, size_t bytes, const char *models_directory, uint64_t number)
+static void note_path(char *path, size_t bytes, const char *models_directory, uint64_t number, const char *suffix)
 {
-	snprintf(path, bytes, "%s/%08" PRIu64 "%s", models_directory, number, accepted_suffix);
+	snprintf(path, bytes, "%s/%08" PRIu64 "%s", models_directory, number, suffix);
 }
 
-static uint64_t accepted_read(const char *models_directory, uint64_t number)
+uint64_t generation_accepted_read(const char *models_directory, uint64_t number)
 {
 	char path[DATADIR_PATH_MAX];
 	uint64_t accepted = 0;
 	FILE *file;
 
-	accepted_path(path, sizeof path, models_directory, number);
+	note_path(path, sizeof path, models_directory, number, accepted_suffix);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -38,20 +39,58 @@ static uint64_t accepted_read(const char *models_directory, uint64_t number)
 	return accepted;
 }
 
-int generation_accepted_write(const char *models_directory, uint64_t number, uint64_t accepted, struct error *err)
+static int note_write(const char *path, const char *text, struct error *err)
 {
-	char path[DATADIR_PATH_MAX];
-	FILE *file;
+	FILE *file = fopen(path, "we");
 	int failed;
 
-	accepted_path(path, sizeof path, models_directory, number);
-	file = fopen(path, "we");
 	if (!file)
 		return error_errno(err, errno, "%s", path);
-	failed = fprintf(file, "%" PRIu64 "\n", accepted) < 0;
+	failed = fprintf(file, "%s\n", text) < 0;
 	if (fclose(file) || failed)
 		return error_errno(err, errno, "%s", path);
 	return 0;
+}
+
+int generation_accepted_write(const char *models_directory, uint64_t number, uint64_t accepted, struct error *err)
+{
+	char path[DATADIR_PATH_MAX], text[24];
+
+	note_path(path, sizeof path, models_directory, number, accepted_suffix);
+	snprintf(text, sizeof text, "%" PRIu64, accepted);
+	return note_write(path, text, err);
+}
+
+int generation_held_write(const char *models_directory, uint64_t number, const char *why, struct error *err)
+{
+	char path[DATADIR_PATH_MAX];
+
+	note_path(path, sizeof path, models_directory, number, held_suffix);
+	return note_write(path, why, err);
+}
+
+bool generation_held_read(const char *models_directory, uint64_t number, char *why, size_t bytes)
+{
+	char path[DATADIR_PATH_MAX];
+	FILE *file;
+
+	note_path(path, sizeof path, models_directory, number, held_suffix);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (why && fgets(why, (int)bytes, file))
+		why[strcspn(why, "\n")] = 0;
+	fclose(file);
+	return true;
+}
+
+void generation_held_remove(const char *models_directory, uint64_t number)
+{
+	char path[DATADIR_PATH_MAX];
+
+	note_path(path, sizeof path, models_directory, number, held_suffix);
+	if (unlink(path) && errno != ENOENT)
+		log_warning("generation: cannot remove %s: %s", path, strerror(errno));
 }
 
 static void generation_free(struct generation *generation)
@@ -119,7 +158,7 @@ int generation_read(struct generation **made, const char *models_directory, uint
 	generation->number = number;
 	generation->refreshed = model->refreshed;
 	generation->create_ms = model->head->create_ms;
-	generation->accepted = accepted_read(models_directory, number);
+	generation->accepted = generation_accepted_read(models_directory, number);
 	generation->references = 1;
 	model_close(model);
 	*made = generation;
@@ -170,6 +209,37 @@ static Kindred__V1__Evaluation *evaluation_message(const struct model_evaluation
 	return message;
 }
 
+static Kindred__V1__Gate *gate_message(const struct model_gate *gate)
+{
+	Kindred__V1__Gate *message = gate->note[0] ? malloc(sizeof *message) : NULL;
+
+	if (!message)
+		return NULL;
+	kindred__v1__gate__init(message);
+	switch (gate->verdict) {
+	case MODEL_UNTESTED:
+		message->verdict = KINDRED__V1__VERDICT__VERDICT_UNTESTED;
+		break;
+	case MODEL_BETTER:
+		message->verdict = KINDRED__V1__VERDICT__VERDICT_BETTER;
+		break;
+	case MODEL_EQUAL:
+		message->verdict = KINDRED__V1__VERDICT__VERDICT_EQUAL;
+		break;
+	case MODEL_WORSE:
+		message->verdict = KINDRED__V1__VERDICT__VERDICT_WORSE;
+		break;
+	}
+	message->against = gate->against;
+	message->queries = gate->queries;
+	message->users = gate->users;
+	message->ndcg = (float)gate->ndcg;
+	message->served_ndcg = (float)gate->served_ndcg;
+	message->z = (float)gate->z;
+	message->note = strdup(gate->note);
+	return message;
+}
+
 static Kindred__V1__Relation *relation_message(const struct model_catalog *catalog,
 					       const struct model_relation *relation)
 {
@@ -185,6 +255,7 @@ static Kindred__V1__Relation *relation_message(const struct model_catalog *catal
 	message->items = relation->items;
 	message->neighbours = relation->neighbours;
 	message->evaluation = evaluation_message(&relation->evaluation);
+	message->gate = gate_message(&relation->gate);
 	message->tuning = relation->tuning ? tuning_message(relation->tuning) : NULL;
 	message->definitions = calloc(relation->definition_count + 1, sizeof *message->definitions);
 	for (size_t i = 0; message->definitions && i < relation->definition_count; i++) {
@@ -254,6 +325,7 @@ int generation_message(Kindred__V1__Generation **made, const char *models_direct
 	}
 	message->active = active;
 	message->learnt_generation = model->learnt;
+	message->held_back = generation_held_read(models_directory, number, NULL, 0);
 	model_close(model);
 	*made = message;
 	return 0;
@@ -265,22 +337,24 @@ int generation_unlink(const char *models_directory, uint64_t number, struct erro
 {
 	char path[DATADIR_PATH_MAX];
 
-	accepted_path(path, sizeof path, models_directory, number);
+	note_path(path, sizeof path, models_directory, number, accepted_suffix);
 	unlink(path);
+	generation_held_remove(models_directory, number);
 	model_path(path, sizeof path, models_directory, number);
 	if (unlink(path) && errno != ENOENT)
 		return error_errno(err, errno, "%s", path);
 	return 0;
 }
 
-/* Whether the file is an "accepted" note of a generation that is not there. */
+/* Whether the file is a note of a generation that is not there. */
 static bool orphan(const char *models_directory, const char *name)
 {
 	char path[DATADIR_PATH_MAX];
 	uint64_t number;
 	int end = 0;
 
-	if (sscanf(name, "%" SCNu64 "%n", &number, &end) != 1 || strcmp(name + end, accepted_suffix) != 0)
+	if (sscanf(name, "%" SCNu64 "%n", &number, &end) != 1 ||
+	    (strcmp(name + end, accepted_suffix) != 0 && strcmp(name + end, held_suffix) != 0))
 		return false;
 	model_path(path, sizeof path, models_directory, number);
 	return access(path, F_OK) != 0;

@@ -52,6 +52,14 @@ int generation_message(Kindred__V1__Generation **message, const char *models_dir
  * build, nothing more.
  */
 int generation_accepted_write(const char *models_directory, uint64_t number, uint64_t accepted, struct error *err);
+uint64_t generation_accepted_read(const char *models_directory, uint64_t number); /* 0: not known */
+/*
+ * The mark of one that is held back (server/kept.h), "00000007.held": set, asked for (why: the reason, may be NULL), taken away (which
+ * is fine when there is none).
+ */
+int generation_held_write(const char *models_directory, uint64_t number, const char *why, struct error *err);
+bool generation_held_read(const char *models_directory, uint64_t number, char *why, size_t bytes);
+void generation_held_remove(const char *models_directory, uint64_t number);
 /* Unlinks the generation's files. Not being there is fine. */
 int generation_unlink(const char *models_directory, uint64_t number, struct error *err);
 /*

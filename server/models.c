@@ -53,12 +53,12 @@ static void on_build_started(void *context, uint64_t number, const struct error 
 
 void models_build(struct call *call, const uint8_t *data, size_t bytes)
 {
-	uint64_t keep_inactive, tune_seconds, refresh;
+	uint64_t keep_inactive, tune_seconds, promote, refresh;
 	struct builds_request request;
 	struct error err;
 
 	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds) ||
-	    !number_of(call, data, bytes, 4, &refresh))
+	    !number_of(call, data, bytes, 3, &promote) || !number_of(call, data, bytes, 4, &refresh))
 		return;
 	if (tune_seconds > TUNE_SECONDS_MAX) {
 		call_fail(call, E_INVALID, "tune_seconds: %" PRIu64 "; at most %d are allowed", tune_seconds,
@@ -70,8 +70,13 @@ void models_build(struct call *call, const uint8_t *data, size_t bytes)
 			  "refresh and tune_seconds: a refresh learns nothing; only one of them is allowed");
 		return;
 	}
+	if (keep_inactive && promote) {
+		call_fail(call, E_INVALID, "keep_inactive and promote: only one of them is allowed");
+		return;
+	}
 	request = (struct builds_request){ .keep_inactive = keep_inactive != 0,
 					   .refresh = refresh != 0,
+					   .promote = promote != 0,
 					   .tune_seconds = (uint32_t)tune_seconds };
 	if (builds_start(&call->server->builds, &request, on_build_started, call, &err))
 		call_fail_error(call, &err);
@@ -199,17 +204,11 @@ static const char *kept_numbers(const struct server *server, char *text, size_t 
 	size_t at = 0;
 
 	snprintf(text, room, "none");
-	for (size_t i = 0; i < server->kept_count && at + 24 < room; i++)
-		at += (size_t)snprintf(text + at, room - at, "%s%" PRIu64, i ? ", " : "", server->kept[i]);
+	for (size_t i = 0; i < server->kept.count && at + 40 < room; i++)
+		at += (size_t)snprintf(text + at, room - at, "%s%" PRIu64 "%s", i ? ", " : "",
+				       server->kept.list[i].number,
+				       server->kept.list[i].held_back ? " (held back)" : "");
 	return text;
-}
-
-static bool kept(const struct server *server, uint64_t number)
-{
-	for (size_t i = 0; i < server->kept_count; i++)
-		if (server->kept[i] == number)
-			return true;
-	return false;
 }
 
 void models_activate(struct call *call, const uint8_t *data, size_t bytes)
@@ -220,7 +219,7 @@ void models_activate(struct call *call, const uint8_t *data, size_t bytes)
 
 	if (!number_of(call, data, bytes, 1, &number))
 		return;
-	if (kept(server, number))
+	if (kept_has(&server->kept, number))
 		swap_start(&server->swap, number, on_swapped, call);
 	else
 		call_fail(call, E_NOT_FOUND, "generation %" PRIu64 " is not kept; those kept: %s", number,
@@ -230,19 +229,17 @@ void models_activate(struct call *call, const uint8_t *data, size_t bytes)
 void models_rollback(struct call *call, const uint8_t *data, size_t bytes)
 {
 	struct server *server = call->server;
-	uint64_t active = server_active(server), older = 0;
+	uint64_t active = server_active(server), older = kept_before(&server->kept, active);
 	char text[256];
 
 	(void)data; /* an empty message */
 	(void)bytes;
-	for (size_t i = 0; i < server->kept_count; i++)
-		if (server->kept[i] < active)
-			older = server->kept[i];
 	if (older)
 		swap_start(&server->swap, older, on_swapped, call);
 	else
 		call_fail(call, E_PRECONDITION,
-			  "no generation that is kept is older than the active one (%" PRIu64 "); those kept: %s",
+			  "no generation that was served is kept and older than the active one (%" PRIu64
+			  "); those kept: %s",
 			  active, kept_numbers(server, text, sizeof text));
 }
 
@@ -265,6 +262,9 @@ static void answer_status(void *context)
 	if (builds->state == BUILDS_FAILED)
 		reply.error = (char *)builds->err.text;
 	reply.active_generation = server_active(server);
+	reply.held_back_generation = kept_held(&server->kept);
+	if (reply.held_back_generation)
+		reply.held_back_reason = (char *)server->kept.held_why;
 	reply.events_since = status_events_since(server);
 	last.seconds = builds->last_ms / 1000;
 	next.seconds = builds_next_ms(builds) / 1000;

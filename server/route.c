@@ -187,11 +187,11 @@ static void on_deleted(struct ask *ask, int code, const uint8_t *data, size_t by
 	/* A message's fields may come in pieces: the generations are added behind what the worker said. */
 	whole = !buffer_add(&answer, data, bytes);
 	if (wire_find_number(data, bytes, 1, &existed) == 1 && existed) {
-		for (size_t i = 0; i < server->kept_count; i++)
-			whole = whole && !buffer_number(&answer, 3, server->kept[i]);
+		for (size_t i = 0; i < server->kept.count; i++)
+			whole = whole && !buffer_number(&answer, 3, server->kept.list[i].number);
 		/* One being built, or built and not yet listed among those. */
 		if ((server->builds.state == BUILDS_RUNNING || server->builds.state == BUILDS_ACTIVATING) &&
-		    (!server->kept_count || server->builds.number > server->kept[server->kept_count - 1]))
+		    server->builds.number > kept_newest(&server->kept))
 			whole = whole && !buffer_number(&answer, 3, server->builds.number);
 	}
 	if (whole)

@@ -183,25 +183,22 @@ static void on_prepare(uv_prepare_t *prepare)
 
 /* --- generations --- */
 
-void server_kept(struct server *server, uint64_t *numbers, size_t count)
+void server_kept(struct server *server, struct kept *kept)
 {
-	free(server->kept);
-	server->kept = numbers;
-	server->kept_count = count;
+	kept_free(&server->kept);
+	server->kept = *kept;
+	*kept = (struct kept){ 0 };
 }
 
-/* The newest kept generation that is older than `below` and can be read; NULL: there is none. */
+/* The newest kept generation that is older than `below`, was not held back and can be read; NULL: there is none. */
 static struct generation *read_older(struct server *server, uint64_t below)
 {
 	struct generation *generation = NULL;
 	struct error err;
 
-	for (size_t i = server->kept_count; i > 0 && !generation; i--) {
-		if (server->kept[i - 1] >= below)
-			continue;
-		if (generation_read(&generation, server->models_directory, server->kept[i - 1], &err))
-			log_error("server: generation %" PRIu64 " cannot be served: %s", server->kept[i - 1], err.text);
-	}
+	while (!generation && (below = kept_before(&server->kept, below)))
+		if (generation_read(&generation, server->models_directory, below, &err))
+			log_error("server: generation %" PRIu64 " cannot be served: %s", below, err.text);
 	return generation;
 }
 
@@ -223,13 +220,11 @@ bool server_active_damaged(struct server *server, uint64_t number)
 
 static int find_active(struct server *server, struct error *err)
 {
-	uint64_t active = 0, *numbers = NULL;
-	size_t count = 0;
-	int rc = model_list(server->models_directory, &numbers, &count, err);
+	uint64_t active = 0;
+	int rc = kept_read(&server->kept, server->models_directory, err);
 
 	if (rc)
 		return rc;
-	server_kept(server, numbers, count);
 	rc = datadir_active_read(&server->dir, &active, err);
 	if (rc || !active)
 		return rc;
@@ -435,6 +430,6 @@ void server_close(struct server *server)
 	generation_release(server->active);
 	if (server->control)
 		control_close(server->control);
-	free(server->kept);
+	kept_free(&server->kept);
 	free(server->shards);
 }

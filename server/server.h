@@ -15,6 +15,7 @@
 #include "server/door.h"
 #include "server/generation.h"
 #include "server/health.h"
+#include "server/kept.h"
 #include "server/lane.h"
 #include "server/pins.h"
 #include "server/registry.h"
@@ -58,8 +59,7 @@ struct server {
 	struct pins pins;
 
 	struct generation *active; /* what is served; NULL: nothing yet */
-	uint64_t *kept; /* numbers of the generations on disk, ascending */
-	size_t kept_count;
+	struct kept kept; /* generations on disk */
 
 	uv_prepare_t prepare; /* what a turn of the loop gave rise to is sent before it waits */
 	uv_signal_t terminate, interrupt;
@@ -97,7 +97,7 @@ bool server_active_damaged(struct server *server, uint64_t number);
  * already.
  */
 void server_fatal(struct server *server, const struct error *err);
-/* Takes over the numbers of the generations on disk, ascending. */
-void server_kept(struct server *server, uint64_t *numbers, size_t count);
+/* Takes over which generations are on disk. */
+void server_kept(struct server *server, struct kept *kept);
 
 #endif

@@ -24,12 +24,16 @@
 	COUNTER(builds, "builds", "Builds begun")                                                                      \
 	COUNTER(refreshes, "refreshes", "Refreshes begun")                                                             \
 	COUNTER(failed_builds, "builds", "Builds that failed")                                                         \
+	COUNTER(held_back_builds, "builds",                                                                            \
+		"Builds whose generation was held back, because it is worse than the active one")                      \
 	COUNTER(swaps, "swaps", "Generations activated, rollbacks among them")                                         \
 	GAUGE(calls_in_flight, "calls", "Calls in work now")                                                           \
 	GAUGE(calls_limit, "calls", "Calls in work beyond which RESOURCE_EXHAUSTED is answered")                       \
 	GAUGE(workers, "processes", "Worker processes there should be")                                                \
 	GAUGE(workers_up, "processes", "Worker processes that serve")                                                  \
 	GAUGE(active_generation, "number", "The model generation being served; 0: none")                               \
+	GAUGE(held_back_generation, "number",                                                                          \
+	      "The newest generation, when it is held back because it is worse than the active one; 0: it is not")     \
 	GAUGE(build_running, "boolean", "1 while a build runs")                                                        \
 	GAUGE(events_since_build, "events", "Events accepted since the active generation's build began")               \
 	GAUGE(users, "users", "Users with a history")                                                                  \

@@ -104,6 +104,15 @@ uint64_t status_accepted(const struct server *server)
 	return accepted;
 }
 
+uint64_t status_events_unseen(const struct server *server)
+{
+	uint64_t accepted = status_accepted(server), seen = server->active ? server->active->accepted : 0;
+
+	if (kept_held(&server->kept) && server->kept.held_accepted > seen)
+		seen = server->kept.held_accepted;
+	return accepted > seen ? accepted - seen : 0;
+}
+
 uint64_t status_events_since(const struct server *server)
 {
 	uint64_t accepted = status_accepted(server), before = 0;
@@ -122,6 +131,7 @@ void status_gauges(struct server *server)
 	stats->workers = server->supervisor.count;
 	stats->workers_up = supervisor_up(&server->supervisor);
 	stats->active_generation = server_active(server);
+	stats->held_back_generation = kept_held(&server->kept);
 	stats->build_running = builds_running(&server->builds);
 	stats->events_since_build = status_events_since(server);
 	stats->users = stats->events_accepted = stats->events_kept = stats->events_duplicate = 0;
@@ -213,11 +223,15 @@ Kindred__V1__GetStatusResponse *status_message(struct server *server)
 	message->version = strdup(KINDRED_VERSION " (" KINDRED_REVISION ")");
 	message->start_time = stamp_new(server->start_ms);
 	message->data_directory = strdup(server->dir.path);
-	if (!message->version || !message->data_directory || !fill_parts(server, message)) {
+	if (kept_held(&server->kept))
+		message->held_back_reason = strdup(server->kept.held_why);
+	if (!message->version || !message->data_directory || !message->held_back_reason ||
+	    !fill_parts(server, message)) {
 		kindred__v1__get_status_response__free_unpacked(message, NULL);
 		return NULL;
 	}
 	message->active_generation = server_active(server);
+	message->held_back_generation = kept_held(&server->kept);
 	message->draining = server->state >= SERVER_DRAINING;
 	message->calls_in_flight = server->door ? door_calls(server->door) : 0;
 	message->calls_limit = (uint32_t)server->config.calls_limit;

@@ -28,6 +28,8 @@ void status_ask_all(struct server *server, void (*done)(void *context), void *co
 /* Events ever accepted, and those since the active generation's build began (all, when there is none). */
 uint64_t status_accepted(const struct server *server);
 uint64_t status_events_since(const struct server *server);
+/* Those since the later of the active generation's and of the one's that is held back: what a new build would see anew. */
+uint64_t status_events_unseen(const struct server *server);
 /* Fills the gauges of server->stats. */
 void status_gauges(struct server *server);
 /* malloc'ed; free with kindred__v1__get_status_response__free_unpacked. NULL: no memory. */

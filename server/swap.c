@@ -180,47 +180,26 @@ static bool nobody(struct swap *swap)
 /* --- pruning --- */
 
 struct pruning {
-	uint64_t active, keep;
-	uint64_t replaced; /* a refresh has taken its place; 0: none */
-	uint64_t *held; /* calls are pinned to them */
-	size_t held_count;
-	uint64_t *numbers, *removed;
-	size_t count, removed_count;
+	struct kept kept;
+	struct kept_rules rules;
+	uint64_t *pinned, *removed;
+	size_t removed_count;
 };
-
-static bool is_held(const struct pruning *pruning, uint64_t number)
-{
-	for (size_t i = 0; i < pruning->held_count; i++)
-		if (pruning->held[i] == number)
-			return true;
-	return false;
-}
 
 static int prune_files(struct job *job)
 {
 	struct pruning *pruning = job->context;
-	size_t kept = 0;
-	int rc = model_list(job->server->models_directory, &pruning->numbers, &pruning->count, &job->err);
+	int rc = kept_read(&pruning->kept, job->server->models_directory, &job->err);
 
 	if (rc)
 		return rc;
-	pruning->removed = calloc(pruning->count + 1, sizeof *pruning->removed);
+	pruning->removed = calloc(pruning->kept.count + 1, sizeof *pruning->removed);
 	if (!pruning->removed)
 		return error_set(&job->err, E_EXHAUSTED, "out of memory");
-	for (size_t i = 0; i < pruning->count; i++) {
-		uint64_t number = pruning->numbers[i];
-
-		if ((pruning->count - i <= pruning->keep && number != pruning->replaced) || number == pruning->active ||
-		    is_held(pruning, number)) {
-			pruning->numbers[kept++] = number;
-		} else {
-			rc = generation_unlink(job->server->models_directory, number, &job->err);
-			if (rc)
-				log_warning("swap: cannot remove an old generation: %s", job->err.text);
-			pruning->removed[pruning->removed_count++] = number;
-		}
-	}
-	pruning->count = kept;
+	pruning->removed_count = kept_cut(&pruning->kept, &pruning->rules, pruning->removed);
+	for (size_t i = 0; i < pruning->removed_count; i++)
+		if (generation_unlink(job->server->models_directory, pruning->removed[i], &job->err))
+			log_warning("swap: cannot remove an old generation: %s", job->err.text);
 	return 0;
 }
 
@@ -241,11 +220,10 @@ static void on_pruned(struct job *job)
 		log_info("swap: removed generation %" PRIu64, pruning->removed[i]);
 	}
 	if (!job->code)
-		server_kept(server, pruning->numbers, pruning->count);
-	else
-		free(pruning->numbers);
+		server_kept(server, &pruning->kept);
+	kept_free(&pruning->kept);
 	free(pruning->removed);
-	free(pruning->held);
+	free(pruning->pinned);
 	free(pruning);
 	job_free(job);
 	finish(&server->swap, server->swap.err.code);
@@ -267,13 +245,14 @@ static void prune(struct swap *swap)
 		finish(swap, swap->err.code);
 		return;
 	}
-	pruning->active = server_active(swap->server);
-	pruning->held = numbers;
-	pruning->held_count = pins_held(pins, numbers, held);
-	pruning->keep = (uint64_t)swap->server->config.generations_kept;
+	pruning->pinned = numbers;
+	pruning->rules = (struct kept_rules){ .active = server_active(swap->server),
+					      .limit = (uint64_t)swap->server->config.generations_kept,
+					      .pinned = numbers,
+					      .pinned_count = pins_held(pins, numbers, held) };
 	/* so that refreshes, which may come often, leave the generations before them to roll back to */
-	if (swap->server->builds.number == pruning->active)
-		pruning->replaced = swap->server->builds.replaces;
+	if (swap->server->builds.number == pruning->rules.active)
+		pruning->rules.replaced = swap->server->builds.replaces;
 	job->context = pruning;
 	lane_run(&swap->server->model_lane, job);
 }
@@ -283,8 +262,11 @@ static void prune(struct swap *swap)
 static int write_active(struct job *job)
 {
 	struct generation *generation = job->context;
+	int rc = datadir_active_write(&job->server->dir, generation->number, &job->err);
 
-	return datadir_active_write(&job->server->dir, generation->number, &job->err);
+	if (!rc)
+		generation_held_remove(job->server->models_directory, generation->number);
+	return rc;
 }
 
 static void on_recorded(struct job *job)
@@ -496,7 +478,7 @@ void swap_start(struct swap *swap, uint64_t number, swap_done done, void *contex
 	queue(swap, number, done, context);
 }
 
-void swap_prune(struct swap *swap)
+void swap_prune(struct swap *swap, swap_done done, void *context)
 {
-	queue(swap, 0, NULL, NULL);
+	queue(swap, 0, done, context);
 }

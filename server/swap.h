@@ -50,10 +50,9 @@ void swap_fini(struct swap *swap);
 /* Serves generation `number`; done(0) when every worker does and it is recorded. E_NOT_FOUND: no such generation. */
 void swap_start(struct swap *swap, uint64_t number, swap_done done, void *context);
 /*
- * Removes generations beyond generations_kept without activating anything; no answer. Also reads anew which
- * there are.
+ * Removes generations beyond generations_kept without activating anything. Also reads anew which there are. done: may be NULL.
  */
-void swap_prune(struct swap *swap);
+void swap_prune(struct swap *swap, swap_done done, void *context);
 bool swap_running(const struct swap *swap);
 
 #endif

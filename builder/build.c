@@ -35,6 +35,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#define WORSE_MAX 1000 /* two names of 256 bytes and some words */
 #define SCAN_SHARE 0.2 /* of a build, for its progress */
 #define LEARN_SHARE 0.7
 #define EVALUATE_FROM 0.5 /* of a relation's share, after its tuning */
@@ -405,8 +406,8 @@ static bool worse_words(const struct build *build, char *text, size_t bytes)
 			if (gate->verdict != MODEL_WORSE || worse++ > 0)
 				continue;
 			gate_words(gate, words, sizeof words);
-			snprintf(text, bytes, "%.100s of %.100s: %s", plan->definitions[0],
-				 build->plan.catalogs[c].name, words);
+			snprintf(text, bytes, "%s of %s: %s", plan->definitions[0], build->plan.catalogs[c].name,
+				 words);
 		}
 	if (worse > 1)
 		snprintf(text + strlen(text), bytes - strlen(text), "; and %zu more", worse - 1);
@@ -415,7 +416,7 @@ static bool worse_words(const struct build *build, char *text, size_t bytes)
 
 static void say_done(struct build *build, uint64_t generation, const char *path)
 {
-	char worse[500];
+	char worse[WORSE_MAX];
 	uint64_t items = 0;
 	for (size_t c = 0; c < build->plan.catalog_count; c++)
 		items += build->items[c].count;

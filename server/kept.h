@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HELD_WHY_MAX 600
+#define HELD_WHY_MAX 1000
 
 struct kept_generation {
 	uint64_t number;

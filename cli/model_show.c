@@ -185,6 +185,7 @@ static void print_relation(const Kindred__V1__Relation *relation)
 	}
 	printf("\n");
 	print_key(relation->key);
+	printf(LABEL "%s\n", "key", relation->key);
 	printf(LABEL "%s events of %s users with %s items; %s pairs of neighbours\n", "learnt from",
 	       text_count(relation->events, events), text_count(relation->users, users),
 	       text_count(relation->items, items), text_count(relation->neighbours, neighbours));

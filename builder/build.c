@@ -226,6 +226,10 @@ static int choose_params(struct build *build, const char *catalog, struct learn_
 	uint64_t events = input->events->count;
 	struct choice last = choice_find(build->last, catalog, input->relation->key, &options->params);
 	struct tune_options search = choice_search(&last, events, options->tune_whole, options->tune_seconds);
+	if (options->tune_objective)
+		tune_objective_parse(options->tune_objective, &search.goal.objective);
+	if (options->coverage_floor >= 0)
+		search.goal.coverage_floor = options->coverage_floor;
 	struct tuning *tuning = calloc(1, sizeof *tuning);
 	if (!tuning)
 		return error_set(err, E_EXHAUSTED, "no memory for the tuner");

@@ -60,7 +60,7 @@ bool choice_learnt_with(const json_t *last, const char *catalog, const char *key
 
 struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults)
 {
-	struct choice choice = { .params = *defaults };
+	struct choice choice = { .params = *defaults, .goal = tune_goal_default() };
 	const json_t *tuning = json_object_get(relation_notes(last, catalog, key), "tuning");
 	const json_t *params = json_object_get(json_object_get(tuning, "choice"), "params");
 	if (!json_is_object(params))
@@ -69,6 +69,12 @@ struct choice choice_find(const json_t *last, const char *catalog, const char *k
 	choice.notes = tuning;
 	choice.events = (uint64_t)json_integer_value(json_object_get(tuning, "events"));
 	params_read(&choice.params, params);
+	const char *objective = json_string_value(json_object_get(tuning, "objective"));
+	const json_t *floor = json_object_get(tuning, "coverage_floor");
+	if (objective)
+		tune_objective_parse(objective, &choice.goal.objective);
+	if (json_is_number(floor))
+		choice.goal.coverage_floor = json_number_value(floor);
 	return choice;
 }
 
@@ -76,6 +82,7 @@ struct tune_options choice_search(const struct choice *choice, uint64_t events, 
 {
 	bool around = choice->there && !whole && (double)events < GROWN_BY * (double)choice->events;
 	return (struct tune_options){ .seconds = seconds,
+				      .goal = choice->goal,
 				      .builds = whole ? TUNE_BUILDS_LONG : 0,
 				      .last = choice->there ? &choice->params : NULL,
 				      .around_last = around,

@@ -18,6 +18,7 @@ struct choice {
 	bool there; /* an earlier choice */
 	struct params params;
 	uint64_t events; /* at its whole search */
+	struct tune_goal goal; /* of its search; at first the default */
 	const json_t *notes; /* of the tuner that made it; lives as long as what choice_load gave */
 };
 

@@ -25,6 +25,7 @@ struct exam {
 	struct questions questions;
 	struct answer *answers;
 	bool gain_hits;
+	uint32_t places; /* of a list */
 	uint32_t step; /* every step-th is asked */
 	uint32_t asked;
 	_Atomic uint32_t next;
@@ -39,7 +40,7 @@ struct asker {
 	uint32_t *marks; /* [items]: number of the last query (+ 1) that must not show the item */
 	uint32_t mark;
 	struct profile_event events[4 * PROFILE_MAX];
-	struct scored top[EVALUATE_AT];
+	struct scored top[EVALUATE_PLACES_MAX];
 };
 
 /* --- asking --- */
@@ -108,14 +109,14 @@ static struct answer ask(struct asker *asker, const struct question *question)
 	for (uint32_t i = 0; i < items; i++)
 		answer.work += (uint32_t)(relation->offsets[profile[i].row + 1] - relation->offsets[profile[i].row]);
 
-	struct scored popular[EVALUATE_AT];
-	uint32_t popular_found = fill_popular(asker, popular, EVALUATE_AT);
+	struct scored popular[EVALUATE_PLACES_MAX];
+	uint32_t popular_found = fill_popular(asker, popular, q->places);
 	struct score_counts score_counts;
-	uint32_t found = scorer_top(asker->scorer, relation, profile, items, EVALUATE_AT, judge, asker, asker->top,
-				    &score_counts);
+	uint32_t found =
+		scorer_top(asker->scorer, relation, profile, items, q->places, judge, asker, asker->top, &score_counts);
 	for (uint32_t i = 0; i < found; i++)
 		asker->marks[asker->top[i].row] = asker->mark; /* not a second time */
-	found += fill_popular(asker, asker->top + found, EVALUATE_AT - found);
+	found += fill_popular(asker, asker->top + found, q->places - found);
 	for (uint32_t i = 0; i < found; i++)
 		atomic_store_explicit(&q->shown[asker->top[i].row], 1, memory_order_relaxed);
 
@@ -227,6 +228,7 @@ int exam_new(struct exam **exam, const struct learn_input *input, struct questio
 	if (!q)
 		return error_set(err, E_EXHAUSTED, "no memory for the evaluation");
 	q->input = input;
+	q->places = EVALUATE_AT;
 	int code = questions_make(&q->questions, input, slice, EVALUATE_QUERIES_MIN, now_s, note, note_bytes, err);
 	if (code || q->questions.count == 0)
 		exam_free(q);
@@ -250,6 +252,11 @@ uint32_t exam_queries(const struct exam *exam)
 uint32_t exam_split(const struct exam *exam)
 {
 	return exam->questions.split_s;
+}
+
+void exam_places(struct exam *exam, uint32_t places)
+{
+	exam->places = places;
 }
 
 void exam_gain_hits(struct exam *exam)

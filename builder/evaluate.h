@@ -9,7 +9,8 @@
 
 #include "builder/questions.h"
 
-#define EVALUATE_AT 20u
+#define EVALUATE_AT 20u /* in figures for people */
+#define EVALUATE_PLACES_MAX PLAN_PLACES_MAX
 #define EVALUATE_QUERIES 20000u /* at most, spread evenly */
 #define EVALUATE_QUERIES_MIN 20u
 #define EVALUATE_SHARE 0.9 /* learnt from */
@@ -39,6 +40,8 @@ uint32_t exam_queries(const struct exam *exam);
 uint32_t exam_split(const struct exam *exam);
 /* Whose question it is: the same number for all of a user's, which follow each other. */
 uint64_t exam_user(const struct exam *exam, uint32_t question);
+/* From now on lists have so many places, 1 to EVALUATE_PLACES_MAX, instead of EVALUATE_AT. */
+void exam_places(struct exam *exam, uint32_t places);
 /* From now on gains are hits: the share of a question's targets that is in the list. */
 void exam_gain_hits(struct exam *exam);
 /*

@@ -11,6 +11,7 @@
 #include "builder/build.h"
 #include "builder/parallel.h"
 #include "builder/refresh.h"
+#include "builder/tune.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "version.h"
@@ -28,7 +29,15 @@
 
 const char *argp_program_version = "kindred-builder " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
-enum { OPTION_SET = 256, OPTION_TUNE_SECONDS, OPTION_TUNE_WHOLE, OPTION_REFRESH, OPTION_NO_GATE };
+enum {
+	OPTION_SET = 256,
+	OPTION_TUNE_SECONDS,
+	OPTION_TUNE_WHOLE,
+	OPTION_OBJECTIVE,
+	OPTION_FLOOR,
+	OPTION_REFRESH,
+	OPTION_NO_GATE
+};
 
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
@@ -44,6 +53,10 @@ static const struct argp_option options[] = {
 	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
 	{ "refresh", OPTION_REFRESH, NULL, 0,
 	  "Learn nothing: the active generation again, with popularity, season and trend of today", 0 },
+	{ "objective", OPTION_OBJECTIVE, "ndcg|hit_rate", 0,
+	  "What is looked for; at first as in the last search, else ndcg", 0 },
+	{ "coverage-floor", OPTION_FLOOR, "SHARE", 0,
+	  "Share of the learnt items that must be shown to somebody; at first as in the last search, else 0.1", 0 },
 	{ "no-gate", OPTION_NO_GATE, NULL, 0, "Do not compare with the generation that is served", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
@@ -65,6 +78,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
 	struct build_options *build = state->input;
 	struct error error = { 0 };
+	enum tune_objective objective;
+	char *end;
 	switch (key) {
 	case 'd':
 		build->data = argument;
@@ -85,6 +100,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_TUNE_SECONDS:
 		build->tune_seconds = (double)parse_number(state, "tune-seconds", argument, 0, 86400);
+		return 0;
+	case OPTION_OBJECTIVE:
+		if (!tune_objective_parse(argument, &objective))
+			argp_error(state, "--objective=%s: ndcg or hit_rate is wanted", argument);
+		build->tune_objective = argument;
+		return 0;
+	case OPTION_FLOOR:
+		build->coverage_floor = strtod(argument, &end);
+		if (end == argument || *end || !(build->coverage_floor >= 0 && build->coverage_floor <= 1))
+			argp_error(state, "--coverage-floor=%s: a share from 0 to 1 is wanted", argument);
 		return 0;
 	case OPTION_TUNE_WHOLE:
 		build->tune_whole = true;
@@ -155,6 +180,7 @@ int main(int argc, char **argv)
 	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
 				       .progress_fd = STDOUT_FILENO,
 				       .tune_seconds = TUNE_SECONDS,
+				       .coverage_floor = -1,
 				       .params = params_default() };
 	log_init("builder", level_from_environment());
 	argp_err_exit_status = error_exit_code(E_INVALID);

@@ -1,5 +1,4 @@
 #include "builder/plan.h"
-
 #include "common/relation.h"
 
 #include <stdlib.h>
@@ -102,6 +101,9 @@ static int add_definition(struct plan *plan, const Kindred__V1__Definition *defi
 		relation->window_s = seconds < UINT32_MAX ? (uint32_t)seconds : 0;
 	}
 	relation->occasion = occasion_of(definition->occasion);
+	uint32_t places = definition->count ? definition->count : PLAN_PLACES;
+	if (places > relation->places)
+		relation->places = places < PLAN_PLACES_MAX ? places : PLAN_PLACES_MAX;
 	relation->session_s = definition->session_pause ? (uint32_t)definition->session_pause->seconds : 0;
 	for (size_t e = 0; e < definition->n_events; e++)
 		if (add_type(catalog, definition->events[e]->type))

@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define PLAN_NO_TYPE UINT16_MAX
+#define PLAN_PLACES 20u /* of a definition that does not say how many items it shows */
+#define PLAN_PLACES_MAX 100u
 
 /* When a recommendation is shown; builder/questions.h says what is asked for each. */
 enum plan_occasion { OCCASION_NEXT, OCCASION_AGAIN, OCCASION_VISIT };
@@ -19,6 +21,7 @@ enum plan_occasion { OCCASION_NEXT, OCCASION_AGAIN, OCCASION_VISIT };
 struct plan_relation {
 	char *key; /* common/relation.h */
 	enum plan_occasion occasion;
+	uint32_t places; /* the most that a definition shows, at most PLAN_PLACES_MAX; 0: PLAN_PLACES */
 	bool learn; /* false: only popularity is asked for */
 	uint32_t window_s; /* 0: all */
 	uint32_t session_s; /* a pause that ends a session; 0: not said */

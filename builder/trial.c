@@ -18,7 +18,7 @@
 
 static double price(const struct trial *trial, const struct tune_candidate *candidate)
 {
-	double floor = trial->coverage_floor, factor = 1;
+	double floor = trial->goal.coverage_floor, factor = 1;
 	if (candidate->coverage < floor)
 		factor *= candidate->coverage / floor;
 	if (candidate->work > WORK_FREE)
@@ -54,7 +54,7 @@ int trial_serve(struct trial *trial, const struct lesson *lesson, struct tune_ca
 	double factor = price(trial, candidate);
 	for (uint32_t n = 0; n < asked; n++)
 		gains[n] *= (float)factor;
-	candidate->worth = (trial->objective == TUNE_HIT_RATE ? candidate->hit_rate : candidate->ndcg) * factor;
+	candidate->worth = (trial->goal.objective == TUNE_HIT_RATE ? candidate->hit_rate : candidate->ndcg) * factor;
 	return 0;
 }
 
@@ -171,8 +171,10 @@ static int make_exams(struct trial *trial, const struct tune_options *options, u
 				snprintf(note, note_bytes, "%s", why);
 			break;
 		}
-		if (options->objective == TUNE_HIT_RATE)
+		if (options->goal.objective == TUNE_HIT_RATE)
 			exam_gain_hits(trial->exams[s]);
+		if (trial->input.relation->places)
+			exam_places(trial->exams[s], trial->input.relation->places);
 		trial->queries += exam_queries(trial->exams[s]);
 		trial->slices++;
 	}
@@ -185,11 +187,7 @@ static int make_exams(struct trial *trial, const struct tune_options *options, u
 int trial_open(struct trial *trial, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	       char *note, size_t note_bytes, struct error *err)
 {
-	*trial = (struct trial){ .input = *input,
-				 .objective = options->objective,
-				 .coverage_floor = options->coverage_floor,
-				 .types = count_types(input),
-				 .err = err };
+	*trial = (struct trial){ .input = *input, .goal = options->goal, .types = count_types(input), .err = err };
 	trial->input.report = NULL; /* of the single learning */
 	trial->input.attributes = NULL; /* what they give to cold items is the same for all candidates */
 	return make_exams(trial, options, now_s, note, note_bytes);

@@ -26,8 +26,7 @@ struct lesson {
 
 struct trial {
 	struct learn_input input; /* params, user_step: of the candidate at work */
-	enum tune_objective objective;
-	double coverage_floor;
+	struct tune_goal goal;
 	struct exam *exams[TRIAL_SLICES];
 	uint32_t slices, queries;
 	size_t types; /* event types that the relation weighs and that there are */

@@ -374,8 +374,8 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 				 .start_ns = clock_monotonic_ns() };
 	struct trial *trial = &search.trial;
 	*tuning = (struct tuning){ .events = options->around_last ? options->last_events : input->events->count,
-				   .objective = options->objective,
-				   .coverage_floor = options->coverage_floor,
+				   .goal = options->goal,
+				   .places = input->relation->places ? input->relation->places : PLAN_PLACES,
 				   .around_last = options->around_last };
 	tuning->choice = options->last ? named("last choice", options->last) : named("defaults", input->params);
 	int code = trial_open(trial, input, options, now_s, tuning->note, sizeof tuning->note, err);

@@ -8,7 +8,7 @@
  * down its ladder of values (ladders.h), then the serving side again, until nothing helps or the work is used up. With very many events learning takes
  * every 2nd, 4th .. user, and the best few are measured again with all.
  *
- * A candidate is worth the objective, NDCG@20 or the hit rate at 20, times two prices: below the coverage floor it is worth its coverage's share of it, and every
+ * A candidate is worth the objective, NDCG or the hit rate at the places of the relation's definitions, times two prices: below the coverage floor it is worth its coverage's share of it, and every
  * doubling of the neighbours that a query adds up costs half a percent, so that a slower model has to earn it. A move is
  * taken when it is better by half a standard error of the paired difference; what is chosen in the end must be better than what was there (the last choice,
  * else the defaults) by a whole one.
@@ -35,14 +35,19 @@
 
 enum tune_objective { TUNE_NDCG, TUNE_HIT_RATE };
 
+/* What is looked for: the objective at the relation's number of places, and the share of the learnt items that must be shown to somebody. */
+struct tune_goal {
+	enum tune_objective objective;
+	double coverage_floor; /* 0: any will do */
+};
+
 struct tune_options {
 	double seconds; /* upper stop */
 	double builds; /* the budget; 0: TUNE_BUILDS */
 	const struct params *last; /* NULL: there is none */
 	bool around_last; /* only look around it, with half the work */
 	uint64_t last_events; /* of the last search that was not only around */
-	enum tune_objective objective;
-	double coverage_floor; /* share of the learnt items that must be shown to somebody; 0: any will do */
+	struct tune_goal goal;
 	double to; /* end of the newest slice; 0: TUNE_TO */
 	bool new_users; /* ask only about users without earlier events */
 };
@@ -64,8 +69,8 @@ struct tuning {
 	uint32_t slices;
 	uint64_t events; /* of the catalog, at the last search that was not only around a choice */
 	double builds, seconds; /* spent */
-	enum tune_objective objective;
-	double coverage_floor;
+	struct tune_goal goal;
+	uint32_t places; /* of the lists that were measured */
 	bool around_last, stopped; /* by the time */
 };
 
@@ -75,6 +80,7 @@ struct tuning {
  */
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err);
+struct tune_goal tune_goal_default(void);
 /* "ndcg", "hit_rate". False: there is no such objective. */
 bool tune_objective_parse(const char *name, enum tune_objective *objective);
 /* For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard": .., "others": [..], ..} */

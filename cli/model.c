@@ -131,10 +131,11 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 
 struct build {
 	bool no_wait, keep_inactive, refresh, promote;
-	uint32_t tune_seconds;
+	uint32_t tune_seconds, coverage_floor_permille;
+	Kindred__V1__Objective objective;
 };
 
-enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_PROMOTE, OPT_BUDGET };
+enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_PROMOTE, OPT_OBJECTIVE, OPT_FLOOR, OPT_BUDGET };
 
 static error_t build_option(int key, char *value, struct argp_state *state)
 {
@@ -150,6 +151,21 @@ static error_t build_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case OPT_PROMOTE:
 		build->promote = true;
+		return 0;
+	case OPT_OBJECTIVE:
+		if (strcmp(value, "ndcg") == 0)
+			build->objective = KINDRED__V1__OBJECTIVE__OBJECTIVE_NDCG;
+		else if (strcmp(value, "hit-rate") == 0)
+			build->objective = KINDRED__V1__OBJECTIVE__OBJECTIVE_HIT_RATE;
+		else
+			argp_error(state, "--objective '%s': ndcg or hit-rate", value);
+		return 0;
+	case OPT_FLOOR:
+		seconds = strtoul(value, &end, 10);
+		if (*value == '-' || end == value || (*end && strcmp(end, "%") != 0) || seconds < 1 || seconds > 100)
+			argp_error(state, "--coverage-floor '%s': 1%% to 100%% is wanted, as in --coverage-floor 20%%",
+				   value);
+		build->coverage_floor_permille = (uint32_t)seconds * 10;
 		return 0;
 	case OPT_BUDGET:
 		seconds = strtoul(value, &end, 10);
@@ -234,6 +250,8 @@ static int build_run(struct cli *cli, const struct build *build)
 	request.promote = build->promote;
 	request.tune_seconds = build->tune_seconds;
 	request.refresh = build->refresh;
+	request.objective = build->objective;
+	request.coverage_floor_permille = build->coverage_floor_permille;
 	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
 			    &response, &err);
 	if (code != 0)
@@ -312,6 +330,13 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
 		{ "budget", OPT_BUDGET, "SECONDS", 0, "Most time a relation for the search (600)", 1 },
+		{ "objective", OPT_OBJECTIVE, "WHAT", 0,
+		  "ndcg: how far up in the list (at first); hit-rate: whether in the list. Later builds keep to it",
+		  1 },
+		{ "coverage-floor", OPT_FLOOR, "SHARE", 0,
+		  "How many of the items must be shown to somebody, such as 20% (at first 10%). Later builds keep to "
+		  "it",
+		  1 },
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
 		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when it is worse than what is served", 1 },
@@ -329,6 +354,7 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 			 "\n"
 			 "Examples:\n"
 			 "  kindred model tune --budget 1800\n"
+			 "  kindred model tune --objective hit-rate --coverage-floor 20%\n"
 			 "  kindred model show\n",
 		.options = options,
 		.parse = build_option,

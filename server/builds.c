@@ -302,11 +302,26 @@ static void on_output(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
 static int spawn(struct builds *builds)
 {
 	struct server *server = builds->server;
-	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24], tune[24];
-	char *arguments[] = { path,   "--data",    server->dir.path, "--generation",   generation, "--memory-mb",
-			      memory, "--threads", threads,          "--tune-seconds", tune,       NULL,
-			      NULL,   NULL };
-	char **more = arguments + sizeof arguments / sizeof *arguments - 3;
+	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24], tune[24], floor[24];
+	char *arguments[] = { path,
+			      "--data",
+			      server->dir.path,
+			      "--generation",
+			      generation,
+			      "--memory-mb",
+			      memory,
+			      "--threads",
+			      threads,
+			      "--tune-seconds",
+			      tune,
+			      NULL,
+			      NULL,
+			      NULL,
+			      NULL,
+			      NULL,
+			      NULL,
+			      NULL };
+	char **more = arguments + sizeof arguments / sizeof *arguments - 7;
 	uv_stdio_container_t stdio[] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&builds->output },
@@ -333,6 +348,15 @@ static int spawn(struct builds *builds)
 		*more++ = "--refresh";
 	if (builds->request.tune_seconds)
 		*more++ = "--tune-whole";
+	if (builds->request.objective) {
+		*more++ = "--objective";
+		*more++ = (char *)builds->request.objective;
+	}
+	if (builds->request.coverage_floor_permille) {
+		snprintf(floor, sizeof floor, "%g", builds->request.coverage_floor_permille / 1000.0);
+		*more++ = "--coverage-floor";
+		*more++ = floor;
+	}
 	if (!builds->request.refresh && !strcmp(server->config.gate, "off"))
 		*more++ = "--no-gate";
 	uv_pipe_init(&server->loop, &builds->output, 0);

@@ -34,6 +34,8 @@ struct builds_request {
 	bool refresh; /* learn nothing (builder/refresh.h) */
 	bool promote; /* serve it, even when it is worse */
 	uint32_t tune_seconds; /* a whole search; 0: as configured */
+	const char *objective; /* "ndcg", "hit_rate", static; NULL: as before */
+	uint32_t coverage_floor_permille; /* 0: as before */
 };
 
 struct builds {

@@ -53,13 +53,23 @@ static void on_build_started(void *context, uint64_t number, const struct error 
 
 void models_build(struct call *call, const uint8_t *data, size_t bytes)
 {
-	uint64_t keep_inactive, tune_seconds, promote, refresh;
+	static const char *const objectives[] = { NULL, "ndcg", "hit_rate" };
+	uint64_t keep_inactive, tune_seconds, promote, refresh, objective, floor;
 	struct builds_request request;
 	struct error err;
 
 	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds) ||
-	    !number_of(call, data, bytes, 3, &promote) || !number_of(call, data, bytes, 4, &refresh))
+	    !number_of(call, data, bytes, 3, &promote) || !number_of(call, data, bytes, 4, &refresh) ||
+	    !number_of(call, data, bytes, 5, &objective) || !number_of(call, data, bytes, 6, &floor))
 		return;
+	if (objective > 2) {
+		call_fail(call, E_INVALID, "objective: %" PRIu64 "; 0 to 2 are allowed", objective);
+		return;
+	}
+	if (floor > 1000) {
+		call_fail(call, E_INVALID, "coverage_floor_permille: %" PRIu64 "; at most 1000 are allowed", floor);
+		return;
+	}
 	if (tune_seconds > TUNE_SECONDS_MAX) {
 		call_fail(call, E_INVALID, "tune_seconds: %" PRIu64 "; at most %d are allowed", tune_seconds,
 			  TUNE_SECONDS_MAX);
@@ -77,7 +87,9 @@ void models_build(struct call *call, const uint8_t *data, size_t bytes)
 	request = (struct builds_request){ .keep_inactive = keep_inactive != 0,
 					   .refresh = refresh != 0,
 					   .promote = promote != 0,
-					   .tune_seconds = (uint32_t)tune_seconds };
+					   .tune_seconds = (uint32_t)tune_seconds,
+					   .objective = objectives[objective],
+					   .coverage_floor_permille = (uint32_t)floor };
 	if (builds_start(&call->server->builds, &request, on_build_started, call, &err))
 		call_fail_error(call, &err);
 }

@@ -259,8 +259,7 @@ static int choose_params(struct run *run, struct error *err)
 				     .threads = run->threads };
 	struct tune_options search = { .seconds = run->tune_seconds,
 				       .builds = TUNE_BUILDS_LONG,
-				       .objective = run->objective,
-				       .coverage_floor = TUNE_COVERAGE_FLOOR,
+				       .goal = { run->objective, TUNE_COVERAGE_FLOOR },
 				       .to = 1,
 				       .new_users = run->protocol_mode == PROTOCOL_SESSNEW ||
 						    run->protocol_mode == PROTOCOL_SESSION };

@@ -41,15 +41,16 @@ static void test_tune_and_show(void **state)
 	cluster_fails(&cluster, "no generation", CLI("model", "show"));
 	small_shop_load(&cluster);
 	import_walks(&cluster);
-	cluster_ok(&cluster, CLI("model", "tune", "--budget", "60"));
+	cluster_ok(&cluster,
+		   CLI("model", "tune", "--budget", "60", "--objective", "hit-rate", "--coverage-floor", "30%"));
 	json_t *shown = cluster_json(&cluster, CLI("model", "show", "--json"));
 	json_t *relation = json_array_get(json_object_get(shown, "relations"), 0);
 	json_t *tuning = json_object_get(relation, "tuning");
 	json_t *choice = json_object_get(tuning, "choice"), *defaults = json_object_get(tuning, "defaults");
 	assert_non_null(choice);
 	assert_true(json_integer_value(json_object_get(tuning, "candidates")) > 8);
-	assert_true(json_number_value(json_object_get(choice, "ndcg")) >=
-		    json_number_value(json_object_get(defaults, "ndcg")));
+	assert_true(json_number_value(json_object_get(choice, "hit_rate")) >=
+		    json_number_value(json_object_get(defaults, "hit_rate")));
 
 	struct output shows = cluster_run(&cluster, CLI("model", "show"));
 	assert_int_equal(shows.code, 0);
@@ -76,6 +77,8 @@ static void test_tune_and_show(void **state)
 	output_free(&shows);
 	cluster_fails(&cluster, "no such generation", CLI("model", "show", "99"));
 	cluster_fails(&cluster, "seconds", CLI("model", "tune", "--budget", "-5"));
+	cluster_fails(&cluster, "ndcg or hit-rate", CLI("model", "tune", "--objective", "money"));
+	cluster_fails(&cluster, "1% to 100%", CLI("model", "tune", "--coverage-floor", "0"));
 	cluster_fini(&cluster);
 }
 

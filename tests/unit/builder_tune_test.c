@@ -112,7 +112,7 @@ static void test_keeps_the_floor(void **state)
 					   NOW - 10 * DAY + u * 400 + n, 0);
 	}
 	struct tuning any = run(&(struct tune_options){ .seconds = 100 }, 2);
-	struct tuning wide = run(&(struct tune_options){ .seconds = 100, .coverage_floor = 0.9 }, 2);
+	struct tuning wide = run(&(struct tune_options){ .seconds = 100, .goal.coverage_floor = 0.9 }, 2);
 	assert_true(any.choice.coverage < 0.8);
 	assert_true(wide.choice.coverage > any.choice.coverage);
 	assert_true(wide.choice.ndcg < any.choice.ndcg);
@@ -178,6 +178,7 @@ static void test_policy(void **state)
 	struct tuning t = { .events = 1000 };
 	t.choice.params = defaults;
 	t.choice.params.gap = 1.4;
+	t.goal = (struct tune_goal){ TUNE_HIT_RATE, 0.3 };
 	json_t *root = json_pack("{s[{ss s[{ss s{so}}]}]}", "catalogs", "name", "shop", "relations", "key",
 				 "Viewed=1|window=0", "notes", "tuning", tuning_json(&t));
 	assert_non_null(root);
@@ -187,6 +188,9 @@ static void test_policy(void **state)
 	assert_true(found.there);
 	assert_memory_equal(&found.params, &t.choice.params, sizeof found.params);
 	assert_true(choice_search(&found, 1400, false, 60).around_last);
+	assert_int_equal(choice_search(&found, 1400, false, 60).goal.objective, TUNE_HIT_RATE);
+	assert_true(choice_search(&found, 1400, true, 60).goal.coverage_floor == 0.3);
+	assert_true(choice_search(&none, 1400, false, 60).goal.coverage_floor == TUNE_COVERAGE_FLOOR);
 	assert_false(choice_search(&found, 1500, false, 60).around_last);
 	assert_false(choice_search(&found, 1400, true, 60).around_last);
 	json_decref(root);

@@ -34,7 +34,7 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.definition_count = input->relation->definition_count,
 		.serving = learn_serving(input->params),
 		.events = lists->events,
-		.users = lists->users,
+		.users = lists->people,
 		.items = lists->known,
 		.neighbours = learned->neighbours.count,
 		.offsets = learned->neighbours.offsets.data,
@@ -114,8 +114,11 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 	if (!code)
 		code = warm_up(learned, input, &lists, err);
 	report_lap(input->report, "attributes");
-	if (!code)
+	if (!code) {
 		bind(learned, input, &lists);
+		learned->relation.best_weight =
+			model_best_weight(learned->relation.offsets, learned->relation.weights, input->items);
+	}
 	lists_free(&lists);
 	region_free(input->space, &learned->neighbours.scores);
 	return code;

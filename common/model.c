@@ -163,6 +163,18 @@ const struct model_catalog *model_catalog_find(const struct model *model, const 
 	return NULL;
 }
 
+uint32_t model_best_weight(const uint64_t *offsets, const uint16_t *weights, uint32_t items)
+{
+	uint64_t sum = 0, count = 0;
+	for (uint32_t item = 0; item < items; item++) {
+		if (offsets[item] == offsets[item + 1])
+			continue;
+		sum += weights[offsets[item]];
+		count++;
+	}
+	return count ? (uint32_t)(sum / count) : 0;
+}
+
 const struct model_relation *model_relation_find(const struct model_catalog *catalog, const char *key)
 {
 	for (size_t r = 0; r < catalog->relation_count; r++)

@@ -135,6 +135,7 @@ struct model_relation {
 	size_t definition_count;
 	char *tuning; /* JSON, what the builder's tuner noted (builder/tune.h); NULL: nothing */
 	struct model_gate gate;
+	uint32_t best_weight; /* model_best_weight() */
 	const uint64_t *offsets; /* items + 1 */
 	const uint32_t *rows;
 	const uint16_t *weights;
@@ -218,6 +219,8 @@ const struct model_relation *model_relation_find(const struct model_catalog *cat
  * *repeated: a row whose key an earlier row has too, MODEL_NO_ROW when all differ (may be NULL).
  */
 uint32_t *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated);
+/* Mean of the best neighbours' weights, of the items that have any; 0: none has. */
+uint32_t model_best_weight(const uint64_t *offsets, const uint16_t *weights, uint32_t items);
 /* MODEL_NO_ROW: not in this generation. */
 uint32_t model_row(const struct model_catalog *catalog, struct item_key key);
 /* The same for many keys, whose waits for memory overlap: 30 take less than half the time of 30 calls. */

@@ -240,6 +240,7 @@ static int bind_neighbours(struct binding *b, struct model_relation *relation, u
 		for (uint64_t i = relation->offsets[row] + 1; i < relation->offsets[row + 1]; i++)
 			if (relation->weights[i] > relation->weights[i - 1])
 				return damaged(b, MODEL_NEIGHBOUR_WEIGHTS, "has a weight that rises within an item");
+	relation->best_weight = model_best_weight(relation->offsets, relation->weights, items);
 	return 0;
 }
 
@@ -316,7 +317,7 @@ static int bind_catalog(struct binding *b, struct model_catalog *catalog)
 	if (code)
 		return code;
 
-	/* Each stamp is used once: at most items + 3 of them a relation. */
+	/* Each stamp is used once: at most items + 4 of them a relation. */
 	b->column = 0;
 	b->stamps = malloc(((size_t)catalog->items + 1) * sizeof *b->stamps);
 	if (!b->stamps)

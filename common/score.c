@@ -170,7 +170,7 @@ static void prefetch_list(const struct list *list)
 		__builtin_prefetch(weights + at);
 }
 
-/* What a profile item counts for itself. One without neighbours counts the least there is. */
+/* What a profile item counts for itself. */
 static uint32_t self_part(uint32_t weight, uint32_t best, uint32_t self_q12)
 {
 	uint64_t part = (uint64_t)(weight * best >> 12) * self_q12 >> 12;
@@ -197,10 +197,11 @@ static void find_lists(const struct model_relation *relation, const struct profi
 		if (p < AHEAD)
 			prefetch_list(&lists[p]);
 	}
+	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
 	for (uint32_t p = 0; p < count; p++) {
 		uint32_t best = lists[p].count ? lists[p].weights[0] : 0;
 		if (serving->self_q12)
-			lists[p].self = self_part(lists[p].weight, best ? best : 1,
+			lists[p].self = self_part(lists[p].weight, best ? best : alone,
 						  p ? serving->self_q12 : serving->self_newest_q12);
 		lists[p].bound = (lists[p].weight * best >> 12) + lists[p].self;
 	}

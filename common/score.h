@@ -8,7 +8,8 @@
  * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
  *   Two more summands, when the relation is served with them, before the multiplier:
  *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight
- *     (the newest one: x self_newest too), at most 65535.
+ *     (the newest one: x self_newest too), at most 65535. One without neighbours, such as what the model knows nobody to have had, is taken to have
+ *     what others have on average.
  *     blend: the BLEND_ROWS most popular rows of late get blend x the greatest sum of any row that may be shown x their popularity
  *     in shares of that of number BLEND_AT (of the middle one, when there are few), at most SERVING_BLEND_MAX times the sum. Measured against the one most popular row, it would mean something else in a week
  *     with one great hit than in a week with ten. With no candidates there is nothing to blend with.

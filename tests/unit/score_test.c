@@ -389,6 +389,14 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 		      (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false }, { 3, 1, false } },
 		      4);
 
+	/* what has no neighbours of its own is taken to have what others have */
+	relation.best_weight = 3000;
+	found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
+	expect_scores(
+		top, found,
+		(struct scored[]){ { 0, 6000, false }, { 3, 4500, false }, { 1, 4000, false }, { 2, 1000, false } }, 4);
+	relation.best_weight = 0;
+
 	/* where nobody looks twice at the same thing in a row, the newest is not shown, the one before is */
 	relation.serving.self_newest = 0;
 	serving_prepare(&relation.serving);

@@ -20,6 +20,15 @@ static const json_t *find(const json_t *array, const char *field, const char *va
 	return NULL;
 }
 
+json_t *choice_meta(const struct model *model)
+{
+	const struct model_section *sections = (const void *)(model->head + 1);
+	for (uint32_t s = 0; s < model->head->sections; s++)
+		if (sections[s].kind == MODEL_META)
+			return json_loadb((const char *)model->head + sections[s].offset, sections[s].bytes, 0, NULL);
+	return NULL;
+}
+
 json_t *choice_load(const struct datadir *dir)
 {
 	char folder[DATADIR_PATH_MAX], path[DATADIR_PATH_MAX + 32];
@@ -34,10 +43,7 @@ json_t *choice_load(const struct datadir *dir)
 		log_warning("tune: begins anew, the last choice cannot be read: %s", err.text);
 		return NULL;
 	}
-	const struct model_section *sections = (const void *)(model->head + 1);
-	for (uint32_t s = 0; s < model->head->sections && !root; s++)
-		if (sections[s].kind == MODEL_META)
-			root = json_loadb((const char *)model->head + sections[s].offset, sections[s].bytes, 0, NULL);
+	root = choice_meta(model);
 	model_close(model);
 	return root;
 }

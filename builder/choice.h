@@ -10,9 +10,12 @@
 
 #include "builder/tune.h"
 #include "common/datadir.h"
+#include "common/model.h"
 
 /* The metadata of the active generation; NULL: there is none, or it cannot be read (which is logged). For json_decref. */
 json_t *choice_load(const struct datadir *dir);
+/* That of an open model. */
+json_t *choice_meta(const struct model *model);
 
 struct choice {
 	bool there; /* an earlier choice */

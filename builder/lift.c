@@ -153,6 +153,7 @@ static void multiply(struct lifting *l, const struct counting *c, uint16_t *mult
 		add_rates(&total, &rates);
 	}
 	l->season = l->season && total.season >= SEASON_EVENTS_MIN;
+	l->trend = l->trend && total.usual > 0; /* counts of events that are old enough come to nothing */
 	for (uint32_t item = 0; item < c->items; item++) {
 		struct rates rates = rates_of(c, item);
 		multipliers[item] = multiplier(l, &rates, &total);

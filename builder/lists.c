@@ -31,6 +31,7 @@ struct maker {
 struct block {
 	uint32_t thread; /* whose piles */
 	uint32_t users; /* lists */
+	uint32_t people;
 	uint64_t found, lengths; /* first ones in them */
 	uint64_t count; /* entries */
 	uint64_t first_entry, first_user; /* in the lists */
@@ -121,6 +122,7 @@ static int collect_block(void *context, uint32_t thread, uint64_t first, uint64_
 		const uint64_t *offset = &offsets[number * making->step];
 		/* sessions come newest first; nothing depends on the order of lists */
 		uint64_t left = offset[1] - offset[0];
+		uint32_t before = block->users;
 		while (left > 0 && !code) {
 			uint32_t length = collect(making, maker, events_all(making->events) + offset[0], &left);
 			if (!length)
@@ -129,6 +131,7 @@ static int collect_block(void *context, uint32_t thread, uint64_t first, uint64_
 			block->users++;
 			block->count += length;
 		}
+		block->people += block->users > before;
 	}
 	return code;
 }
@@ -168,6 +171,7 @@ static int join_blocks(struct making *making, uint32_t threads, struct error *er
 		block->first_user = lists->users;
 		lists->count += block->count;
 		lists->users += block->users;
+		lists->people += block->people;
 	}
 	if (lists->count >= LISTS_ENTRIES_MAX)
 		return error_set(err, E_EXHAUSTED, "%llu list entries: more than this builder can number",

@@ -35,6 +35,7 @@ struct lists {
 	struct region item_offsets; /* uint64_t[items + 1] into places */
 	uint64_t count;
 	uint32_t users; /* lists with at least one entry: one a user, or one a session */
+	uint32_t people; /* users who have a list */
 	uint32_t items; /* of the catalog */
 	uint32_t known; /* items that are in a list */
 	uint32_t capped; /* users who had more than list_items */

@@ -47,7 +47,7 @@
 	P(type_to, 1, 0.1, 4, "Exponent of the event type's weight, of the neighbour")                                 \
 	P(shrink, 8, 0, 1000000, "Holds back pairs of rare items")                                                     \
 	P(sharpness, 0.8, 0.1, 4, "Exponent of the weights: below 1 several weak neighbours outweigh a strong one")    \
-	P(min_count, 1, 1, 1000, "Users that must have both items")                                                    \
+	P(min_count, 1, 1, 1000, "Users, with sessions: sessions, that must have both items")                          \
 	P(neighbours, 100, 1, 1000, "Kept neighbours of an item")                                                      \
 	P(attribute_events, 5, 0, 1000,                                                                                \
 	  "Items of fewer users than this are cold: they get neighbours by attributes; 0: none is")                    \

@@ -48,7 +48,7 @@ static int open_active(struct refresh *refresh, struct error *err)
 	code = model_open(&refresh->active, path, true, err);
 	if (code)
 		return code;
-	refresh->meta = choice_load(&refresh->place.dir);
+	refresh->meta = choice_meta(refresh->active);
 	return refresh->meta ? 0 : error_set(err, E_DATA_LOSS, "%s: the metadata cannot be read", path);
 }
 

@@ -156,7 +156,8 @@ static int make_exams(struct trial *trial, const struct tune_options *options, u
 		      size_t note_bytes)
 {
 	double to = options->to > 0 ? options->to : TUNE_TO;
-	for (uint32_t s = 0; s < TRIAL_SLICES && (s == 0 || trial->queries < TUNE_QUERIES_ENOUGH); s++) {
+	bool one = options->builds <= TUNE_BUILDS && trial->input.events->count > TUNE_SLICES_EVENTS;
+	for (uint32_t s = 0; s < (one ? 1 : TRIAL_SLICES) && (s == 0 || trial->queries < TUNE_QUERIES_ENOUGH); s++) {
 		char why[200];
 		double end = to - s * TUNE_WIDTH;
 		struct questions_slice slice = { .from = end - TUNE_WIDTH,

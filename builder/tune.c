@@ -206,10 +206,15 @@ static int sow(struct search *search, struct tune_candidate *best)
 	const struct stage coarse = { search->thin,
 				      search->trial.queries / COARSE_STEP >= TUNE_QUERIES_MIN ? COARSE_STEP : 1 };
 	int code = 0;
-	for (size_t c = 0; c < count && count > keep && !code; c++)
-		code = measure(search, &list[c], coarse);
-	if (count > keep)
-		order(list, count);
+	if (count > keep) {
+		size_t looked_at = 0;
+		while (looked_at < count && !code &&
+		       (looked_at == 0 ||
+			affordable(search, trial_cost(&search->trial, coarse) + trial_cost(&search->trial, fine))))
+			code = measure(search, &list[looked_at++], coarse);
+		order(list, looked_at);
+		keep = keep < looked_at ? keep : looked_at;
+	}
 	for (size_t c = 0; c < keep && !code && (c == 0 || !over(search)); c++) {
 		if (c && !affordable(search, trial_cost(&search->trial, fine)))
 			break;

@@ -28,6 +28,7 @@
 #define TUNE_QUERIES 8000u /* at most, a slice */
 #define TUNE_QUERIES_ENOUGH 4000u /* with fewer, older slices are asked too */
 #define TUNE_QUERIES_MIN 200u
+#define TUNE_SLICES_EVENTS 300000u /* with more, a short search keeps to one slice: a learning costs too much */
 #define TUNE_SHOWN 5 /* runners-up that are kept */
 #define TUNE_COVERAGE_FLOOR 0.1
 #define TUNE_BUILDS 5.0

@@ -111,6 +111,7 @@ static void test_sessions(void **state)
 				    10, 2, NULL),
 			 0);
 	assert_int_equal(lists.users, 3);
+	assert_int_equal(lists.people, 2);
 	assert_int_equal(lists.events, 7);
 	static const uint32_t expected[] = { 2, 3, 0, 1, 0, 1 };
 	assert_int_equal(lists.count, 6);
@@ -217,6 +218,23 @@ static void test_trend(void **state)
 	assert_int_equal(lift.multipliers[10], (uint16_t)(sqrt(2) * SCORE_ONE + 0.5));
 	assert_int_equal(lift.multipliers[11], (uint16_t)(sqrt(0.5) * SCORE_ONE + 0.5));
 	assert_in_range(lift.multipliers[5], SCORE_ONE * 8 / 10, SCORE_ONE);
+	lift_free(&lift);
+}
+
+/* What is too old to count at all moves nothing. */
+static void test_no_trend_of_what_is_long_gone(void **state)
+{
+	(void)state;
+	for (uint32_t item = 0; item < 10; item++)
+		add_events(item, 200, NOW - 310 * DAY, NOW - 300 * DAY);
+	struct params params = params_default();
+	params.trend_days = 1;
+	struct lift lift;
+	struct lists_window all = { .to_s = UINT32_MAX };
+	assert_int_equal(
+		lift_make(&lift, events_fixture_get(&fixture), 10, &fixture.relation, all, &params, NOW, 2, NULL), 0);
+	assert_false(lift.trend);
+	assert_null(lift.multipliers);
 	lift_free(&lift);
 }
 
@@ -364,6 +382,7 @@ int main(void)
 		TEST(test_popular_by_users),
 		TEST(test_season),
 		TEST(test_trend),
+		TEST(test_no_trend_of_what_is_long_gone),
 		TEST(test_evaluation_of_the_foreseeable),
 		TEST(test_evaluation_knows_cold_items),
 		TEST(test_evaluation_does_not_depend_on_threads),

@@ -154,6 +154,28 @@ static void test_time_stops_it(void **state)
 	assert_in_range(t.candidates, 1, 12);
 }
 
+/* Few questions of many events: a short search stays within its builds all the same. */
+static void test_budget_holds_where_learning_is_dear(void **state)
+{
+	(void)state;
+	uint64_t seed = 4;
+	for (uint32_t u = 0; u < 500; u++) {
+		events_fixture_user(&fixture);
+		for (uint32_t n = 0; n < 900; n++)
+			events_fixture_add(&fixture, events_fixture_random(&seed, 3000), NOW - 100 * DAY + n * 9000 + u,
+					   0);
+	}
+	struct params params = params_default();
+	struct learn_input input = events_fixture_input(&fixture, &params, 3000);
+	fixture.relation.occasion = OCCASION_VISIT;
+	struct tune_options options = { .seconds = 100 };
+	struct tuning t;
+	assert_int_equal(tune(&t, &input, &options, events_fixture_get(&fixture)->newest_s, NULL), 0);
+	assert_string_equal(t.note, "");
+	assert_true(t.candidates > 2);
+	assert_true(t.builds <= TUNE_BUILDS + 0.5);
+}
+
 static void test_too_little_to_ask(void **state)
 {
 	(void)state;
@@ -207,6 +229,7 @@ int main(void)
 		TEST(test_same_budget_same_choice),
 		TEST(test_begins_from_the_last_choice),
 		TEST(test_time_stops_it),
+		TEST(test_budget_holds_where_learning_is_dear),
 		TEST(test_too_little_to_ask),
 		cmocka_unit_test(test_policy),
 	};

@@ -192,8 +192,9 @@ static int not_kept(const struct pins *pins, uint64_t number, struct error *err)
 	char kept[200] = "";
 	size_t at = 0;
 
-	for (size_t i = server->kept_count; i > 0 && at < sizeof kept - 32; i--)
-		at += (size_t)snprintf(kept + at, sizeof kept - at, "%s%" PRIu64, at ? ", " : "", server->kept[i - 1]);
+	for (size_t i = server->kept.count; i > 0 && at < sizeof kept - 32; i--)
+		at += (size_t)snprintf(kept + at, sizeof kept - at, "%s%" PRIu64, at ? ", " : "",
+				       server->kept.list[i - 1].number);
 	return error_set(err, E_PRECONDITION, "generation: %" PRIu64 " is not kept any more; %s%s", number,
 			 at ? "kept are " : "none is kept", kept);
 }
@@ -242,10 +243,7 @@ static int begin(struct pin *pin, struct error *err)
 
 static bool kept(const struct server *server, uint64_t number)
 {
-	for (size_t i = 0; i < server->kept_count; i++)
-		if (server->kept[i] == number)
-			return true;
-	return number == server_active(server);
+	return kept_has(&server->kept, number) || number == server_active(server);
 }
 
 int pins_want(struct pins *pins, uint64_t number, struct pin_wait *wait, struct error *err)
@@ -298,8 +296,8 @@ static void prune_surplus(struct pins *pins)
 {
 	struct server *server = pins->server;
 
-	if (server->kept_count > (size_t)server->config.generations_kept && server->state == SERVER_SERVING)
-		swap_prune(&server->swap);
+	if (server->kept.count > (size_t)server->config.generations_kept && server->state == SERVER_SERVING)
+		swap_prune(&server->swap, NULL, NULL);
 }
 
 static void on_linger(uv_timer_t *timer)

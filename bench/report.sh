@@ -61,7 +61,7 @@ ratio() {
 }
 
 # bench NAME ARGUMENT..: kindred-bench with JSON to NAME.json, and a line about it. A run that lost more than a seventh of the cores to others
-# is no measurement: it is made again, twice at most.
+# is no measurement: it is made again, twice at most, and while there is time.
 bench() {
 	local name=$1 try lost
 	shift
@@ -72,11 +72,11 @@ bench() {
 			"$name" "$(of "$name" units_per_s)" "$(of "$name" p50_ms)" "$(of "$name" p90_ms)" "$(of "$name" p99_ms)" \
 			"$(of "$name" p999_ms)" "$(of "$name" max_ms)" "$(of "$name" error_count)" "$(of "$name" cpu_us_per_unit)" \
 			"$([ "${lost%.*}" -lt 5 ] || printf '; others took %.0f%%' "$lost")"
-		[ "${lost%.*}" -ge 15 ] && [ "$repeat" = 1 ] || return 0
+		[ "${lost%.*}" -ge 15 ] && [ "$repeat" = 1 ] && [ $SECONDS -lt $patience ] || return 0
 	done
 	disturbed=$((disturbed + 1))
 }
-repeat=1 disturbed=0
+repeat=1 disturbed=0 patience=$((quick ? 75 : 1200))
 # On kindred-ceiling.
 bench_ceiling() {
 	local name=$1

@@ -274,13 +274,15 @@ static int score_neighbours(struct run *run, struct error *err)
 	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
 				    run->ask->count, judge, run, top, &counts);
 	for (uint32_t i = 0; i < found; i++)
-		answer->items[i] =
-			(struct recommended){ .row = top[i].row,
-					      .score = top[i].score,
-					      .source = top[i].popular
-								? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
-								: source_of(relation, run->profile, run->profile_count,
-									    run->context_row, top[i].row) };
+		answer->items[i] = (struct recommended){
+			.row = top[i].row,
+			.score = top[i].score,
+			.source = top[i].popular ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
+						 : KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED,
+		};
+	if (!source_find(&run->recommender->arena, relation, run->profile, run->profile_count, run->context_row,
+			 answer->items, found))
+		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
 	answer->count = found;
 	answer->candidates = counts.candidates;
 	answer->excluded = counts.excluded;

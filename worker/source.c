@@ -1,40 +1,94 @@
 #include "worker/source.h"
 #include "kindred/v1/recommend.pb-c.h"
 
-enum lead { LEADS_NOT, LEADS_BY_ATTRIBUTES, LEADS_AS_LEARNT };
+#define PERSONAL KINDRED__V1__SOURCE__SOURCE_PERSONAL
+#define SIMILAR KINDRED__V1__SOURCE__SOURCE_SIMILAR
 
-static enum lead lead_of(const struct model_relation *relation, uint32_t from, uint32_t to)
+/* Where the answer's rows are: open addressing, linear, so that a neighbour costs one look. */
+struct places {
+	struct recommended **slots; /* NULL: free */
+	uint32_t mask;
+};
+
+static uint32_t slot_of(const struct places *places, uint32_t row)
 {
-	for (uint64_t at = relation->offsets[from]; at < relation->offsets[from + 1]; at++)
-		if (relation->rows[at] == to)
-			return relation->by_attributes && model_bit(relation->by_attributes, at) ? LEADS_BY_ATTRIBUTES
-												 : LEADS_AS_LEARNT;
-	return LEADS_NOT;
+	return (row * UINT32_C(2654435769) >> 7) & places->mask;
 }
 
-/* Only cold items have neighbours by attributes, or are such neighbours. */
-static bool may_be_similar(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
-			   uint32_t row)
+static bool places_make(struct places *places, struct arena *arena, struct recommended *items, uint32_t count)
 {
-	if (!relation->by_attributes || !relation->cold)
+	uint32_t size = 16;
+	while (size < 4 * count)
+		size *= 2;
+	places->mask = size - 1;
+	places->slots = arena_zalloc(arena, size * sizeof *places->slots);
+	if (!places->slots)
 		return false;
-	if (model_bit(relation->cold, row))
-		return true;
-	for (uint32_t p = 0; p < count; p++)
-		if (model_bit(relation->cold, profile[p].row) &&
-		    lead_of(relation, profile[p].row, row) == LEADS_BY_ATTRIBUTES)
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t slot = slot_of(places, items[i].row);
+		while (places->slots[slot])
+			slot = (slot + 1) & places->mask;
+		places->slots[slot] = &items[i];
+	}
+	return true;
+}
+
+/* If the row is in the answer with the one source, it has the other from now on. Whether so. */
+static bool turn(const struct places *places, uint32_t row, uint32_t from, uint32_t to)
+{
+	struct recommended *item;
+	for (uint32_t slot = slot_of(places, row); (item = places->slots[slot]); slot = (slot + 1) & places->mask)
+		if (item->row == row) {
+			if (item->source != from)
+				return false;
+			item->source = to;
 			return true;
+		}
 	return false;
 }
 
-uint32_t source_of(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
-		   uint32_t context_row, uint32_t row)
+/* The same for all rows that one list leads to, by attributes or as learnt. Returns how many. */
+static uint32_t turn_list(const struct places *places, const struct model_relation *relation, uint32_t list,
+			  bool by_attributes, uint32_t from, uint32_t to)
 {
-	if (context_row == MODEL_NO_ROW && !may_be_similar(relation, profile, count, row))
-		return KINDRED__V1__SOURCE__SOURCE_PERSONAL;
-	for (uint32_t p = 0; p < count; p++)
-		if (profile[p].row != context_row &&
-		    (profile[p].row == row || lead_of(relation, profile[p].row, row) == LEADS_AS_LEARNT))
-			return KINDRED__V1__SOURCE__SOURCE_PERSONAL;
-	return KINDRED__V1__SOURCE__SOURCE_SIMILAR;
+	uint32_t turned = 0;
+	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++)
+		if ((relation->by_attributes && model_bit(relation->by_attributes, at)) == by_attributes)
+			turned += turn(places, relation->rows[at], from, to);
+	return turned;
+}
+
+/*
+ * An item is taken for similar as soon as it may be, and for personal again when something learnt is found to lead to it. It may be when there is a
+ * context; else only cold items have neighbours by attributes, or are such neighbours.
+ */
+bool source_find(struct arena *arena, const struct model_relation *relation, const struct profile_item *profile,
+		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count)
+{
+	bool told = relation->by_attributes && relation->cold, context = context_row != MODEL_NO_ROW;
+	uint32_t similar = 0, cold = 0;
+	struct places places;
+	for (uint32_t i = 0; i < count; i++) {
+		if (items[i].source != KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED)
+			continue;
+		bool may_be = context || (told && model_bit(relation->cold, items[i].row));
+		items[i].source = may_be ? SIMILAR : PERSONAL;
+		similar += may_be;
+	}
+	for (uint32_t p = 0; told && !context && p < profile_count; p++)
+		cold += model_bit(relation->cold, profile[p].row);
+	if (!similar && !cold)
+		return true;
+	if (!places_make(&places, arena, items, count))
+		return false;
+	for (uint32_t p = 0; cold && p < profile_count; p++)
+		if (model_bit(relation->cold, profile[p].row))
+			similar += turn_list(&places, relation, profile[p].row, true, PERSONAL, SIMILAR);
+	for (uint32_t p = 0; similar && p < profile_count; p++) {
+		if (profile[p].row == context_row)
+			continue;
+		similar -= turn(&places, profile[p].row, SIMILAR, PERSONAL);
+		similar -= turn_list(&places, relation, profile[p].row, false, SIMILAR, PERSONAL);
+	}
+	return true;
 }

@@ -5,17 +5,23 @@
 #ifndef KINDRED_WORKER_SOURCE_H
 #define KINDRED_WORKER_SOURCE_H
 
+#include "common/arena.h"
 #include "common/model.h"
 #include "common/score.h"
+#include "worker/recommend.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /*
- * A Kindred__V1__Source for a row that the profile led to: SOURCE_SIMILAR when every neighbour relation that led to it is by attributes
- * alone, or from the item being looked at (context_row, MODEL_NO_ROW: there is none), else SOURCE_PERSONAL. Lists are looked through only for rows and profiles that have to do with cold items or a context.
+ * Gives each item whose source is not told yet (SOURCE_UNSPECIFIED) its own; the profile led to all of these. SOURCE_SIMILAR when every neighbour
+ * relation that led to the item is by attributes alone, or from the item being looked at (context_row, MODEL_NO_ROW: there is none), else
+ * SOURCE_PERSONAL. items: different rows.
+ *
+ * The lists of the profile's items are gone through once for the whole answer, however long that is (of the cold ones twice), and only when the answer or the profile has to do
+ * with cold items or there is a context. false: no memory in the arena.
  */
-uint32_t source_of(const struct model_relation *relation, const struct profile_item *profile, uint32_t profile_count,
-		   uint32_t context_row, uint32_t row);
+bool source_find(struct arena *arena, const struct model_relation *relation, const struct profile_item *profile,
+		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count);
 
 #endif

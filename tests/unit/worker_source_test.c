@@ -1,0 +1,174 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "kindred/v1/recommend.pb-c.h"
+#include "lib/events_fixture.h"
+#include "worker/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_MAX 60u
+#define LIST_MAX 8u
+#define NOT_TOLD KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED
+#define PERSONAL KINDRED__V1__SOURCE__SOURCE_PERSONAL
+#define SIMILAR KINDRED__V1__SOURCE__SOURCE_SIMILAR
+#define POPULAR KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
+
+/* A relation, a profile and an answer, whatever they are. */
+struct question {
+	uint64_t offsets[ROWS_MAX + 1], by_attributes[ROWS_MAX * LIST_MAX / 64 + 1], cold[ROWS_MAX / 64 + 1];
+	uint32_t rows[ROWS_MAX * LIST_MAX];
+	struct model_relation relation;
+	struct profile_item profile[ROWS_MAX];
+	struct recommended items[ROWS_MAX];
+	uint32_t row_count, profile_count, count, context_row;
+};
+
+/* The first n of the numbers below `below`, in an order of chance. */
+static void draw(uint64_t *seed, uint32_t *numbers, uint32_t n, uint32_t below)
+{
+	uint32_t all[ROWS_MAX];
+	for (uint32_t i = 0; i < below; i++)
+		all[i] = i;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t other = i + events_fixture_random(seed, below - i);
+		numbers[i] = all[other];
+		all[other] = all[i];
+	}
+}
+
+static void draw_bits(uint64_t *seed, uint64_t *bits, uint64_t count, uint32_t one_of)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (events_fixture_random(seed, one_of) == 0)
+			bits[i / 64] |= UINT64_C(1) << i % 64;
+}
+
+static void ask(uint64_t *seed, struct question *q)
+{
+	uint32_t numbers[ROWS_MAX], kind = events_fixture_random(seed, 8);
+	memset(q, 0, sizeof *q);
+	q->row_count = 1 + events_fixture_random(seed, ROWS_MAX - 1);
+	for (uint32_t row = 0; row < q->row_count; row++) {
+		uint32_t most = q->row_count < LIST_MAX ? q->row_count : LIST_MAX;
+		uint32_t n = events_fixture_random(seed, most + 1);
+		draw(seed, q->rows + q->offsets[row], n, q->row_count);
+		q->offsets[row + 1] = q->offsets[row] + n;
+	}
+	draw_bits(seed, q->by_attributes, q->offsets[q->row_count], 1 + events_fixture_random(seed, 4));
+	draw_bits(seed, q->cold, q->row_count, 1 + events_fixture_random(seed, 20));
+	q->relation = (struct model_relation){
+		.offsets = q->offsets,
+		.rows = q->rows,
+		.by_attributes = kind == 0 ? NULL : q->by_attributes,
+		.cold = kind <= 1 ? NULL : q->cold,
+	};
+	q->profile_count = 1 + events_fixture_random(seed, q->row_count);
+	draw(seed, numbers, q->profile_count, q->row_count);
+	for (uint32_t p = 0; p < q->profile_count; p++)
+		q->profile[p] = (struct profile_item){ .row = numbers[p], .weight = 1 };
+	q->context_row = events_fixture_random(seed, 2) ? MODEL_NO_ROW : q->profile[0].row;
+	q->count = 1 + events_fixture_random(seed, q->row_count);
+	draw(seed, numbers, q->count, q->row_count);
+	for (uint32_t i = 0; i < q->count; i++)
+		q->items[i] = (struct recommended){ .row = numbers[i],
+						    .source = events_fixture_random(seed, 10) ? NOT_TOLD : POPULAR };
+}
+
+enum lead { LEADS_NOT, LEADS_BY_ATTRIBUTES, LEADS_AS_LEARNT };
+
+static enum lead lead_of(const struct model_relation *relation, uint32_t from, uint32_t to)
+{
+	for (uint64_t at = relation->offsets[from]; at < relation->offsets[from + 1]; at++)
+		if (relation->rows[at] == to)
+			return relation->by_attributes && model_bit(relation->by_attributes, at) ? LEADS_BY_ATTRIBUTES
+												 : LEADS_AS_LEARNT;
+	return LEADS_NOT;
+}
+
+static bool may_be_similar(const struct question *q, uint32_t row)
+{
+	const struct model_relation *relation = &q->relation;
+	if (q->context_row != MODEL_NO_ROW)
+		return true;
+	if (!relation->by_attributes || !relation->cold)
+		return false;
+	for (uint32_t p = 0; p < q->profile_count; p++)
+		if (model_bit(relation->cold, q->profile[p].row) &&
+		    lead_of(relation, q->profile[p].row, row) == LEADS_BY_ATTRIBUTES)
+			return true;
+	return model_bit(relation->cold, row);
+}
+
+/* The plain way: each item by itself, against every list. */
+static uint32_t plainly(const struct question *q, uint32_t row)
+{
+	if (!may_be_similar(q, row))
+		return PERSONAL;
+	for (uint32_t p = 0; p < q->profile_count; p++) {
+		uint32_t from = q->profile[p].row;
+		if (from != q->context_row && (from == row || lead_of(&q->relation, from, row) == LEADS_AS_LEARNT))
+			return PERSONAL;
+	}
+	return SIMILAR;
+}
+
+static void test_as_the_plain_way(void **state)
+{
+	static struct question q;
+	uint64_t seed = 11;
+	uint32_t seen[8] = { 0 };
+	struct arena arena;
+	(void)state;
+	assert_int_equal(arena_init(&arena, 4096, 0), 0);
+	for (unsigned round = 0; round < 50000; round++) {
+		struct recommended before[ROWS_MAX];
+		ask(&seed, &q);
+		memcpy(before, q.items, sizeof before);
+		arena_reset(&arena);
+		assert_true(
+			source_find(&arena, &q.relation, q.profile, q.profile_count, q.context_row, q.items, q.count));
+		for (uint32_t i = 0; i < q.count; i++) {
+			uint32_t expected = before[i].source ? before[i].source : plainly(&q, before[i].row);
+			assert_int_equal(q.items[i].row, before[i].row);
+			assert_int_equal(q.items[i].source, expected);
+			seen[expected]++;
+		}
+	}
+	arena_fini(&arena);
+	/* the questions were worth asking */
+	assert_true(seen[PERSONAL] > 100000 && seen[SIMILAR] > 100000 && seen[POPULAR] > 10000);
+}
+
+/* Nothing is allocated, so nothing is looked through, where no item is cold and nothing is being looked at. */
+static void test_nothing_to_find_out(void **state)
+{
+	uint64_t offsets[] = { 0, 1, 2 };
+	uint32_t rows[] = { 1, 0 };
+	uint64_t none = 0;
+	struct model_relation relation = { .offsets = offsets, .rows = rows, .by_attributes = &none, .cold = &none };
+	struct profile_item profile = { .row = 0, .weight = 1 };
+	struct recommended item = { .row = 1 };
+	struct arena arena;
+	(void)state;
+	assert_int_equal(arena_init(&arena, 4096, 1), 0); /* there is no memory */
+	assert_true(source_find(&arena, &relation, &profile, 1, MODEL_NO_ROW, &item, 1));
+	assert_int_equal(item.source, PERSONAL);
+	item.source = NOT_TOLD;
+	assert_false(source_find(&arena, &relation, &profile, 1, 0, &item, 1));
+	arena_fini(&arena);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_the_plain_way),
+		cmocka_unit_test(test_nothing_to_find_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

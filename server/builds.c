@@ -66,6 +66,21 @@ Kindred__V1__BuildState builds_api_state(const struct builds *builds)
 	return KINDRED__V1__BUILD_STATE__BUILD_STATE_UNSPECIFIED;
 }
 
+/* A number once given is not given again: a generation that failed may have been named in a log or an answer. */
+static uint64_t next_number(const struct builds *builds)
+{
+	uint64_t highest = kept_newest(&builds->server->kept);
+
+	return (builds->number > highest ? builds->number : highest) + 1;
+}
+
+uint64_t builds_learning(const struct builds *builds)
+{
+	if (builds->state == BUILDS_STARTING)
+		return builds->request.refresh ? next_number(builds) : 0;
+	return builds_running(builds) ? builds->number : 0;
+}
+
 /* --- the end of a build --- */
 
 static void failed(struct builds *builds)
@@ -388,13 +403,8 @@ static void begin(void *context)
 {
 	struct builds *builds = context;
 	struct server *server = builds->server;
-	uint64_t highest = kept_newest(&server->kept);
 
-	/*
-	 * A number once given is not given again: a generation that failed may have been named in a log or an
-	 * answer.
-	 */
-	builds->number = (builds->number > highest ? builds->number : highest) + 1;
+	builds->number = next_number(builds);
 	builds->phase[0] = builds->worse[0] = 0;
 	builds->progress = 0;
 	builds->err = (struct error){ 0 };

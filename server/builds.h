@@ -89,6 +89,11 @@ int builds_start(struct builds *builds, const struct builds_request *request,
 		 void (*started)(void *context, uint64_t number, const struct error *err), void *context,
 		 struct error *err);
 bool builds_running(const struct builds *builds);
+/*
+ * The generation being made that may have learnt from a user who is deleted now: a build from when it reads the histories, a refresh, which copies what
+ * was learnt, from when it is asked for. 0: none.
+ */
+uint64_t builds_learning(const struct builds *builds);
 /* 0: the schedule is off. */
 int64_t builds_next_ms(const struct builds *builds);
 Kindred__V1__BuildState builds_api_state(const struct builds *builds);

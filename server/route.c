@@ -179,7 +179,7 @@ static void on_deleted(struct ask *ask, int code, const uint8_t *data, size_t by
 	struct call *call = call_of(ask);
 	struct server *server = call->server;
 	struct buffer answer = { 0 };
-	uint64_t existed = 0;
+	uint64_t existed = 0, learning = builds_learning(&server->builds);
 	bool whole;
 
 	if (failed(call, code, data, bytes))
@@ -189,10 +189,9 @@ static void on_deleted(struct ask *ask, int code, const uint8_t *data, size_t by
 	if (wire_find_number(data, bytes, 1, &existed) == 1 && existed) {
 		for (size_t i = 0; i < server->kept.count; i++)
 			whole = whole && !buffer_number(&answer, 3, server->kept.list[i].number);
-		/* One being built, or built and not yet listed among those. */
-		if ((server->builds.state == BUILDS_RUNNING || server->builds.state == BUILDS_ACTIVATING) &&
-		    server->builds.number > kept_newest(&server->kept))
-			whole = whole && !buffer_number(&answer, 3, server->builds.number);
+		/* One being made, or made and not yet listed among those. */
+		if (learning > kept_newest(&server->kept))
+			whole = whole && !buffer_number(&answer, 3, learning);
 	}
 	if (whole)
 		call_reply(call, answer.data, answer.bytes);

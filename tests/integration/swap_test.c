@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -248,13 +249,108 @@ static void test_refresh(void **state)
 	small_shop_close(&cluster, client);
 }
 
+static Kindred__V1__DeleteUserResponse *delete_user(struct rpc_client *client, const char *user)
+{
+	Kindred__V1__DeleteUserRequest request = KINDRED__V1__DELETE_USER_REQUEST__INIT;
+	Kindred__V1__DeleteUserResponse *response = NULL;
+	struct error err;
+	request.user_id = (char *)user;
+	if (api_try(client, "/kindred.v1.EventService/DeleteUser", &request.base,
+		    &kindred__v1__delete_user_response__descriptor, &response, &err))
+		fail_msg("%s", err.text);
+	assert_true(response->existed);
+	return response;
+}
+
+/* Whether one call is in work, no more and no less. Asked of the admin port, which asks no worker. */
+static bool one_call_in_work(void *context)
+{
+	const struct cluster *cluster = context;
+	char url[128];
+	snprintf(url, sizeof url, "http://%s/metrics", cluster->admin);
+	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	bool one = strstr(metrics.out, "\nkindred_calls_in_flight 1\n") != NULL;
+	output_free(&metrics);
+	return one;
+}
+
+/* A user with a history whose worker answers, while another hangs. */
+static void user_who_is_served(struct rpc_client *client, char *user, size_t bytes)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	Kindred__V1__RecommendResponse *answer = NULL;
+	struct error err;
+	request.user_id = user;
+	request.definition = (char *)"wanted-next";
+	for (unsigned u = 0; u < 50; u++) {
+		snprintf(user, bytes, "u%u", u);
+		if (rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+			     &kindred__v1__recommend_response__descriptor, 500, NULL, &answer, &err) == 0) {
+			kindred__v1__recommend_response__free_unpacked(answer, NULL);
+			return;
+		}
+	}
+	fail_msg("nobody of fifty users is served: %s", err.text);
+}
+
+/* The newest generation and what it counts as. */
+static void newest_generation(struct cluster *cluster, uint64_t *number, uint64_t *learnt)
+{
+	json_t *list = cluster_json(cluster, CLI("model", "list", "--json"));
+	json_t *newest = json_array_get(json_object_get(list, "generations"), 0);
+	*number = (uint64_t)json_integer_value(json_object_get(newest, "number"));
+	*learnt = (uint64_t)json_integer_value(json_object_get(newest, "learnt_generation"));
+	json_decref(list);
+}
+
+/*
+ * Forgetting somebody while a refresh is asked for and not begun, held up by a worker that hangs: it will copy what was learnt from that user, so its
+ * number is named. One that is made later counts as the build that learnt, which is not above the numbers named; the build after it is.
+ */
+static void test_forgetting_beside_a_refresh(void **state)
+{
+	struct cluster cluster;
+	struct rpc_client *client;
+	char user[16];
+	uint64_t number, learnt;
+	(void)state;
+	small_shop_open(&cluster, &client);
+	uint64_t built = api_active_generation(client);
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	pid_t hanging = (pid_t)status->workers[1]->pid;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	assert_int_equal(kill(hanging, SIGSTOP), 0);
+	pid_t refresh = cluster_spawn(&cluster, "refresh", CLI("model", "refresh"));
+	wait_until("a refresh is asked for", 20, one_call_in_work, &cluster);
+	user_who_is_served(client, user, sizeof user);
+	Kindred__V1__DeleteUserResponse *deleted = delete_user(client, user);
+	wait_until("only the refresh waits", 20, one_call_in_work, &cluster); /* for its number still */
+	assert_int_equal(kill(hanging, SIGCONT), 0);
+	assert_int_equal(process_wait(refresh), 0);
+	assert_int_equal(deleted->n_generations, 2);
+	assert_int_equal(deleted->generations[0], built);
+	assert_int_equal(deleted->generations[1], built + 1);
+	newest_generation(&cluster, &number, &learnt);
+	assert_int_equal(number, built + 1);
+	assert_int_equal(learnt, built);
+	cluster_ok(&cluster, CLI("model", "refresh"));
+	newest_generation(&cluster, &number, &learnt);
+	assert_int_equal(number, built + 2);
+	assert_true(learnt <= deleted->generations[1]);
+	cluster_ok(&cluster, CLI("model", "build"));
+	newest_generation(&cluster, &number, &learnt);
+	assert_int_equal(number, built + 3);
+	assert_int_equal(learnt, 0);
+	kindred__v1__delete_user_response__free_unpacked(deleted, NULL);
+	small_shop_close(&cluster, client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_swap_and_rollback_under_load),
-		cmocka_unit_test(test_keeps_three),
-		cmocka_unit_test(test_damaged_generation),
-		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_swap_and_rollback_under_load), cmocka_unit_test(test_keeps_three),
+		cmocka_unit_test(test_damaged_generation),           cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_forgetting_beside_a_refresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

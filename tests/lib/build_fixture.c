@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MINUTE 60000
+
 static void need(bool good, const char *format, ...)
 {
 	if (good)
@@ -191,6 +193,26 @@ void build_fixture_event(struct build_fixture *f, const char *user, const char *
 				     .weight = 1 };
 	struct error err = { 0 };
 	need(shard_write_event(shard_of(f, user), &rules, &event, &err) > 0, "%s", err.text);
+}
+
+void build_fixture_numbered(struct build_fixture *fixture, unsigned user, unsigned item, const char *type,
+			    int64_t time_ms)
+{
+	char user_id[24], item_id[24];
+	snprintf(user_id, sizeof user_id, "user-%u", user);
+	snprintf(item_id, sizeof item_id, "i%u", item);
+	build_fixture_event(fixture, user_id, "shop", item_id, type, time_ms);
+}
+
+void build_fixture_shoppers(struct build_fixture *fixture, unsigned users, unsigned groups)
+{
+	for (unsigned u = 0; u < users; u++) {
+		unsigned first = u % groups * 4;
+		int64_t time_ms = BUILD_FIXTURE_NOW_MS - 20 * DAY_MS + (int64_t)u * 20 * DAY_MS / users;
+		build_fixture_numbered(fixture, u, first, "Viewed", time_ms);
+		build_fixture_numbered(fixture, u, first + 1 + u / groups % 3, "Viewed", time_ms + MINUTE);
+		build_fixture_numbered(fixture, u, first + 1 + (u / groups + 1) % 3, "Viewed", time_ms + 2 * MINUTE);
+	}
 }
 
 void build_fixture_damage(struct build_fixture *f, const char *user)

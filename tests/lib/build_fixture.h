@@ -44,6 +44,11 @@ void build_fixture_define(struct build_fixture *fixture, const char *name, const
 			  int64_t window_s, bool popular_only);
 void build_fixture_event(struct build_fixture *fixture, const char *user, const char *catalog, const char *item,
 			 const char *type, int64_t time_ms);
+/* The same of "user-<number>" with "i<number>" of the catalog "shop". */
+void build_fixture_numbered(struct build_fixture *fixture, unsigned user, unsigned item, const char *type,
+			    int64_t time_ms);
+/* Users who view three of the items of their group of four (0..3, 4..7, ..), the first of it most often, over 20 days. */
+void build_fixture_shoppers(struct build_fixture *fixture, unsigned users, unsigned groups);
 /* A row of another user that no reader can make sense of. */
 void build_fixture_damage(struct build_fixture *fixture, const char *user);
 

@@ -39,22 +39,12 @@ static int tear_down(void **state)
 
 static void add_event(unsigned user, unsigned item, const char *type, int64_t time_ms)
 {
-	char user_id[24], item_id[24];
-	snprintf(user_id, sizeof user_id, "user-%u", user);
-	snprintf(item_id, sizeof item_id, "i%u", item);
-	build_fixture_event(&fixture, user_id, "shop", item_id, type, time_ms);
+	build_fixture_numbered(&fixture, user, item, type, time_ms);
 }
 
-/* Users who view three of the items of their group of four (0..3, 4..7, ..), the first of it most often, over 20 days. */
 static void add_shoppers(unsigned users, unsigned groups)
 {
-	for (unsigned u = 0; u < users; u++) {
-		unsigned first = u % groups * 4;
-		int64_t time_ms = NOW - 20 * DAY_MS + (int64_t)u * 20 * DAY_MS / users;
-		add_event(u, first, "Viewed", time_ms);
-		add_event(u, first + 1 + u / groups % 3, "Viewed", time_ms + MINUTE);
-		add_event(u, first + 1 + (u / groups + 1) % 3, "Viewed", time_ms + 2 * MINUTE);
-	}
+	build_fixture_shoppers(&fixture, users, groups);
 }
 
 static void make_shop(unsigned items)

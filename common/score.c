@@ -62,7 +62,7 @@ uint32_t profile_make(const struct model_serving *params, const struct profile_e
 	uint32_t look = count < 4 * room ? count : 4 * room;
 	int64_t times[PROFILE_MAX];
 	uint16_t places[2 * PROFILE_MAX];
-	uint32_t made = 0, bits = 1;
+	uint32_t made = 0, bits = 1, strongest = 0;
 	while (1u << bits < 2 * room)
 		bits++;
 	memset(places, 0, sizeof *places << bits);
@@ -78,13 +78,19 @@ uint32_t profile_make(const struct model_serving *params, const struct profile_e
 			times[made++] = events[e].time_ms;
 			places[slot] = (uint16_t)made;
 		}
+		if (places[slot] && events[e].weight > strongest)
+			strongest = events[e].weight;
 	}
 
+	/* in Q12, against the strongest event that the user has: who only looks has a profile too */
+	uint64_t scale = SCORE_ONE;
+	if (strongest > 0 && strongest < SCORE_ONE)
+		scale = ((uint64_t)SCORE_ONE * SCORE_ONE + strongest - 1) / strongest;
 	double half_life_ms = params->half_life_days * (double)DAY_MS;
 	uint64_t half_life = half_life_ms >= 1 ? (uint64_t)half_life_ms : 0;
 	uint32_t kept = 0;
 	for (uint32_t rank = 0; rank < made; rank++) {
-		uint64_t weight = (uint64_t)profile[rank].weight * params->decay[rank];
+		uint64_t weight = (profile[rank].weight * scale >> 12) * params->decay[rank];
 		if (half_life && times[rank] < events[0].time_ms) {
 			uint64_t age_ms = (uint64_t)events[0].time_ms - (uint64_t)times[rank];
 			weight = weight * age_decay(age_ms, half_life) >> 16;

@@ -4,7 +4,8 @@
  *
  * profile: the last L distinct items, newest first; weight (Q12: 4096 is 1.0) = event weight x decay^rank / (1 + slope x rank)
  *   x 2^-(age / half-life).
- *   Weights of event types are scaled so that the largest is 4096.
+ *   Weights of event types are scaled so that the largest among the profile's own events is 4096: where a purchase counts a thousand looks, who
+ *   only looked is not left with nothing.
  * score(j) = sum over profile items i of (profile weight(i) x neighbour weight(i -> j)) >> 12, then x multiplier(j) >> 12.
  *   Two more summands, when the relation is served with them, before the multiplier:
  *     self_weight: a profile item j gives itself (profile weight(j) x its best neighbour's weight) >> 12, x self_weight

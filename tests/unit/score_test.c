@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -81,6 +82,26 @@ static void test_profile_falls_by_rank(void **state)
 	assert_int_equal(profile[2].weight, 341); /* a quarter, a third */
 }
 
+static void test_profile_of_light_events(void **state)
+{
+	(void)state;
+	struct model_serving params = serving(PROFILE_MAX, 0.5, 0);
+	/* a purchase counts 4096 looks, and this user only looked; the second item twice as much as the first */
+	struct profile_event looks[] = { { .row = 1, .weight = 1 },
+					 { .row = 2, .weight = 2 },
+					 { .row = 3, .weight = 1 } };
+	struct profile_item profile[PROFILE_MAX];
+	assert_int_equal(profile_make(&params, looks, 3, profile), 3);
+	assert_int_equal(profile[0].weight, 2048);
+	assert_int_equal(profile[1].weight, 2048);
+	assert_int_equal(profile[2].weight, 512);
+	/* three parts of 4096 do not divide it: the strongest is still the whole */
+	looks[0].weight = looks[1].weight = looks[2].weight = 3;
+	profile_make(&params, looks, 3, profile);
+	assert_int_equal(profile[0].weight, SCORE_ONE);
+	assert_int_equal(profile[1].weight, SCORE_ONE / 2);
+}
+
 static void test_profile_edges(void **state)
 {
 	(void)state;
@@ -127,9 +148,13 @@ static void test_profile_finds_every_item_again(void **state)
 				expected[at].weight = events[e].weight;
 		}
 		assert_int_equal(profile_make(&params, events, count, profile), made);
+		uint32_t strongest = 1;
+		for (uint32_t i = 0; i < made; i++)
+			strongest = expected[i].weight > strongest ? expected[i].weight : strongest;
 		for (uint32_t i = 0; i < made; i++) {
 			assert_int_equal(profile[i].row, expected[i].row);
-			assert_int_equal(profile[i].weight, expected[i].weight);
+			double scaled = (double)expected[i].weight / strongest * SCORE_ONE;
+			assert_true(fabs((double)profile[i].weight - scaled) <= 1);
 		}
 	}
 }
@@ -451,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_profile_keeps_newest_distinct),
 		cmocka_unit_test(test_profile_ages),
 		cmocka_unit_test(test_profile_falls_by_rank),
+		cmocka_unit_test(test_profile_of_light_events),
 		cmocka_unit_test(test_profile_edges),
 		cmocka_unit_test(test_profile_finds_every_item_again),
 		cmocka_unit_test(test_top_equals_the_formula),

@@ -15,6 +15,7 @@
 #define SERVICE "/kindred.v1.DefinitionService/"
 #define EVENTS_MAX 16
 #define EXCLUDE_MAX 64
+#define SESSION_PAUSE_USUAL "30m"
 #define COUNT_DEFAULT 20u
 
 struct define {
@@ -183,7 +184,8 @@ static error_t define_option(int key, char *value, struct argp_state *state)
 		occasion_option(define, value, state);
 		return 0;
 	case OPT_SESSION:
-		definition->session_pause = duration_option(&define->session, "--session", value, state);
+		definition->session_pause = duration_option(
+			&define->session, "--session", strcmp(value, "on") == 0 ? SESSION_PAUSE_USUAL : value, state);
 		return 0;
 	case OPT_EXPLORE:
 		explore_option(define, value, state);
@@ -218,9 +220,9 @@ static const struct argp_option define_options[] = {
 	  "showing too; visit, before the user comes again, as in a campaign",
 	  1 },
 	{ "session", OPT_SESSION, "SPAN", 0,
-	  "Learn from sessions, which end with a pause of this length, such as 30m (default: from all that a user "
-	  "does, or as "
-	  "the tuner finds better)",
+	  "Learn from sessions, which end with a pause of this length, such as 20m; on: 30m (default: from all that a "
+	  "user "
+	  "does, or as the tuner finds better)",
 	  1 },
 	{ "explore", OPT_EXPLORE, "SHARE", 0,
 	  "Share of the places, the last ones, that items with too few events may take: 0.1 or 10% (0)", 1 },

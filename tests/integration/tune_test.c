@@ -96,7 +96,7 @@ static void test_without_a_tuner(void **state)
 
 	/* What a definition is for makes a relation of its own. */
 	cluster_ok(&cluster, CLI("define", "letter", "--catalog", "shop", "--event", "Viewed", "--occasion", "visit",
-				 "--session", "30m"));
+				 "--session", "on"));
 	cluster_ok(&cluster, CLI("model", "build"));
 	shows = cluster_run(&cluster, CLI("model", "show"));
 	assert_non_null(strstr(shows.out, "Viewed=1|window=0|occasion=visit|session=1800"));

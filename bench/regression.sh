@@ -9,8 +9,8 @@ bin=$(cd "${1:-$here/../build/release/bin}" && pwd)
 
 # Instructions of profile_make and scorer_top a query: 20,000 items, 50 neighbours, 30 events, 10 wanted, built by gcc 12 with -O2.
 kernel_instructions_most=45000
-# CPU of server and workers a unary Recommend, in those of kindred-ceiling: 2.5 to 2.8 with the machine to itself, up to 3.3 on a busy one.
-unary_cpu_ratio_most=4.0
+# CPU of server and workers a unary Recommend, in those of kindred-ceiling: 1.9 to 2.2 with the machine to itself.
+unary_cpu_ratio_most=3.2
 
 home=$(mktemp -d /tmp/kindred-regression-XXXXXX)
 ceiling=

@@ -24,12 +24,11 @@ int made_relation(struct model_relation *relation, const char *key, uint32_t ite
 		  uint64_t *state)
 {
 	uint64_t *offsets = calloc((size_t)items + 1, sizeof *offsets);
-	uint32_t *rows = calloc((size_t)items * neighbours, sizeof *rows);
-	uint16_t *weights = calloc((size_t)items * neighbours, sizeof *weights);
+	uint32_t *entries = calloc((size_t)items * neighbours, sizeof *entries), row_mask = model_row_mask(items);
 	uint32_t count = items < MODEL_POPULAR_MAX ? items : MODEL_POPULAR_MAX;
 	uint32_t *popular = calloc(count, sizeof *popular), *scores = calloc(count, sizeof *scores);
 	uint32_t *owner = calloc(items, sizeof *owner);
-	if (!offsets || !rows || !weights || !popular || !scores || !owner)
+	if (!offsets || !entries || !popular || !scores || !owner)
 		return -1;
 	for (uint32_t i = 0; i < items; i++) {
 		for (uint32_t n = 0; n < neighbours; n++) {
@@ -38,8 +37,7 @@ int made_relation(struct model_relation *relation, const char *key, uint32_t ite
 			while (row == i || owner[row] == i + 1)
 				row = (row + 1) % items;
 			owner[row] = i + 1;
-			rows[offsets[i] + n] = row;
-			weights[offsets[i] + n] = (uint16_t)(60000 / (n + 1) + 1);
+			entries[offsets[i] + n] = model_entry(row, 60000 / (n + 1) + 1, row_mask);
 		}
 		offsets[i + 1] = offsets[i] + neighbours;
 	}
@@ -52,8 +50,8 @@ int made_relation(struct model_relation *relation, const char *key, uint32_t ite
 					     .items = items,
 					     .neighbours = offsets[items],
 					     .offsets = offsets,
-					     .rows = rows,
-					     .weights = weights,
+					     .entries = entries,
+					     .row_mask = row_mask,
 					     .popular_rows = popular,
 					     .popular_scores = scores,
 					     .popular_count = count,

@@ -38,8 +38,8 @@ static void bind(struct learned *learned, const struct learn_input *input, const
 		.items = lists->known,
 		.neighbours = learned->neighbours.count,
 		.offsets = learned->neighbours.offsets.data,
-		.rows = learned->neighbours.rows.data,
-		.weights = learned->weights.data,
+		.entries = learned->neighbours.rows.data,
+		.row_mask = model_row_mask(input->items),
 		.multipliers = learned->lift.multipliers,
 		.multiplier_max = multiplier_max(learned->lift.multipliers, input->items),
 		.by_attributes = learned->cold.by_attributes.data,
@@ -71,6 +71,16 @@ static int warm_up(struct learned *learned, const struct learn_input *input, con
 	if (!code && input->relation->learn)
 		code = cold_join(&learned->cold, &cold, &learned->neighbours, &learned->weights, err);
 	return code;
+}
+
+/* Rows and weights become the entries of the model, where the rows are. */
+static void make_entries(struct learned *learned, const struct learn_input *input)
+{
+	uint32_t *entries = learned->neighbours.rows.data, row_mask = model_row_mask(input->items);
+	const uint16_t *weights = learned->weights.data;
+	for (uint64_t n = 0; n < learned->neighbours.count; n++)
+		entries[n] = model_entry(entries[n], weights[n], row_mask);
+	region_free(input->space, &learned->weights);
 }
 
 /* Lists, which the caller frees, and what comes from them and the events alone. */
@@ -115,9 +125,9 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 		code = warm_up(learned, input, &lists, err);
 	report_lap(input->report, "attributes");
 	if (!code) {
+		make_entries(learned, input);
 		bind(learned, input, &lists);
-		learned->relation.best_weight =
-			model_best_weight(learned->relation.offsets, learned->relation.weights, input->items);
+		learned->relation.best_weight = model_best_weight(&learned->relation, input->items);
 	}
 	lists_free(&lists);
 	region_free(input->space, &learned->neighbours.scores);

@@ -16,8 +16,8 @@
 struct learned {
 	/* As a reader of the model sees it; key and definitions are the plan's, evaluation is empty. Arrays belong to what follows. */
 	struct model_relation relation;
-	struct neighbours neighbours; /* without the scores */
-	struct region weights;
+	struct neighbours neighbours; /* without the scores; its rows are entries (model_entry) */
+	struct region weights; /* until they are in the entries */
 	struct cold cold;
 	struct popular popular, recent;
 	struct lift lift;

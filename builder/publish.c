@@ -117,8 +117,7 @@ static void add_relation(struct layout *layout, struct model_section place, cons
 {
 	uint64_t neighbours = r->offsets[items];
 	SECTION(layout, place, MODEL_NEIGHBOUR_OFFSETS, r->offsets, items + 1);
-	SECTION(layout, place, MODEL_NEIGHBOUR_ROWS, r->rows, neighbours);
-	SECTION(layout, place, MODEL_NEIGHBOUR_WEIGHTS, r->weights, neighbours);
+	SECTION(layout, place, MODEL_NEIGHBOURS, r->entries, neighbours);
 	if (r->multipliers)
 		SECTION(layout, place, MODEL_MULTIPLIERS, r->multipliers, items);
 	if (r->by_attributes)

@@ -27,29 +27,27 @@ static int carry_neighbours(struct served *served, const struct model_catalog *c
 	uint64_t most = from->offsets[catalog->items];
 	int code = region_make(served->space, &served->offsets, ((size_t)items + 1) * sizeof(uint64_t), err);
 	if (!code)
-		code = region_make(served->space, &served->rows, most * sizeof(uint32_t), err);
-	if (!code)
-		code = region_make(served->space, &served->weights, most * sizeof(uint16_t), err);
+		code = region_make(served->space, &served->entries, most * sizeof(uint32_t), err);
 	if (code)
 		return code;
 	uint64_t *offsets = served->offsets.data, count = 0;
-	uint32_t *rows = served->rows.data;
-	uint16_t *weights = served->weights.data;
+	uint32_t *entries = served->entries.data, row_mask = model_row_mask(items);
 	for (uint32_t row = 0; row < items; row++) {
 		uint32_t there = model_row(catalog, (struct item_key){ keys[row] });
 		offsets[row] = count;
 		if (there == MODEL_NO_ROW)
 			continue;
 		for (uint64_t at = from->offsets[there]; at < from->offsets[there + 1]; at++) {
-			rows[count] = here[from->rows[at]];
-			weights[count] = from->weights[at];
-			count += rows[count] != MODEL_NO_ROW;
+			uint32_t to = here[model_entry_row(from->entries[at], from->row_mask)];
+			if (to != MODEL_NO_ROW)
+				entries[count++] = model_entry(
+					to, model_entry_weight(from->entries[at], from->row_mask), row_mask);
 		}
 	}
 	offsets[items] = count;
 	served->relation.offsets = offsets;
-	served->relation.rows = rows;
-	served->relation.weights = weights;
+	served->relation.entries = entries;
+	served->relation.row_mask = row_mask;
 	served->relation.neighbours = count;
 	return 0;
 }
@@ -117,8 +115,8 @@ int served_make(struct served *served, struct space *space, const struct model_c
 
 void served_free(struct served *served)
 {
-	struct region *regions[] = { &served->offsets,  &served->rows,     &served->weights,  &served->multipliers,
-				     &served->lists[0], &served->lists[1], &served->lists[2], &served->lists[3] };
+	struct region *regions[] = { &served->offsets,  &served->entries,  &served->multipliers, &served->lists[0],
+				     &served->lists[1], &served->lists[2], &served->lists[3] };
 	for (size_t r = 0; r < sizeof regions / sizeof *regions; r++)
 		if (served->space)
 			region_free(served->space, regions[r]);

@@ -15,7 +15,7 @@
 struct served {
 	struct model_relation relation; /* texts are the generation's; arrays belong to what follows */
 	struct space *space;
-	struct region offsets, rows, weights, multipliers;
+	struct region offsets, entries, multipliers;
 	struct region lists[4]; /* popular and recent: rows, scores */
 };
 

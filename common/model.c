@@ -30,6 +30,11 @@ static int check_head(const struct model_head *head, uint64_t count, struct erro
 				 head->format, MODEL_FORMAT);
 	if (head->format == 0)
 		return error_set(err, E_DATA_LOSS, "format 0");
+	if (head->format < MODEL_FORMAT_OLDEST)
+		return error_set(err, E_UNIMPLEMENTED,
+				 "it has format %u of an older kindred, this version reads %u to %u; build a model "
+				 "with this one",
+				 head->format, MODEL_FORMAT_OLDEST, MODEL_FORMAT);
 	if (head->file_bytes != count)
 		return error_set(err, E_DATA_LOSS, "%llu bytes long, its head says %llu", (unsigned long long)count,
 				 (unsigned long long)head->file_bytes);
@@ -163,13 +168,14 @@ const struct model_catalog *model_catalog_find(const struct model *model, const 
 	return NULL;
 }
 
-uint32_t model_best_weight(const uint64_t *offsets, const uint16_t *weights, uint32_t items)
+uint32_t model_best_weight(const struct model_relation *relation, uint32_t items)
 {
+	const uint64_t *offsets = relation->offsets;
 	uint64_t sum = 0, count = 0;
 	for (uint32_t item = 0; item < items; item++) {
 		if (offsets[item] == offsets[item + 1])
 			continue;
-		sum += weights[offsets[item]];
+		sum += model_entry_weight(relation->entries[offsets[item]], relation->row_mask);
 		count++;
 	}
 	return count ? (uint32_t)(sum / count) : 0;

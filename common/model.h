@@ -21,7 +21,8 @@
 #include <stdint.h>
 
 #define MODEL_MAGIC "KINDRED\x01"
-#define MODEL_FORMAT 1u
+#define MODEL_FORMAT 2u
+#define MODEL_FORMAT_OLDEST 2u /* that is read */
 #define MODEL_NO_ROW UINT32_MAX
 #define MODEL_NO_CODE UINT32_MAX
 #define MODEL_NO_TIME INT64_MIN
@@ -29,7 +30,7 @@
 #define MODEL_POPULAR_MAX 10000u
 #define MODEL_COLD_MAX 10000u
 #define MODEL_META_MAX (64u << 20)
-#define MODEL_ITEMS_MAX (1u << 30)
+#define MODEL_ITEMS_MAX (1u << 26) /* leaves a neighbour's weight six bits */
 
 struct model_head {
 	char magic[8];
@@ -65,8 +66,8 @@ enum model_section_kind {
 	MODEL_ATTRIBUTE_DICTIONARY_BYTES,
 	/* per catalog and relation */
 	MODEL_NEIGHBOUR_OFFSETS = 64, /* uint64_t[items + 1] */
-	MODEL_NEIGHBOUR_ROWS, /* uint32_t[], best first within an item */
-	MODEL_NEIGHBOUR_WEIGHTS, /* uint16_t[], >= 1, never rising within an item */
+	MODEL_NEIGHBOURS, /* uint32_t[], entries (model_entry): best first within an item, no weight 0 */
+	MODEL_NEIGHBOURS_FREE, /* format 1 had rows and weights apart */
 	MODEL_MULTIPLIERS, /* uint16_t[items], Q12: season and trend of the time of the build; absent: all 4096 */
 	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window; at most MODEL_POPULAR_MAX */
 	MODEL_POPULAR_SCORES, /* uint32_t[] */
@@ -137,8 +138,8 @@ struct model_relation {
 	struct model_gate gate;
 	uint32_t best_weight; /* model_best_weight() */
 	const uint64_t *offsets; /* items + 1 */
-	const uint32_t *rows;
-	const uint16_t *weights;
+	const uint32_t *entries; /* of neighbours, best first within an item */
+	uint32_t row_mask; /* the bits of an entry that are its row: model_row_mask() */
 	const uint16_t *multipliers; /* NULL: all SCORE_ONE */
 	uint32_t multiplier_max; /* no greater one is among them; 0: not known */
 	const uint64_t *by_attributes; /* a bit a neighbour; NULL: none is by attributes alone */
@@ -150,6 +151,38 @@ struct model_relation {
 	const uint32_t *recent_rows, *recent_scores;
 	uint32_t recent_count;
 };
+
+/*
+ * A neighbour in one word, so that a list is as few cache lines as can be: the row in the low bits, as many as the catalog's rows need but at least 16;
+ * above them the weight, so that what is left of a word without its row is the weight, 1..65535, in units of 1/65536. In catalogs of more
+ * than 65,536 items the weight's lowest bits have no room: with 100,000 items 15 bits are left of it, with a million 12.
+ */
+static inline uint32_t model_row_mask(uint32_t items)
+{
+	uint32_t mask = UINT16_MAX;
+	while (items && mask < items - 1)
+		mask = mask << 1 | 1;
+	return mask;
+}
+
+/* weight: 1..65535, rounded to what there is room for. */
+static inline uint32_t model_entry(uint32_t row, uint32_t weight, uint32_t row_mask)
+{
+	uint64_t unit = (uint64_t)row_mask + 1, above = ((uint64_t)weight << 16) + unit / 2;
+	above = above < unit ? unit : above < UINT32_MAX ? above : UINT32_MAX;
+	return ((uint32_t)above & ~row_mask) | row;
+}
+
+static inline uint32_t model_entry_row(uint32_t entry, uint32_t row_mask)
+{
+	return entry & row_mask;
+}
+
+/* In units of 1/65536 of its full scale; not 0. */
+static inline uint32_t model_entry_weight(uint32_t entry, uint32_t row_mask)
+{
+	return (entry & ~row_mask) >> 16;
+}
 
 /* Bit number n of an array of them. */
 static inline bool model_bit(const uint64_t *bits, uint64_t n)
@@ -219,8 +252,8 @@ const struct model_relation *model_relation_find(const struct model_catalog *cat
  * *repeated: a row whose key an earlier row has too, MODEL_NO_ROW when all differ (may be NULL).
  */
 uint32_t *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated);
-/* Mean of the best neighbours' weights, of the items that have any; 0: none has. */
-uint32_t model_best_weight(const uint64_t *offsets, const uint16_t *weights, uint32_t items);
+/* Mean of the best neighbours' weights, of the items that have any; 0: none has. Of a relation's offsets, entries and row_mask. */
+uint32_t model_best_weight(const struct model_relation *relation, uint32_t items);
 /* MODEL_NO_ROW: not in this generation. */
 uint32_t model_row(const struct model_catalog *catalog, struct item_key key);
 /* The same for many keys, whose waits for memory overlap: 30 take less than half the time of 30 calls. */

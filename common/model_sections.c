@@ -203,18 +203,42 @@ static int bind_attribute(const struct binding *b, struct model_attribute *a, ui
 	return damaged(b, 0, "belongs to an attribute of an unknown type");
 }
 
-/* Rows are there and none is named twice: the scorer's sums and its list of rows touched rely on both. */
+/* A row is there and was not named with this stamp before: the scorer's sums and its list of rows touched rely on both. */
+static int check_row(const struct binding *b, uint32_t kind, uint32_t row, uint32_t items)
+{
+	if (row >= items)
+		return damaged(b, kind, "names a row that is not there");
+	if (b->stamps[row] == b->stamp)
+		return damaged(b, kind, "names a row twice");
+	b->stamps[row] = b->stamp;
+	return 0;
+}
+
 static int check_rows(struct binding *b, uint32_t kind, const uint32_t *rows, uint64_t count, uint32_t items)
 {
+	int code = 0;
 	b->stamp++;
-	for (uint64_t i = 0; i < count; i++) {
-		if (rows[i] >= items)
-			return damaged(b, kind, "names a row that is not there");
-		if (b->stamps[rows[i]] == b->stamp)
-			return damaged(b, kind, "names a row twice");
-		b->stamps[rows[i]] = b->stamp;
+	for (uint64_t i = 0; i < count && !code; i++)
+		code = check_row(b, kind, rows[i], items);
+	return code;
+}
+
+static int check_neighbours(struct binding *b, const uint32_t *entries, uint64_t count, uint32_t row_mask,
+			    uint32_t items)
+{
+	uint32_t before = UINT16_MAX;
+	int code = 0;
+	b->stamp++;
+	for (uint64_t i = 0; i < count && !code; i++) {
+		uint32_t weight = model_entry_weight(entries[i], row_mask);
+		code = check_row(b, MODEL_NEIGHBOURS, model_entry_row(entries[i], row_mask), items);
+		if (!code && weight == 0)
+			code = damaged(b, MODEL_NEIGHBOURS, "has a weight of 0");
+		else if (!code && weight > before)
+			code = damaged(b, MODEL_NEIGHBOURS, "has a weight that rises within an item");
+		before = weight;
 	}
-	return 0;
+	return code;
 }
 
 static int bind_neighbours(struct binding *b, struct model_relation *relation, uint32_t items)
@@ -223,25 +247,16 @@ static int bind_neighbours(struct binding *b, struct model_relation *relation, u
 	int code = bind(b, MODEL_NEIGHBOUR_OFFSETS, sizeof *relation->offsets, (uint64_t)items + 1, &relation->offsets,
 			NULL);
 	if (!code)
-		code = bind(b, MODEL_NEIGHBOUR_ROWS, sizeof *relation->rows, ANY_COUNT, &relation->rows, &total);
-	if (!code)
-		code = bind(b, MODEL_NEIGHBOUR_WEIGHTS, sizeof *relation->weights, total, &relation->weights, NULL);
+		code = bind(b, MODEL_NEIGHBOURS, sizeof *relation->entries, ANY_COUNT, &relation->entries, &total);
 	if (!code)
 		code = check_offsets(b, MODEL_NEIGHBOUR_OFFSETS, relation->offsets, items, total);
+	relation->row_mask = model_row_mask(items);
 	for (uint32_t row = 0; row < items && !code; row++)
-		code = check_rows(b, MODEL_NEIGHBOUR_ROWS, relation->rows + relation->offsets[row],
-				  relation->offsets[row + 1] - relation->offsets[row], items);
-	if (code)
-		return code;
-	for (uint64_t i = 0; i < total; i++)
-		if (relation->weights[i] == 0)
-			return damaged(b, MODEL_NEIGHBOUR_WEIGHTS, "has a weight of 0");
-	for (uint32_t row = 0; row < items; row++)
-		for (uint64_t i = relation->offsets[row] + 1; i < relation->offsets[row + 1]; i++)
-			if (relation->weights[i] > relation->weights[i - 1])
-				return damaged(b, MODEL_NEIGHBOUR_WEIGHTS, "has a weight that rises within an item");
-	relation->best_weight = model_best_weight(relation->offsets, relation->weights, items);
-	return 0;
+		code = check_neighbours(b, relation->entries + relation->offsets[row],
+					relation->offsets[row + 1] - relation->offsets[row], relation->row_mask, items);
+	if (!code)
+		relation->best_weight = model_best_weight(relation, items);
+	return code;
 }
 
 static int bind_multipliers(struct binding *b, struct model_relation *relation, uint32_t items)

@@ -153,8 +153,7 @@ static inline void add_part(struct scorer *scorer, uint32_t row, uint32_t part)
 
 /* A profile item's neighbours. */
 struct list {
-	const uint32_t *rows;
-	const uint16_t *weights;
+	const uint32_t *entries;
 	uint32_t count;
 	uint32_t weight; /* the item's, in the profile */
 	uint32_t row; /* the item */
@@ -168,12 +167,10 @@ struct list {
 
 static void prefetch_list(const struct list *list)
 {
-	const char *rows = (const char *)list->rows, *weights = (const char *)list->weights;
+	const char *entries = (const char *)list->entries;
 	uint32_t count = list->count < LIST_PREFETCH ? list->count : LIST_PREFETCH;
-	for (size_t at = 0; at < count * sizeof *list->rows; at += LINE)
-		__builtin_prefetch(rows + at);
-	for (size_t at = 0; at < count * sizeof *list->weights; at += LINE)
-		__builtin_prefetch(weights + at);
+	for (size_t at = 0; at < count * sizeof *list->entries; at += LINE)
+		__builtin_prefetch(entries + at);
 }
 
 /* What a profile item counts for itself. */
@@ -190,46 +187,54 @@ static uint32_t self_part(uint32_t weight, uint32_t best, uint32_t self_q12)
 static void find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
 		       struct list *lists)
 {
-	const struct model_serving *serving = &relation->serving;
 	for (uint32_t p = 0; p < count; p++)
 		__builtin_prefetch(relation->offsets + profile[p].row);
 	for (uint32_t p = 0; p < count; p++) {
 		uint64_t first = relation->offsets[profile[p].row];
-		lists[p] = (struct list){ .rows = relation->rows + first,
-					  .weights = relation->weights + first,
+		lists[p] = (struct list){ .entries = relation->entries + first,
 					  .count = (uint32_t)(relation->offsets[profile[p].row + 1] - first),
 					  .weight = profile[p].weight,
 					  .row = profile[p].row };
 		if (p < AHEAD)
 			prefetch_list(&lists[p]);
 	}
-	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
-	for (uint32_t p = 0; p < count; p++) {
-		uint32_t best = lists[p].count ? lists[p].weights[0] : 0;
-		if (serving->self_q12)
-			lists[p].self = self_part(lists[p].weight, best ? best : alone,
-						  p ? serving->self_q12 : serving->self_newest_q12);
-		lists[p].bound = (lists[p].weight * best >> 12) + lists[p].self;
-	}
 }
 
-static void add_list(struct scorer *scorer, const struct list *list)
+/* What the profile's p-th list can add at most. Reads its first neighbour, so not before it is time. */
+static void weigh_list(const struct model_relation *relation, struct list *list, uint32_t p)
 {
-	const uint32_t *restrict rows = list->rows;
-	const uint16_t *restrict weights = list->weights;
-	uint32_t *restrict sums = scorer->sums, *restrict next = scorer->touched + scorer->touched_count;
+	const struct model_serving *serving = &relation->serving;
+	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
+	uint32_t best = list->count ? model_entry_weight(list->entries[0], relation->row_mask) : 0;
+	if (serving->self_q12)
+		list->self =
+			self_part(list->weight, best ? best : alone, p ? serving->self_q12 : serving->self_newest_q12);
+	list->bound = (list->weight * best >> 12) + list->self;
+}
+
+/* What a neighbour gets from a profile item of that weight. */
+static inline uint32_t part_of(uint32_t entry, uint32_t row_mask, uint32_t weight)
+{
+	return (uint32_t)((uint64_t)(entry & ~row_mask) * weight >> 28);
+}
+
+static void add_list(struct scorer *scorer, const struct list *list, uint32_t row_mask)
+{
+	const uint32_t *restrict entries = list->entries;
+	uint32_t *restrict sums = scorer->sums, *restrict touched = scorer->touched;
+	size_t touched_count = scorer->touched_count;
 	uint32_t weight = list->weight, count = list->count;
 	/* the weights do not rise: parts of 0 are at the end */
-	while (count && weight * weights[count - 1] < SCORE_ONE)
+	while (count && part_of(entries[count - 1], row_mask, weight) == 0)
 		count--;
 #pragma GCC unroll 4
 	for (uint32_t at = 0; at < count; at++) {
-		uint32_t row = rows[at], sum = sums[row];
-		*next = row; /* without a branch: a good third of the rows are new, in no order */
-		next += sum == 0;
-		sums[row] = sum + (weight * weights[at] >> 12);
+		uint32_t row = entries[at] & row_mask, sum = sums[row];
+		touched[touched_count] = row; /* without a branch: a good third of the rows are new, in no order */
+		touched_count += sum < 1;
+		sums[row] = sum + part_of(entries[at], row_mask, weight);
 	}
-	scorer->touched_count = (uint32_t)(next - scorer->touched);
+	scorer->touched_count = (uint32_t)touched_count;
 	add_part(scorer, list->row, list->self);
 }
 
@@ -389,13 +394,13 @@ static inline uint64_t filter_bit(uint32_t row)
 	return UINT64_C(1) << row % 64;
 }
 
-static void add_to_few(uint32_t *sums, const uint64_t *filter, const struct list *list)
+static void add_to_few(uint32_t *sums, const uint64_t *filter, const struct list *list, uint32_t row_mask)
 {
 	for (uint32_t at = 0; at < list->count; at++) {
-		uint32_t row = list->rows[at];
+		uint32_t row = list->entries[at] & row_mask;
 		/* it may be another row with the same bit: that has no place anyway, but a sum of 0 has to stay 0 */
 		if ((filter[row / 64 % FILTER_WORDS] & filter_bit(row)) && sums[row])
-			sums[row] += list->weight * list->weights[at] >> 12;
+			sums[row] += part_of(list->entries[at], row_mask, list->weight);
 	}
 	if (sums[list->row])
 		sums[list->row] += list->self;
@@ -437,7 +442,7 @@ static bool end_early(struct scorer *scorer, struct best *best, const struct lis
 	for (uint32_t f = 0; f < few_count; f++)
 		filter[few[f] / 64 % FILTER_WORDS] |= filter_bit(few[f]);
 	for (uint32_t p = next; p < count; p++)
-		add_to_few(scorer->sums, filter, &lists[p]);
+		add_to_few(scorer->sums, filter, &lists[p], best->relation->row_mask);
 	best_begin(best);
 	for (uint32_t f = 0; f < few_count; f++)
 		offer(best, few[f], scorer->sums[few[f]], false);
@@ -447,28 +452,52 @@ static bool end_early(struct scorer *scorer, struct best *best, const struct lis
 }
 
 /* Adds all lists; true: `best` is found already. */
-static bool add_lists(struct scorer *scorer, struct best *best, const struct list *lists, uint32_t count)
+static bool add_lists(struct scorer *scorer, struct best *best, struct list *lists, uint32_t count)
 {
 	/* what is blended in depends on all sums */
 	bool may_end = scorer->rows >= EARLY_ROWS && best->n && !best->relation->serving.blend_q12;
+	uint32_t row_mask = best->relation->row_mask;
 	uint64_t rest = 0, guess = 0; /* guess: the n-th best score; no less than what an n-th neighbour gets */
-	for (uint32_t p = 0; p < count; p++)
+	for (uint32_t p = 0; may_end && p < count; p++) {
+		weigh_list(best->relation, &lists[p], p);
 		rest += lists[p].bound;
+	}
 	for (uint32_t p = 0; p < count; p++) {
-		const struct list *list = &lists[p];
+		struct list *list = &lists[p];
 		if (p + AHEAD < count)
 			prefetch_list(&lists[p + AHEAD]);
-		add_list(scorer, list);
+		if (!may_end)
+			weigh_list(best->relation, list, p);
+		add_list(scorer, list, row_mask);
+		if (!may_end || p + 1 == count)
+			continue;
 		rest -= list->bound;
-		uint32_t nth = best->n && best->n <= list->count ? list->weight * list->weights[best->n - 1] >> 12 : 0;
+		uint32_t nth = best->n <= list->count ? part_of(list->entries[best->n - 1], row_mask, list->weight) : 0;
 		guess = nth > guess ? nth : guess;
-		if (!may_end || p + 1 == count || rest > guess)
+		if (rest > guess)
 			continue;
 		if (end_early(scorer, best, lists, p + 1, count, rest))
 			return true;
 		guess /= 2; /* not so soon again */
 	}
 	return false;
+}
+
+/* Offers all rows that were touched, and leaves the sums clean. Those from number `personal` on are popular ones. */
+static void offer_all(struct scorer *scorer, struct best *best, uint32_t personal)
+{
+	uint32_t *restrict sums = scorer->sums;
+	const uint32_t *restrict touched = scorer->touched;
+	uint32_t count = scorer->touched_count;
+	uint64_t least = best->least;
+	for (uint32_t t = 0; t < count; t++) {
+		uint32_t row = touched[t], sum = sums[row];
+		sums[row] = 0;
+		if (sum < least)
+			continue;
+		offer(best, row, sum, t >= personal);
+		least = best->least;
+	}
 }
 
 uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
@@ -500,11 +529,6 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 
 	*counts = (struct score_counts){ .candidates = scorer->touched_count };
 	best_begin(&best);
-	for (uint32_t t = 0; t < scorer->touched_count; t++) {
-		uint32_t row = scorer->touched[t], sum = scorer->sums[row];
-		scorer->sums[row] = 0;
-		if (sum >= best.least)
-			offer(&best, row, sum, t >= personal);
-	}
+	offer_all(scorer, &best, personal);
 	return best_in_order(&best);
 }

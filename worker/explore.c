@@ -51,8 +51,8 @@ bool explore_begin(struct explore *explore, struct arena *arena, const struct mo
 		return false;
 	for (uint32_t p = 0; p < profile_count; p++)
 		for (uint64_t at = relation->offsets[profile[p].row]; at < relation->offsets[profile[p].row + 1]; at++)
-			if (model_bit(relation->cold, relation->rows[at]))
-				add(explore, relation->rows[at]);
+			if (model_bit(relation->cold, model_entry_row(relation->entries[at], relation->row_mask)))
+				add(explore, model_entry_row(relation->entries[at], relation->row_mask));
 	return true;
 }
 

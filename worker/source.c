@@ -54,9 +54,43 @@ static uint32_t turn_list(const struct places *places, const struct model_relati
 	uint32_t turned = 0;
 	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++)
 		if ((relation->by_attributes && model_bit(relation->by_attributes, at)) == by_attributes)
-			turned += turn(places, relation->rows[at], from, to);
+			turned += turn(places, model_entry_row(relation->entries[at], relation->row_mask), from, to);
 	return turned;
 }
+
+/* Four words at once; both compilers make what the processor has of it. */
+typedef uint32_t four __attribute__((vector_size(16), aligned(4), may_alias));
+#define FOUR 4u
+
+/* Whether a list has the row among its learnt neighbours. Nearly always it has it not at all. */
+static bool learnt_in(const struct model_relation *relation, uint32_t list, uint32_t row)
+{
+	const uint32_t *entries = relation->entries;
+	uint64_t at = relation->offsets[list], end = relation->offsets[list + 1];
+	four found = { 0 };
+	for (; end - at >= FOUR; at += FOUR)
+		found |= (four)((*(const four *)(entries + at) & relation->row_mask) == row);
+	bool any = found[0] | found[1] | found[2] | found[3];
+	for (; at < end; at++)
+		any |= model_entry_row(entries[at], relation->row_mask) == row;
+	for (at = relation->offsets[list]; any && at < end; at++)
+		if (model_entry_row(entries[at], relation->row_mask) == row)
+			return !relation->by_attributes || !model_bit(relation->by_attributes, at);
+	return false;
+}
+
+/* Whether the profile leads to the row by itself or by something learnt. What is looked at does not count. */
+static bool learnt_leads(const struct model_relation *relation, const struct profile_item *profile,
+			 uint32_t profile_count, uint32_t context_row, uint32_t row)
+{
+	for (uint32_t p = 0; p < profile_count; p++)
+		if (profile[p].row != context_row &&
+		    (profile[p].row == row || learnt_in(relation, profile[p].row, row)))
+			return true;
+	return false;
+}
+
+#define FEW 16u /* for so many the lists are looked through one by one; for more once for all */
 
 /*
  * An item is taken for similar as soon as it may be, and for personal again when something learnt is found to lead to it. It may be when there is a
@@ -79,11 +113,18 @@ bool source_find(struct arena *arena, const struct model_relation *relation, con
 		cold += model_bit(relation->cold, profile[p].row);
 	if (!similar && !cold)
 		return true;
-	if (!places_make(&places, arena, items, count))
+	if ((cold || similar > FEW) && !places_make(&places, arena, items, count))
 		return false;
 	for (uint32_t p = 0; cold && p < profile_count; p++)
 		if (model_bit(relation->cold, profile[p].row))
 			similar += turn_list(&places, relation, profile[p].row, true, PERSONAL, SIMILAR);
+	if (similar <= FEW) {
+		for (uint32_t i = 0; i < count; i++)
+			if (items[i].source == SIMILAR &&
+			    learnt_leads(relation, profile, profile_count, context_row, items[i].row))
+				items[i].source = PERSONAL;
+		return true;
+	}
 	for (uint32_t p = 0; similar && p < profile_count; p++) {
 		if (profile[p].row == context_row)
 			continue;

@@ -288,20 +288,20 @@ static int compare_neighbours(const void *a, const void *b)
 	return (x->to > y->to) - (x->to < y->to);
 }
 
-static void write_neighbours(struct fixture_model *f, uint64_t *offsets, uint32_t *rows, uint16_t *weights)
+static void write_neighbours(struct fixture_model *f, uint64_t *offsets, uint32_t *entries)
 {
+	uint32_t row_mask = model_row_mask(f->catalog.items);
 	if (f->neighbour_count)
 		qsort(f->neighbours, f->neighbour_count, sizeof *f->neighbours, compare_neighbours);
 	for (size_t n = 0; n < f->neighbour_count; n++) {
-		rows[n] = f->neighbours[n].to;
-		weights[n] = f->neighbours[n].weight;
+		entries[n] = model_entry(f->neighbours[n].to, f->neighbours[n].weight, row_mask);
 		offsets[f->neighbours[n].from + 1]++;
 	}
 	for (uint32_t row = 0; row < f->catalog.items; row++)
 		offsets[row + 1] += offsets[row];
 	f->relation.offsets = offsets;
-	f->relation.rows = rows;
-	f->relation.weights = weights;
+	f->relation.entries = entries;
+	f->relation.row_mask = row_mask;
 	f->relation.neighbours = f->neighbour_count;
 	f->relation.popular_rows = f->popular.rows;
 	f->relation.popular_scores = f->popular.scores;
@@ -330,10 +330,9 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 {
 	struct model_catalog *c = &f->catalog;
 	uint64_t *offsets = need(calloc((size_t)c->items + 1, sizeof *offsets));
-	uint32_t *rows = need(calloc(f->neighbour_count + 1, sizeof *rows));
-	uint16_t *weights = need(calloc(f->neighbour_count + 1, sizeof *weights));
+	uint32_t *entries = need(calloc(f->neighbour_count + 1, sizeof *entries));
 	uint64_t *alike = need(calloc(f->neighbour_count / 64 + 1, sizeof *alike));
-	write_neighbours(f, offsets, rows, weights);
+	write_neighbours(f, offsets, entries);
 	for (size_t n = 0; n < f->neighbour_count; n++)
 		alike[n / 64] |= (uint64_t)f->neighbours[n].alike << n % 64;
 	f->relation.by_attributes = f->relation.cold ? alike : NULL;
@@ -364,8 +363,7 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 	free(images);
 	free(index);
 	free(offsets);
-	free(rows);
-	free(weights);
+	free(entries);
 	free(alike);
 }
 

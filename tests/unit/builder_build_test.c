@@ -118,7 +118,12 @@ static void test_everything_is_there(void **state)
 		assert_int_equal(learnt(relation, row, row + 1), own < 12 ? 3 : 0);
 		assert_int_equal(model_bit(relation->cold, row), own >= 12);
 		for (uint64_t at = first; at < first + learnt(relation, row, row + 1); at++) /* only of its own group */
-			assert_int_equal((unsigned)atoi(model_item_id(shop, relation->rows[at]).data + 1) / 4, own / 4);
+			assert_int_equal((unsigned)atoi(model_item_id(shop, model_entry_row(relation->entries[at],
+											    relation->row_mask))
+								.data +
+							1) /
+						 4,
+					 own / 4);
 	}
 	assert_int_equal(relation->popular_count, 12);
 	model_close(model);

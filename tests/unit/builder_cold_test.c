@@ -139,6 +139,11 @@ static struct model *build_with(double attribute_events)
 	return build_fixture_open(&fixture);
 }
 
+static uint32_t weight_at(const struct model_relation *relation, uint64_t at)
+{
+	return model_entry_weight(relation->entries[at], relation->row_mask);
+}
+
 static unsigned number_of(const struct model_catalog *catalog, uint32_t row)
 {
 	return (unsigned)atoi(model_item_id(catalog, row).data + 1);
@@ -165,7 +170,8 @@ static void test_cold_items_have_neighbours_both_ways(void **state)
 				continue;
 			similar++;
 			/* the category is all they share that is rare enough */
-			assert_int_equal(number_of(shop, joined->rows[at]) % 3, number % 3);
+			assert_int_equal(number_of(shop, model_entry_row(joined->entries[at], joined->row_mask)) % 3,
+					 number % 3);
 		}
 		if (number >= ESTABLISHED) {
 			cold++;
@@ -174,11 +180,10 @@ static void test_cold_items_have_neighbours_both_ways(void **state)
 		}
 		/* the learnt ones as they were, with their weights; the others behind, much lighter */
 		assert_true(count > 0 && end - first == count + similar && similar <= COLD_PLACES);
-		assert_memory_equal(joined->rows + first, learnt->rows + old, count * sizeof *learnt->rows);
-		assert_memory_equal(joined->weights + first, learnt->weights + old, count * sizeof *learnt->weights);
+		assert_memory_equal(joined->entries + first, learnt->entries + old, count * sizeof *learnt->entries);
 		for (uint64_t at = first + count; at < end; at++) {
-			assert_true(model_bit(joined->cold, joined->rows[at]));
-			assert_true(2 * joined->weights[at] <= joined->weights[first + count - 1]);
+			assert_true(model_bit(joined->cold, model_entry_row(joined->entries[at], joined->row_mask)));
+			assert_true(2 * weight_at(joined, at) <= weight_at(joined, first + count - 1));
 			guests++;
 		}
 	}

@@ -165,10 +165,12 @@ static void test_served_in_new_rows(void **state)
 		uint64_t at = now->offsets[row];
 		assert_int_equal(now->offsets[row + 1] - at, 6);
 		for (uint64_t from = then->offsets[7 - row]; from < then->offsets[8 - row]; from++) {
-			if (then->rows[from] == 0)
+			uint32_t there = model_entry_row(then->entries[from], then->row_mask);
+			if (there == 0)
 				continue;
-			assert_int_equal(now->rows[at], 7 - then->rows[from]);
-			assert_int_equal(now->weights[at], then->weights[from]);
+			assert_int_equal(model_entry_row(now->entries[at], now->row_mask), 7 - there);
+			assert_int_equal(model_entry_weight(now->entries[at], now->row_mask),
+					 model_entry_weight(then->entries[from], then->row_mask));
 			at++;
 		}
 		assert_int_equal(now->multipliers[row], row == 0 ? 5000 : 4096);

@@ -81,10 +81,12 @@ static void assert_sane(const struct model *model)
 	uint32_t items = model->catalogs[0].items;
 	for (uint32_t row = 0; row < items; row++) {
 		for (uint64_t at = r->offsets[row]; at < r->offsets[row + 1]; at++) {
-			assert_true(r->rows[at] < items && r->rows[at] != row);
-			assert_true(r->weights[at] > 0);
+			uint32_t neighbour = model_entry_row(r->entries[at], r->row_mask);
+			uint32_t weight = model_entry_weight(r->entries[at], r->row_mask);
+			assert_true(neighbour < items && neighbour != row);
+			assert_true(weight > 0);
 			if (at > r->offsets[row])
-				assert_true(r->weights[at] <= r->weights[at - 1]);
+				assert_true(weight <= model_entry_weight(r->entries[at - 1], r->row_mask));
 		}
 		if (r->multipliers) /* season and trend, each from 1/2 to 2 at most */
 			assert_in_range(r->multipliers[row], SCORE_ONE / 4, SCORE_ONE * 4);
@@ -160,7 +162,10 @@ static int neighbour_of(const struct model *model, unsigned item)
 	uint32_t row = build_fixture_row(&model->catalogs[0], id);
 	for (uint64_t at = relation->offsets[row]; at < relation->offsets[row + 1]; at++)
 		if (!relation->by_attributes || !model_bit(relation->by_attributes, at))
-			return atoi(model_item_id(&model->catalogs[0], relation->rows[at]).data + 1);
+			return atoi(model_item_id(&model->catalogs[0],
+						  model_entry_row(relation->entries[at], relation->row_mask))
+					    .data +
+				    1);
 	return -1;
 }
 

@@ -127,8 +127,7 @@ static void test_numbers_are_those_of_a_build(void **state)
 		const struct model_relation *x = &was->relations[r], *y = &is->relations[r];
 		assert_string_equal(x->key, y->key);
 		assert_memory_equal(x->offsets, y->offsets, (ITEMS + 1) * sizeof *x->offsets);
-		assert_memory_equal(x->rows, y->rows, x->offsets[ITEMS] * sizeof *x->rows);
-		assert_memory_equal(x->weights, y->weights, x->offsets[ITEMS] * sizeof *x->weights);
+		assert_memory_equal(x->entries, y->entries, x->offsets[ITEMS] * sizeof *x->entries);
 		assert_memory_equal(&x->serving, &y->serving, sizeof x->serving);
 		assert_memory_equal(&x->evaluation, &y->evaluation, sizeof x->evaluation);
 		assert_int_equal(x->cold_count, y->cold_count);

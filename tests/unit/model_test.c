@@ -141,8 +141,9 @@ static void test_relation_comes_back(void **state)
 	assert_int_equal(relation->serving.decay[2], SCORE_ONE / 4);
 	assert_null(relation->multipliers);
 	assert_int_equal(relation->offsets[8], 56);
-	assert_int_equal(relation->rows[0], 1);
-	assert_int_equal(relation->weights[0], 60000);
+	assert_int_equal(relation->row_mask, UINT16_MAX);
+	assert_int_equal(model_entry_row(relation->entries[0], relation->row_mask), 1);
+	assert_int_equal(model_entry_weight(relation->entries[0], relation->row_mask), 60000);
 	assert_int_equal(relation->popular_count, 8);
 	assert_int_equal(relation->popular_rows[0], 0);
 	assert_int_equal(relation->recent_rows[0], 7);
@@ -179,7 +180,7 @@ static void test_published_whole_and_once(void **state)
 	struct model *copy;
 	assert_int_equal(model_open(&copy, second, true, &err), 0);
 	assert_int_equal(copy->file_bytes, model->file_bytes);
-	assert_int_equal(copy->catalogs[0].relations[0].weights[55], model->catalogs[0].relations[0].weights[55]);
+	assert_int_equal(copy->catalogs[0].relations[0].entries[55], model->catalogs[0].relations[0].entries[55]);
 	model_close(copy);
 	model_close(model);
 
@@ -297,6 +298,28 @@ static void test_damage_is_found(void **state)
 	assert_int_equal(model_open(&model, folder, false, &err), E_DATA_LOSS);
 }
 
+static void test_entries_hold_rows_and_weights(void **state)
+{
+	(void)state;
+	assert_int_equal(model_row_mask(0), UINT16_MAX);
+	assert_int_equal(model_row_mask(65536), UINT16_MAX);
+	assert_int_equal(model_row_mask(65537), (1u << 17) - 1);
+	assert_int_equal(model_row_mask(1u << 20), (1u << 20) - 1);
+	assert_int_equal(model_row_mask(MODEL_ITEMS_MAX), MODEL_ITEMS_MAX - 1);
+	for (uint32_t items = 1; items <= MODEL_ITEMS_MAX; items = 3 * items + 1) {
+		uint32_t mask = model_row_mask(items), unit = (mask + 1) >> 16, before = 0;
+		for (uint32_t weight = 1; weight <= UINT16_MAX; weight++) {
+			uint32_t entry = model_entry(items - 1, weight, mask), found = model_entry_weight(entry, mask);
+			assert_int_equal(model_entry_row(entry, mask), items - 1);
+			assert_true(found > 0 && found >= before && found <= UINT16_MAX);
+			/* to half a unit, but at both ends of the scale */
+			assert_true(2 * found <= 2 * weight + unit || found == unit);
+			assert_true(2 * found + unit >= 2 * weight || found == (~mask >> 16));
+			before = found;
+		}
+	}
+}
+
 /* A file with a right checksum may still lie (a bug in a writer): rows, codes, offsets and weights are checked one by one. */
 static void test_wrong_contents_are_found(void **state)
 {
@@ -311,10 +334,10 @@ static void test_wrong_contents_are_found(void **state)
 		uint64_t value;
 		size_t bytes;
 	} lies[] = {
-		{ MODEL_NEIGHBOUR_ROWS, 4, 8, 4 },
-		{ MODEL_NEIGHBOUR_ROWS, 4, 1, 4 }, /* the same row twice */
-		{ MODEL_NEIGHBOUR_WEIGHTS, 2, 0, 2 },
-		{ MODEL_NEIGHBOUR_WEIGHTS, 2, UINT16_MAX, 2 }, /* more than the one before */
+		{ MODEL_NEIGHBOURS, 4, 8, 2 }, /* the second entry's row */
+		{ MODEL_NEIGHBOURS, 4, 1, 2 }, /* the same row twice */
+		{ MODEL_NEIGHBOURS, 6, 0, 2 }, /* its weight */
+		{ MODEL_NEIGHBOURS, 6, UINT16_MAX, 2 }, /* more than the one before */
 		{ MODEL_NEIGHBOUR_OFFSETS, 8, 57, 8 },
 		{ MODEL_NEIGHBOUR_OFFSETS, 0, 1, 8 },
 		{ MODEL_NEIGHBOUR_OFFSETS, 64, UINT64_MAX, 8 },
@@ -453,6 +476,7 @@ int main(void)
 		cmocka_unit_test(test_published_whole_and_once),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_damage_is_found),
+		cmocka_unit_test(test_entries_hold_rows_and_weights),
 		cmocka_unit_test(test_wrong_contents_are_found),
 		cmocka_unit_test(test_wrong_sections_are_found),
 		cmocka_unit_test(test_wrong_metadata_is_found),

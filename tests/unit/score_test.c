@@ -163,8 +163,7 @@ static void test_profile_finds_every_item_again(void **state)
 struct sample {
 	struct model_relation relation;
 	uint64_t offsets[ROWS + 1];
-	uint32_t rows[ROWS * 40];
-	uint16_t weights[ROWS * 40];
+	uint32_t entries[ROWS * 40];
 	uint16_t multipliers[ROWS];
 };
 
@@ -174,25 +173,34 @@ static int compare_weights(const void *a, const void *b)
 	return *(const uint16_t *)b - *(const uint16_t *)a;
 }
 
+static uint64_t weight_at(const struct sample *s, uint64_t at)
+{
+	return model_entry_weight(s->entries[at], s->relation.row_mask);
+}
+
 static struct sample *sample_new(uint32_t seed)
 {
 	struct sample *s = calloc(1, sizeof *s);
 	assert_non_null(s);
+	uint16_t weights[40];
 	uint64_t at = 0;
+	s->relation.row_mask =
+		model_row_mask(seed % 2 ? 1u << 20 : ROWS); /* as in a large catalog, and in one of this size */
 	for (uint32_t i = 0; i < ROWS; i++) {
 		for (uint32_t j = next_random(&seed) % 7; j < ROWS && at - s->offsets[i] < 40;
 		     j += 1 + next_random(&seed) % 9) {
-			s->rows[at] = j;
 			/* few different weights, so that ties abound */
-			s->weights[at++] = (uint16_t)(1 + 9000 * (next_random(&seed) % 8));
+			weights[at - s->offsets[i]] = (uint16_t)(1 + 9000 * (next_random(&seed) % 8));
+			s->entries[at++] = j;
 		}
-		qsort(s->weights + s->offsets[i], at - s->offsets[i], sizeof *s->weights, compare_weights);
+		qsort(weights, at - s->offsets[i], sizeof *weights, compare_weights);
+		for (uint64_t n = s->offsets[i]; n < at; n++)
+			s->entries[n] = model_entry(s->entries[n], weights[n - s->offsets[i]], s->relation.row_mask);
 		s->offsets[i + 1] = at;
 		s->multipliers[i] = (uint16_t)(2048 + 1024 * (next_random(&seed) % 7));
 	}
 	s->relation.offsets = s->offsets;
-	s->relation.rows = s->rows;
-	s->relation.weights = s->weights;
+	s->relation.entries = s->entries;
 	return s;
 }
 
@@ -219,7 +227,7 @@ static uint64_t plain_self(const struct sample *s, struct profile_item item, uin
 {
 	const struct model_serving *serving = &s->relation.serving;
 	uint64_t first = s->offsets[item.row];
-	uint64_t best = first < s->offsets[item.row + 1] ? s->weights[first] : 1;
+	uint64_t best = first < s->offsets[item.row + 1] ? weight_at(s, first) : 1;
 	uint64_t part = (item.weight * best >> 12) * (p ? serving->self_q12 : serving->self_newest_q12) >> 12;
 	return part < 65535 ? part : 65535;
 }
@@ -232,7 +240,8 @@ static uint32_t plain_ranking(const struct sample *s, const struct profile_item 
 	for (uint32_t p = 0; p < count; p++) {
 		sums[profile[p].row] += plain_self(s, profile[p], p);
 		for (uint64_t at = s->offsets[profile[p].row]; at < s->offsets[profile[p].row + 1]; at++)
-			sums[s->rows[at]] += (uint64_t)profile[p].weight * s->weights[at] >> 12;
+			sums[model_entry_row(s->entries[at], s->relation.row_mask)] +=
+				(uint64_t)profile[p].weight * weight_at(s, at) >> 12;
 	}
 	uint32_t found = 0;
 	*candidates = 0;
@@ -344,12 +353,11 @@ static void test_largest_sums_do_not_wrap(void **state)
 	(void)state;
 	struct sample *s = calloc(1, sizeof *s);
 	for (uint32_t i = 0; i < ROWS; i++) {
-		s->rows[i] = 0;
-		s->weights[i] = UINT16_MAX;
+		s->entries[i] = model_entry(0, UINT16_MAX, UINT16_MAX);
 		s->offsets[i + 1] = i + 1;
 		s->multipliers[i] = UINT16_MAX;
 	}
-	s->relation = (struct model_relation){ .offsets = s->offsets, .rows = s->rows, .weights = s->weights };
+	s->relation = (struct model_relation){ .offsets = s->offsets, .entries = s->entries, .row_mask = UINT16_MAX };
 	s->relation.multipliers = s->multipliers;
 	struct profile_item profile[ROWS];
 	for (uint32_t i = 0; i < ROWS; i++)
@@ -365,15 +373,15 @@ static void test_largest_sums_do_not_wrap(void **state)
 
 /* 0 -> 1 (4000), 0 -> 2 (1000), 1 -> 2 (2000); popular of late: 3, 2, 0 */
 static const uint64_t small_offsets[] = { 0, 2, 3, 3, 3 };
-static const uint32_t small_rows[] = { 1, 2, 2 }, small_recent[] = { 3, 2, 0 };
-static const uint16_t small_weights[] = { 4000, 1000, 2000 };
+static const uint32_t small_entries[] = { 4000u << 16 | 1, 1000u << 16 | 2, 2000u << 16 | 2 },
+		      small_recent[] = { 3, 2, 0 };
 static const uint32_t small_scores[] = { 1000000000, 500000000, 100000000 };
 
 static struct model_relation small_relation(double self_weight, double blend)
 {
 	struct model_relation relation = { .offsets = small_offsets,
-					   .rows = small_rows,
-					   .weights = small_weights,
+					   .entries = small_entries,
+					   .row_mask = UINT16_MAX,
 					   .recent_rows = small_recent,
 					   .recent_scores = small_scores,
 					   .recent_count = 3 };
@@ -433,7 +441,7 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 	/* large ones end at the top of the scale */
 	relation = small_relation(SERVING_SELF_MAX, 0);
 	profile[0].row = 0;
-	relation.weights = (const uint16_t[]){ 60000, 1000, 2000 };
+	relation.entries = (const uint32_t[]){ 60000u << 16 | 1, 1000u << 16 | 2, 2000u << 16 | 2 };
 	scorer_top(scorer, &relation, profile, 1, 1, NULL, NULL, top, &counts);
 	assert_int_equal(top[0].score, UINT16_MAX);
 	scorer_free(scorer);

@@ -22,7 +22,7 @@
 /* A relation, a profile and an answer, whatever they are. */
 struct question {
 	uint64_t offsets[ROWS_MAX + 1], by_attributes[ROWS_MAX * LIST_MAX / 64 + 1], cold[ROWS_MAX / 64 + 1];
-	uint32_t rows[ROWS_MAX * LIST_MAX];
+	uint32_t entries[ROWS_MAX * LIST_MAX];
 	struct model_relation relation;
 	struct profile_item profile[ROWS_MAX];
 	struct recommended items[ROWS_MAX];
@@ -57,14 +57,17 @@ static void ask(uint64_t *seed, struct question *q)
 	for (uint32_t row = 0; row < q->row_count; row++) {
 		uint32_t most = q->row_count < LIST_MAX ? q->row_count : LIST_MAX;
 		uint32_t n = events_fixture_random(seed, most + 1);
-		draw(seed, q->rows + q->offsets[row], n, q->row_count);
+		draw(seed, q->entries + q->offsets[row], n, q->row_count);
+		for (uint32_t i = 0; i < n; i++)
+			q->entries[q->offsets[row] + i] |= 7u << 16; /* a weight, which does not matter */
 		q->offsets[row + 1] = q->offsets[row] + n;
 	}
 	draw_bits(seed, q->by_attributes, q->offsets[q->row_count], 1 + events_fixture_random(seed, 4));
 	draw_bits(seed, q->cold, q->row_count, 1 + events_fixture_random(seed, 20));
 	q->relation = (struct model_relation){
 		.offsets = q->offsets,
-		.rows = q->rows,
+		.entries = q->entries,
+		.row_mask = UINT16_MAX,
 		.by_attributes = kind == 0 ? NULL : q->by_attributes,
 		.cold = kind <= 1 ? NULL : q->cold,
 	};
@@ -85,7 +88,7 @@ enum lead { LEADS_NOT, LEADS_BY_ATTRIBUTES, LEADS_AS_LEARNT };
 static enum lead lead_of(const struct model_relation *relation, uint32_t from, uint32_t to)
 {
 	for (uint64_t at = relation->offsets[from]; at < relation->offsets[from + 1]; at++)
-		if (relation->rows[at] == to)
+		if (model_entry_row(relation->entries[at], relation->row_mask) == to)
 			return relation->by_attributes && model_bit(relation->by_attributes, at) ? LEADS_BY_ATTRIBUTES
 												 : LEADS_AS_LEARNT;
 	return LEADS_NOT;
@@ -149,9 +152,11 @@ static void test_as_the_plain_way(void **state)
 static void test_nothing_to_find_out(void **state)
 {
 	uint64_t offsets[] = { 0, 1, 2 };
-	uint32_t rows[] = { 1, 0 };
+	uint32_t entries[] = { 7u << 16 | 1, 7u << 16 };
 	uint64_t none = 0;
-	struct model_relation relation = { .offsets = offsets, .rows = rows, .by_attributes = &none, .cold = &none };
+	struct model_relation relation = {
+		.offsets = offsets, .entries = entries, .row_mask = UINT16_MAX, .by_attributes = &none, .cold = &none
+	};
 	struct profile_item profile = { .row = 0, .weight = 1 };
 	struct recommended item = { .row = 1 };
 	struct arena arena;
@@ -159,8 +164,13 @@ static void test_nothing_to_find_out(void **state)
 	assert_int_equal(arena_init(&arena, 4096, 1), 0); /* there is no memory */
 	assert_true(source_find(&arena, &relation, &profile, 1, MODEL_NO_ROW, &item, 1));
 	assert_int_equal(item.source, PERSONAL);
+	/* few are looked for one by one, which takes none either; with a cold item in the profile they are not */
 	item.source = NOT_TOLD;
-	assert_false(source_find(&arena, &relation, &profile, 1, 0, &item, 1));
+	assert_true(source_find(&arena, &relation, &profile, 1, 0, &item, 1));
+	assert_int_equal(item.source, SIMILAR);
+	item.source = NOT_TOLD;
+	none = 1;
+	assert_false(source_find(&arena, &relation, &profile, 1, MODEL_NO_ROW, &item, 1));
 	arena_fini(&arena);
 }
 

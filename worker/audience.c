@@ -24,6 +24,7 @@ struct audience {
 	uint32_t asked_count;
 	struct blob portion;
 	uint32_t seen, answered; /* of the portion */
+	size_t user_bytes; /* of the largest answer so far */
 };
 
 void audiences_init(struct audiences *audiences, uv_loop_t *loop, struct worker *worker)
@@ -196,7 +197,9 @@ struct slice {
 	struct worker *worker;
 	struct audience *audience;
 	struct shard_reader *reader;
-	uint32_t answered;
+	struct recommend_job jobs[RECOMMEND_JOBS]; /* users that were gathered and are not answered yet, in order */
+	uint32_t seen[RECOMMEND_JOBS]; /* audience->seen with each of them */
+	uint32_t gathered, answered;
 	struct error *err;
 };
 
@@ -216,34 +219,88 @@ static bool portion_full(const struct audience *audience)
 	return audience->portion.used >= AUDIENCE_PORTION_BYTES || audience->seen >= AUDIENCE_PORTION_SEEN;
 }
 
+/* How many users are answered at once: no more than the portion has room for, as far as can be told. */
+static uint32_t batch_size(const struct audience *audience)
+{
+	size_t left = AUDIENCE_PORTION_BYTES - audience->portion.used;
+	if (audience->user_bytes * RECOMMEND_JOBS <= left)
+		return RECOMMEND_JOBS;
+	return (uint32_t)((left + audience->user_bytes - 1) / audience->user_bytes);
+}
+
+static int answer_job(struct slice *slice, const struct recommend_job *job)
+{
+	struct audience *audience = slice->audience;
+	size_t before = audience->portion.used;
+	if (job->err.code) {
+		*slice->err = job->err;
+		return job->err.code;
+	}
+	if (!answer_user(&audience->portion, audience->recipe, job->ask.user, &job->answer, audience->with_names))
+		return error_set(slice->err, E_EXHAUSTED, "no memory for a portion of an audience");
+	if (audience->portion.used - before > audience->user_bytes)
+		audience->user_bytes = audience->portion.used - before;
+	audience->answered++;
+	slice->answered++;
+	slice->worker->recommend_users++;
+	return 0;
+}
+
+/* Those behind the user come again. */
+static int stop_behind(struct slice *slice, uint32_t job)
+{
+	struct audience *audience = slice->audience;
+	struct text_view user = slice->jobs[job].ask.user;
+	audience->seen = slice->seen[job];
+	audience->at.bytes = user.bytes;
+	memcpy(audience->at.user, user.data, user.bytes);
+	return STOP;
+}
+
+/* 0: all that were gathered; STOP: the portion is full, and the walk is behind its last user; or an error. */
+static int answer_gathered(struct slice *slice)
+{
+	struct audience *audience = slice->audience;
+	uint32_t count = slice->gathered;
+	slice->gathered = 0;
+	recommend(&slice->worker->recommender, audience->recipe, slice->jobs, count);
+	for (uint32_t i = 0; i < count; i++) {
+		int code = answer_job(slice, &slice->jobs[i]);
+		if (code)
+			return code;
+		if (audience->portion.used >= AUDIENCE_PORTION_BYTES)
+			return stop_behind(slice, i);
+	}
+	return 0;
+}
+
+static void gather(struct slice *slice, struct text_view user, const void *row)
+{
+	struct audience *audience = slice->audience;
+	struct recommend_job *job = &slice->jobs[slice->gathered];
+	slice->seen[slice->gathered++] = audience->seen;
+	job->err.code = 0;
+	job->shard = audience->shard;
+	job->reader = slice->reader;
+	job->ask = (struct recommend_ask){ .user = user,
+					   .history = row,
+					   .count = audience->count,
+					   .as_of_ms = audience->as_of_ms,
+					   .until_ms = audience->as_of_ms };
+}
+
 static int on_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
 {
 	struct slice *slice = context;
 	struct audience *audience = slice->audience;
-	struct recommend_job job;
 	int64_t newest = newest_ms(row, audience->as_of_ms);
 	(void)bytes;
 	audience->seen++;
-	if (newest == INT64_MIN || newest <= audience->newest_after_ms || newest > audience->newest_until_ms)
-		return portion_full(audience) ? STOP : 0;
-	job.err.code = 0;
-	job.shard = audience->shard;
-	job.reader = slice->reader;
-	job.ask = (struct recommend_ask){ .user = { user, (uint32_t)user_bytes },
-					  .history = row,
-					  .count = audience->count,
-					  .as_of_ms = audience->as_of_ms,
-					  .until_ms = audience->as_of_ms };
-	recommend(&slice->worker->recommender, audience->recipe, &job, 1);
-	if (job.err.code) {
-		*slice->err = job.err;
-		return job.err.code;
-	}
-	if (!answer_user(&audience->portion, audience->recipe, job.ask.user, &job.answer, audience->with_names))
-		return error_set(slice->err, E_EXHAUSTED, "no memory for a portion of an audience");
-	audience->answered++;
-	slice->worker->recommend_users++;
-	return ++slice->answered == AUDIENCE_SLICE || portion_full(audience) ? STOP : 0;
+	if (newest > audience->newest_after_ms && newest <= audience->newest_until_ms)
+		gather(slice, (struct text_view){ user, (uint32_t)user_bytes }, row);
+	if (slice->answered + slice->gathered == AUDIENCE_SLICE || portion_full(audience))
+		return STOP;
+	return slice->gathered == batch_size(audience) ? answer_gathered(slice) : 0;
 }
 
 /* A damaged row is its user's alone: that user is answered with the error. */
@@ -254,21 +311,28 @@ static int answer_damaged(struct audience *audience, struct error *err)
 	audience->answered++;
 	if (!answer_user_error(&audience->portion, user, err))
 		return error_set(err, E_EXHAUSTED, "no memory for a portion of an audience");
-	return STOP;
+	return 0;
 }
 
 static int walk(struct worker *worker, struct audience *audience, struct error *err)
 {
-	struct slice slice = { .worker = worker, .audience = audience, .err = err };
+	struct slice slice;
 	bool done;
+	slice.worker = worker;
+	slice.audience = audience;
+	slice.gathered = slice.answered = 0;
+	slice.err = err;
 	slice.reader = shards_reader(&worker->shards, audience->shard, err);
 	if (!slice.reader)
 		return err->code;
 	int code = shard_read_users(slice.reader, &audience->at, AUDIENCE_SLICE_SEEN, on_user, &slice, &done, err);
-	if (code == E_DATA_LOSS && audience->at.damaged)
+	bool damaged = code == E_DATA_LOSS && audience->at.damaged;
+	if (!code || code == STOP || damaged)
+		code = answer_gathered(&slice);
+	if (!code && damaged)
 		code = answer_damaged(audience, err);
-	if (code && code != STOP)
-		return code;
+	if (code)
+		return code == STOP ? 0 : code;
 	if (done) {
 		audience->shard++;
 		audience->at.bytes = 0;

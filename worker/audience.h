@@ -5,7 +5,8 @@
  *
  * Worked on in slices, between which the link is looked at, so that a call for one user waits for one slice
  * (about a millisecond) at most; walks that were asked something take turns. A slice has a read transaction
- * of its own. The history comes from the walk itself, and nothing is allocated a user.
+ * of its own. The histories come from the walk itself, up to RECOMMEND_JOBS users are gathered and recommended
+ * to together, and nothing is allocated a user.
  *
  * A walk keeps the recipe it found at its opening: a swap of generations or a change of the definition does
  * not touch it. It ends by itself at the end of its shards, or by audiences_close. Loop thread.

@@ -25,6 +25,7 @@
 #define SHOP_USERS 400
 #define AGES 100 /* user m<i> was active i mod 100 days ago, and an hour */
 #define RESPONSES_MAX 4096
+#define RESPONSE_BYTES ((256 << 10) + 8192) /* a portion, its last user beyond it, and the cursor */
 
 static struct cluster cluster;
 static struct rpc_client *client;
@@ -138,6 +139,7 @@ static void take(const Kindred__V1__RecommendAudienceResponse *response)
 	assert_int_equal(response->as_of->seconds, audience.as_of_s);
 	for (size_t i = 0; i < response->n_results; i++)
 		take_user(response->results[i]);
+	assert_true(kindred__v1__recommend_audience_response__get_packed_size(response) <= RESPONSE_BYTES);
 	assert_true(response->cursor.len > 0 && response->cursor.len <= sizeof audience.cursor);
 	memcpy(audience.cursor, response->cursor.data, response->cursor.len);
 	audience.request.cursor = (ProtobufCBinaryData){ response->cursor.len, audience.cursor };

@@ -3,6 +3,7 @@
  * from one thread on one completion queue: what a call costs when nothing is done for it. Kindred's figures are held against it, in the
  * same run. It serves until it is killed.
  */
+#include "common/slice.h"
 #include "version.h"
 
 #include <argp.h>
@@ -134,5 +135,6 @@ int main(int argc, char **argv)
 	struct argp argp = { option_table, on_option, NULL, "An empty gRPC handler to hold Kindred's figures against.",
 			     NULL,         NULL,      NULL };
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
+	(void)slice_take(SLICE_SHORT); /* as kindred-server */
 	return serve(&options);
 }

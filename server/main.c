@@ -20,6 +20,7 @@
  * One thread, the loop, does all of it but the disk work of the lanes. To begin reading: route.c, then call.h.
  */
 #include "common/log.h"
+#include "common/slice.h"
 #include "server/server.h"
 #include "version.h"
 
@@ -186,6 +187,7 @@ int main(int argc, char **argv)
 	int code = EXIT_FAILURE;
 
 	log_init("server", LOG_INFO);
+	(void)slice_take(SLICE_SHORT); /* the loop: little a call, and each call waits for it */
 	if (server && !parse_options(&options, argc, argv)) {
 		server->dir.lock_fd = -1;
 		if (run(server, &options, &err)) {

@@ -250,6 +250,18 @@ static int apply(struct group *group, struct shard *shard, struct op *op, struct
 	return 0;
 }
 
+static int commit(struct group *group, struct shard *shard, struct error *err)
+{
+	uint64_t start_ns = clock_monotonic_ns();
+	int code = shard_write_commit(shard, err);
+	uint64_t took_ns = clock_monotonic_ns() - start_ns;
+	uv_mutex_lock(&group->lock);
+	if (took_ns < group->commit_ns)
+		group->commit_ns = took_ns;
+	uv_mutex_unlock(&group->lock);
+	return code;
+}
+
 /*
  * One transaction of ops[0..count): as many as its bounds allow. Returns how many; 0: it failed, nothing of
  * it is on disk. An op whose call has failed already is written nevertheless: its neighbours in other
@@ -269,7 +281,7 @@ static uint32_t write_some(struct group *group, struct shard *shard, struct op *
 		return 0;
 	}
 	shard_write_refused(shard, *refused);
-	if (shard_write_commit(shard, err))
+	if (commit(group, shard, err))
 		return 0;
 	*refused = 0;
 	return at;
@@ -324,7 +336,12 @@ static void write_all(struct group *group, struct ops *ops)
 			group->segments[segments++] = (struct group_segment){ index, to - from, ops->sorted + from };
 		from = to;
 	}
-	crew_run(&group->crew, segments, write_segment, group);
+	bool helped = ops->count >= GROUP_LARGE || group->commit_ns >= GROUP_SLOW_NS;
+	group->commit_ns = UINT64_MAX;
+	if (helped)
+		crew_run(&group->crew, segments, write_segment, group);
+	for (uint32_t part = 0; part < segments && !helped; part++)
+		write_segment(group, part);
 }
 
 /* --- answering --- */

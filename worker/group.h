@@ -22,8 +22,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Threads that write shards, besides the writer's own. */
+/* Threads that write shards, besides the writer's own. They help when a group is large, or the disk slow: else to wake them costs more than they do. */
 #define GROUP_HELPERS 3u
+#define GROUP_LARGE 512u /* events */
+#define GROUP_SLOW_NS (2 * UINT64_C(1000000)) /* a commit */
 /* One transaction: what LMDB keeps of it in memory stays small, and a slow disk holds nobody for long. */
 #define GROUP_EVENTS 2000u
 #define GROUP_BYTES ((size_t)4 << 20)
@@ -59,7 +61,8 @@ struct group {
 	struct arena arena; /* of one group */
 	uint64_t *refused; /* [shards->count], of this group */
 	struct crew crew; /* writes shards side by side, the writer thread along with it */
-	uv_mutex_t lock; /* of what the shards' threads share: the arena and the calls' errors */
+	uv_mutex_t lock; /* of what the shards' threads share: the arena, the calls' errors, commit_ns */
+	uint64_t commit_ns; /* the quickest commit of the last group: what the disk takes; UINT64_MAX: none was */
 	bool crewed;
 	struct group_segment *segments; /* [shards->count]: the shards of this group */
 };

@@ -22,11 +22,11 @@
 #include "common/error.h"
 #include "common/frame.h"
 #include "common/log.h"
+#include "common/slice.h"
 #include "version.h"
 #include "worker/worker.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,12 +65,11 @@ static void ignore_signals(void)
 /*
  * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from it at that moment would
  * send it home with the rest of its work undone, to be woken in its turn for every few answers. As a batch process a worker
- * begins when a core is free or its time has come; on an idle core that is at once.
+ * begins when a core is free or its time has come; on an idle core that is at once. While it writes, worker/writer.c has it otherwise.
  */
 static void let_front_end_finish(void)
 {
-	struct sched_param normal = { 0 };
-	if (sched_setscheduler(0, SCHED_BATCH, &normal))
+	if (!slice_take(SLICE_BATCH))
 		log_debug("no batch scheduling: %s", strerror(errno));
 }
 

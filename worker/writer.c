@@ -1,4 +1,5 @@
 #include "worker/writer.h"
+#include "common/slice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,14 @@ static void give_back(struct writer *writer, struct write_call *call)
 	writer->spares++;
 }
 
+/*
+ * While anything is written, the loop takes its turn before the threads that write: else a call waits for as long as they may keep the core.
+ */
+static void hurry(bool hurried)
+{
+	(void)slice_take(hurried ? SLICE_SHORT : SLICE_BATCH); /* it costs latency only */
+}
+
 static void unlink_call(struct writer *writer, struct write_call *call)
 {
 	if (call->newer)
@@ -156,6 +165,8 @@ static void on_wake(uv_async_t *wake)
 			writer->handler->done(writer->context, call);
 		give_back(writer, call);
 	}
+	if (calls && !writer->pending)
+		hurry(false);
 	if (calls)
 		writer->handler->batch(writer->context);
 }
@@ -295,7 +306,8 @@ int writer_submit(struct writer *writer, struct write_call *call, struct error *
 	if (writer->newest)
 		writer->newest->newer = call;
 	writer->newest = call;
-	writer->pending++;
+	if (writer->pending++ == 0)
+		hurry(true);
 	return 0;
 }
 

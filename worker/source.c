@@ -33,28 +33,36 @@ static bool places_make(struct places *places, struct arena *arena, struct recom
 	return true;
 }
 
-/* If the row is in the answer with the one source, it has the other from now on. Whether so. */
-static bool turn(const struct places *places, uint32_t row, uint32_t from, uint32_t to)
+/* The row's place in the answer; NULL: it has none. */
+static struct recommended *place_of(const struct places *places, uint32_t row)
 {
 	struct recommended *item;
 	for (uint32_t slot = slot_of(places, row); (item = places->slots[slot]); slot = (slot + 1) & places->mask)
-		if (item->row == row) {
-			if (item->source != from)
-				return false;
-			item->source = to;
-			return true;
-		}
-	return false;
+		if (item->row == row)
+			return item;
+	return NULL;
 }
 
-/* The same for all rows that one list leads to, by attributes or as learnt. Returns how many. */
+static bool is_by_attributes(const struct model_relation *relation, uint64_t at)
+{
+	return relation->by_attributes && model_bit(relation->by_attributes, at);
+}
+
+/*
+ * The rows of the answer that one list leads to, by attributes or as learnt, and that have the one source: they have the other from now on.
+ * Returns how many. The bit is read last: hardly a neighbour is in the answer, and the bit in a cache.
+ */
 static uint32_t turn_list(const struct places *places, const struct model_relation *relation, uint32_t list,
 			  bool by_attributes, uint32_t from, uint32_t to)
 {
 	uint32_t turned = 0;
-	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++)
-		if ((relation->by_attributes && model_bit(relation->by_attributes, at)) == by_attributes)
-			turned += turn(places, model_entry_row(relation->entries[at], relation->row_mask), from, to);
+	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++) {
+		struct recommended *item = place_of(places, model_entry_row(relation->entries[at], relation->row_mask));
+		if (item && item->source == from && is_by_attributes(relation, at) == by_attributes) {
+			item->source = to;
+			turned++;
+		}
+	}
 	return turned;
 }
 
@@ -75,7 +83,7 @@ static bool learnt_in(const struct model_relation *relation, uint32_t list, uint
 		any |= model_entry_row(entries[at], relation->row_mask) == row;
 	for (at = relation->offsets[list]; any && at < end; at++)
 		if (model_entry_row(entries[at], relation->row_mask) == row)
-			return !relation->by_attributes || !model_bit(relation->by_attributes, at);
+			return !is_by_attributes(relation, at);
 	return false;
 }
 
@@ -128,7 +136,11 @@ bool source_find(struct arena *arena, const struct model_relation *relation, con
 	for (uint32_t p = 0; similar && p < profile_count; p++) {
 		if (profile[p].row == context_row)
 			continue;
-		similar -= turn(&places, profile[p].row, SIMILAR, PERSONAL);
+		struct recommended *own = place_of(&places, profile[p].row);
+		if (own && own->source == SIMILAR) {
+			own->source = PERSONAL;
+			similar--;
+		}
 		similar -= turn_list(&places, relation, profile[p].row, false, SIMILAR, PERSONAL);
 	}
 	return true;

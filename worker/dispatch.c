@@ -69,6 +69,8 @@ void dispatch(struct worker *worker, const struct frame_head *head, const uint8_
 		fail_protocol(worker, head, worker->state == WORKER_NEW ? "before the setup" : "a second time");
 		return;
 	}
+	if (head->kind != FRAME_CALL_RECOMMEND)
+		recommend_calls_answer(worker);
 	switch ((enum frame_kind)head->kind) {
 	case FRAME_SETUP:
 		on_setup(worker, payload, head->bytes);

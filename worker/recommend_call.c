@@ -35,11 +35,11 @@ int recommend_recipe(struct worker *worker, const struct request *request, struc
 			   request->definition.bytes, err);
 }
 
-static int answer_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
+static int take(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
 {
+	struct recommend_calls *calls = &worker->recommend_calls;
 	struct request request;
 	struct recipe *recipe;
-	struct recommend_job job;
 	if (head->timeout_ms != UINT32_MAX && worker_deadline_ns(worker, head) <= clock_monotonic_ns()) {
 		worker->expired_calls++;
 		return error_set(err, E_DEADLINE, "the deadline passed before the call was worked on");
@@ -49,27 +49,50 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 		code = recommend_recipe(worker, &request, &recipe, err);
 	if (code)
 		return code;
-	recommend_job_make(worker, recipe, &request, request.user, &job);
-	recommend(&worker->recommender, recipe, &job, 1);
-	if (job.err.code) {
-		*err = job.err;
-		return err->code;
-	}
-	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
-	if (!out)
-		return 0;
-	if (!answer_one(out, recipe, &job.answer, request.with_names)) {
-		uplink_cancel(&worker->link);
-		return error_set(err, E_EXHAUSTED, "no memory for the answer");
-	}
-	uplink_end(&worker->link);
-	worker->recommend_users++;
+	if (calls->count == RECOMMEND_JOBS || (calls->count && calls->recipe != recipe))
+		recommend_calls_answer(worker);
+	calls->recipe = recipe;
+	recommend_job_make(worker, recipe, &request, request.user, &calls->jobs[calls->count]);
+	calls->calls[calls->count] = head->call;
+	calls->with_names[calls->count++] = request.with_names;
 	return 0;
 }
 
 void recommend_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
 {
 	struct error err;
-	if (answer_call(worker, head, payload, &err))
+	if (take(worker, head, payload, &err))
 		uplink_send(&worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+}
+
+static void answer(struct worker *worker, uint32_t at)
+{
+	const struct recommend_calls *calls = &worker->recommend_calls;
+	const struct recommend_job *job = &calls->jobs[at];
+	struct error none;
+	if (job->err.code) {
+		uplink_send(&worker->link, FRAME_REPLY, calls->calls[at], &job->err, NULL, 0);
+		return;
+	}
+	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, calls->calls[at]);
+	if (!out)
+		return;
+	if (answer_one(out, calls->recipe, &job->answer, calls->with_names[at])) {
+		uplink_end(&worker->link);
+		worker->recommend_users++;
+		return;
+	}
+	uplink_cancel(&worker->link);
+	error_set(&none, E_EXHAUSTED, "no memory for the answer");
+	uplink_send(&worker->link, FRAME_REPLY, calls->calls[at], &none, NULL, 0);
+}
+
+void recommend_calls_answer(struct worker *worker)
+{
+	struct recommend_calls *calls = &worker->recommend_calls;
+	if (calls->count)
+		recommend(&worker->recommender, calls->recipe, calls->jobs, calls->count);
+	for (uint32_t at = 0; at < calls->count; at++)
+		answer(worker, at);
+	calls->count = 0;
 }

@@ -8,8 +8,22 @@
 
 struct worker;
 
-/* A FRAME_CALL_RECOMMEND, answered at once. */
+/*
+ * Calls that came at one reading of the link and are answered together: while one user's memory is waited for, another's is worked on.
+ * Their views point into the link's buffer.
+ */
+struct recommend_calls {
+	struct recipe *recipe; /* of all of them */
+	uint32_t count;
+	uint64_t calls[RECOMMEND_JOBS];
+	bool with_names[RECOMMEND_JOBS];
+	struct recommend_job jobs[RECOMMEND_JOBS];
+};
+
+/* A FRAME_CALL_RECOMMEND. It is answered by recommend_calls_answer(). */
 void recommend_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);
+/* Before a frame of another kind, and when what was read is at its end. */
+void recommend_calls_answer(struct worker *worker);
 
 /* The recipe of a request's definition, of the generation it asks for. Errors: generations_pick's and recipe_find's. */
 int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err);

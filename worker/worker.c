@@ -72,6 +72,7 @@ static void on_frame(void *context, const struct frame_head *head, const uint8_t
 static void on_batch(void *context)
 {
 	struct worker *worker = context;
+	recommend_calls_answer(worker);
 	worker->batch_ns = 0;
 	shards_release(&worker->shards);
 }

@@ -12,7 +12,7 @@
 #include "worker/audience.h"
 #include "worker/generations.h"
 #include "worker/many.h"
-#include "worker/recommend.h"
+#include "worker/recommend_call.h"
 #include "worker/rules.h"
 #include "worker/shards.h"
 #include "worker/uplink.h"
@@ -36,6 +36,7 @@ struct worker {
 	struct rules rules;
 	struct generations generations;
 	struct recommender recommender;
+	struct recommend_calls recommend_calls;
 	struct many many;
 	struct audiences audiences;
 	struct arena arena; /* of one control frame or one page of events */

@@ -452,6 +452,9 @@ static void print_status(const Kindred__V1__GetModelStatusResponse *status)
 		       status->held_back_generation, status->held_back_reason, status->held_back_generation,
 		       status->held_back_generation);
 	printf("\nnew events  %s since its build began\n", text_count(status->events_since, count));
+	for (size_t i = 0; i < status->n_silent_workers; i++)
+		printf("            without what worker %u took lately: it does not answer\n",
+		       status->silent_workers[i]);
 	if (status->last_build_time) {
 		time_text(status->last_build_time, when);
 		printf("last build  %s\n", when);

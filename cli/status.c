@@ -70,23 +70,32 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 	       text_count(status->ingest_events, counts[1]), text_count(status->failed_calls, counts[2]));
 }
 
+static const char *state_text(const Kindred__V1__WorkerStatus *worker, char *text)
+{
+	char elapsed[TEXT_MAX];
+	if (!worker->silent_ms)
+		return worker->up ? "up" : "starting";
+	snprintf(text, 2 * TEXT_MAX, "no answer for %s", text_elapsed((double)worker->silent_ms / 1000, elapsed));
+	return text;
+}
+
 static void print_workers(const Kindred__V1__GetStatusResponse *status)
 {
 	static const char *const headers[] = { "worker",     "pid",     "state",  "shards",
 					       "generation", "in work", "memory", "restarts" };
 	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_RIGHT, TABLE_LEFT,  TABLE_LEFT,
 						   TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT, TABLE_RIGHT };
-	char bytes[TEXT_MAX];
+	char text[2 * TEXT_MAX];
 	struct table *table = table_new(8, headers, kinds);
 	for (size_t i = 0; i < status->n_workers; i++) {
 		const Kindred__V1__WorkerStatus *worker = status->workers[i];
 		table_format(table, "%u", worker->number);
 		table_format(table, "%d", worker->pid);
-		table_cell(table, worker->up ? "up" : "starting");
+		table_cell(table, state_text(worker, text));
 		table_format(table, "%u-%u", worker->first_shard, worker->first_shard + worker->shard_count - 1);
 		table_format(table, "%" PRIu64, worker->generation);
 		table_format(table, "%u", worker->calls_in_flight);
-		table_cell(table, text_bytes(worker->resident_bytes, bytes));
+		table_cell(table, text_bytes(worker->resident_bytes, text));
 		table_format(table, "%u", worker->restarts);
 	}
 	printf("\n");
@@ -137,7 +146,8 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 	};
 	static const struct cli_spec spec = {
 		.arguments = "",
-		.prose = "Shows how the server is. Counts are exact as of now."
+		.prose = "Shows how the server is. Counts are exact as of now, but for the shards of a worker that "
+			 "does not answer within a second: theirs are what it said last."
 			 "\v"
 			 "Examples:\n"
 			 "  kindred status\n"

@@ -47,6 +47,7 @@ static char *make_status(struct server *server, unsigned *status)
 	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 
 	(void)status;
+	status_ask_all(server, NULL, NULL); /* who does not answer is known for silent at the next look */
 	json_decref(json);
 	if (message)
 		kindred__v1__get_status_response__free_unpacked(message, NULL);
@@ -58,6 +59,12 @@ static void print_workers(const struct supervisor *supervisor, FILE *out)
 	fputs("# HELP kindred_worker_up Whether the worker serves\n# TYPE kindred_worker_up gauge\n", out);
 	for (uint32_t i = 0; i < supervisor->count; i++)
 		fprintf(out, "kindred_worker_up{worker=\"%u\"} %d\n", i, supervisor->workers[i].state == WORKER_UP);
+	fputs("# HELP kindred_worker_silent_seconds How long the worker has not answered; 0: it answers\n"
+	      "# TYPE kindred_worker_silent_seconds gauge\n",
+	      out);
+	for (uint32_t i = 0; i < supervisor->count; i++)
+		fprintf(out, "kindred_worker_silent_seconds{worker=\"%u\"} %g\n", i,
+			(double)status_silent_ms(&supervisor->workers[i]) / 1000);
 	fputs("# HELP kindred_worker_calls_in_flight Calls the worker has not answered\n"
 	      "# TYPE kindred_worker_calls_in_flight gauge\n",
 	      out);
@@ -75,6 +82,7 @@ static char *make_metrics(struct server *server, unsigned *status)
 	(void)status;
 	if (!out)
 		return NULL;
+	status_ask_all(server, NULL, NULL); /* as in make_status */
 	status_gauges(server);
 	stats_metrics(&server->stats, out);
 	print_workers(&server->supervisor, out);

@@ -257,6 +257,17 @@ void models_rollback(struct call *call, const uint8_t *data, size_t bytes)
 
 /* --- GetModelStatus --- */
 
+/* Returns how many. numbers: room for all workers. */
+static size_t silent_workers(const struct supervisor *supervisor, uint32_t *numbers)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < supervisor->count; i++)
+		if (status_silent_ms(&supervisor->workers[i]))
+			numbers[count++] = i;
+	return count;
+}
+
 static void answer_status(void *context)
 {
 	struct call *call = context;
@@ -264,7 +275,10 @@ static void answer_status(void *context)
 	const struct builds *builds = &server->builds;
 	Kindred__V1__GetModelStatusResponse reply = KINDRED__V1__GET_MODEL_STATUS_RESPONSE__INIT;
 	Google__Protobuf__Timestamp last = GOOGLE__PROTOBUF__TIMESTAMP__INIT, next = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	uint32_t silent[WORKERS_MAX];
 
+	reply.silent_workers = silent;
+	reply.n_silent_workers = silent_workers(&server->supervisor, silent);
 	reply.state = builds_api_state(builds);
 	reply.generation = builds->number;
 	if (builds_running(builds)) {

@@ -330,7 +330,7 @@ static int open_loop(struct server *server, struct error *err)
 	signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(loop) || uv_prepare_init(loop, &server->prepare) || uv_signal_init(loop, &server->terminate) ||
 	    uv_signal_init(loop, &server->interrupt) || uv_timer_init(loop, &server->second) ||
-	    uv_timer_init(loop, &server->drain))
+	    uv_timer_init(loop, &server->drain) || status_init(&server->rounds, server))
 		return error_set(err, E_INTERNAL, "cannot make the event loop");
 	server->prepare.data = server->terminate.data = server->interrupt.data = server;
 	server->second.data = server->drain.data = server;

@@ -57,6 +57,7 @@ struct server {
 	struct builds builds;
 	struct swap swap;
 	struct pins pins;
+	struct rounds rounds;
 
 	struct generation *active; /* what is served; NULL: nothing yet */
 	struct kept kept; /* generations on disk */

@@ -41,10 +41,16 @@ void status_update(struct worker *worker, const uint8_t *data, size_t bytes)
 	kindred__internal__worker_stats__free_unpacked(stats, NULL);
 }
 
+/*
+ * One question to all workers. It stays until the last has answered, since only an answer shows that a worker
+ * that was silent is back; but whoever asked is told after STATUS_PATIENCE_MS.
+ */
 struct round {
-	void (*done)(void *context);
+	struct round *next; /* of those that somebody waits for, in the order of their begin */
+	void (*done)(void *context); /* NULL: told, or nobody waits */
 	void *context;
-	uint32_t waiting;
+	uint64_t asked_ms;
+	uint32_t waiting; /* answers to come */
 	struct round_ask {
 		struct ask ask;
 		struct round *round;
@@ -52,21 +58,96 @@ struct round {
 	} asks[];
 };
 
-static void round_one_less(struct round *round)
+static uint64_t now_ms(const struct server *server)
+{
+	return uv_now(&server->loop);
+}
+
+static void on_patience_over(uv_timer_t *timer);
+
+static void wait_for_first(struct rounds *rounds)
+{
+	uint64_t until, now = now_ms(rounds->server);
+
+	if (!rounds->first) {
+		uv_timer_stop(&rounds->timer);
+		return;
+	}
+	until = rounds->first->asked_ms + STATUS_PATIENCE_MS;
+	uv_timer_start(&rounds->timer, on_patience_over, until > now ? until - now : 0, 0);
+}
+
+static void put_last(struct rounds *rounds, struct round *round)
+{
+	struct round **at = &rounds->first;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = round;
+	wait_for_first(rounds);
+}
+
+/* Nobody waits for it any more. */
+static void tell(struct rounds *rounds, struct round *round)
+{
+	void (*done)(void *context) = round->done;
+	struct round **at = &rounds->first;
+
+	while (*at != round)
+		at = &(*at)->next;
+	*at = round->next;
+	wait_for_first(rounds);
+	round->done = NULL;
+	done(round->context);
+}
+
+static void on_patience_over(uv_timer_t *timer)
+{
+	struct rounds *rounds = timer->data;
+
+	tell(rounds, rounds->first);
+}
+
+static void round_one_less(struct rounds *rounds, struct round *round)
 {
 	if (--round->waiting)
 		return;
-	round->done(round->context);
+	if (round->done)
+		tell(rounds, round);
 	free(round);
 }
 
 static void on_stats(struct ask *answered, int code, const uint8_t *data, size_t bytes)
 {
 	struct round_ask *ask = (struct round_ask *)answered;
+	struct worker *worker = ask->worker;
 
 	if (!code)
-		status_update(ask->worker, data, bytes);
-	round_one_less(ask->round);
+		status_update(worker, data, bytes);
+	/* Later questions are on their way: from now on it has time for them. */
+	worker->owing_ms = --worker->owing ? now_ms(worker->server) : 0;
+	round_one_less(&worker->server->rounds, ask->round);
+}
+
+uint64_t status_silent_ms(const struct worker *worker)
+{
+	uint64_t waited = worker->owing ? now_ms(worker->server) - worker->owing_ms : 0;
+
+	return waited < STATUS_PATIENCE_MS ? 0 : waited;
+}
+
+static void ask_worker(struct round *round, struct round_ask *ask, struct worker *worker)
+{
+	ask->round = round;
+	ask->worker = worker;
+	ask->ask.answered = on_stats;
+	/* One that is silent would only have one more frame to read when it is back. */
+	if (status_silent_ms(worker) ||
+	    worker_ask(worker, &ask->ask, FRAME_STATS_WANTED, UINT64_MAX, false, NULL, 0, NULL))
+		return;
+	if (!worker->owing++)
+		worker->owing_ms = round->asked_ms;
+	round->waiting++;
 }
 
 void status_ask_all(struct server *server, void (*done)(void *context), void *context)
@@ -75,22 +156,26 @@ void status_ask_all(struct server *server, void (*done)(void *context), void *co
 	struct round *round = calloc(1, sizeof *round + workers * sizeof round->asks[0]);
 
 	if (!round) {
-		done(context); /* with what is known: at most a second old */
+		if (done)
+			done(context); /* with what is known: at most a second old */
 		return;
 	}
 	round->done = done;
 	round->context = context;
+	round->asked_ms = now_ms(server);
 	round->waiting = 1; /* held until all are asked */
-	for (uint32_t i = 0; i < workers; i++) {
-		struct round_ask *ask = &round->asks[i];
+	if (done)
+		put_last(&server->rounds, round);
+	for (uint32_t i = 0; i < workers; i++)
+		ask_worker(round, &round->asks[i], &server->supervisor.workers[i]);
+	round_one_less(&server->rounds, round);
+}
 
-		ask->round = round;
-		ask->worker = &server->supervisor.workers[i];
-		ask->ask.answered = on_stats;
-		if (!worker_ask(ask->worker, &ask->ask, FRAME_STATS_WANTED, UINT64_MAX, false, NULL, 0, NULL))
-			round->waiting++;
-	}
-	round_one_less(round);
+int status_init(struct rounds *rounds, struct server *server)
+{
+	*rounds = (struct rounds){ .server = server };
+	rounds->timer.data = rounds;
+	return uv_timer_init(&server->loop, &rounds->timer);
 }
 
 /* --- sums --- */
@@ -169,6 +254,7 @@ static Kindred__V1__WorkerStatus *worker_message(const struct worker *worker)
 	message->generation = worker->generation;
 	message->calls_in_flight = link_asked(&worker->link);
 	message->resident_bytes = worker->pid ? worker->resident_bytes : 0;
+	message->silent_ms = status_silent_ms(worker);
 	return message;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The state of the whole server: what the workers said of their shards, put together. Workers send their
- * statistics each second; whoever needs them exact (GetStatus, the start of a build) asks all first. Loop
- * thread.
+ * statistics each second when they have changed; whoever needs them exact (GetStatus, the start of a build)
+ * asks all first. A worker that hangs holds nobody up for longer than STATUS_PATIENCE_MS, and it is known then
+ * since when it has been silent. Loop thread.
  */
 #ifndef KINDRED_SERVER_STATUS_H
 #define KINDRED_SERVER_STATUS_H
@@ -11,19 +12,39 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <uv.h>
+
+#define STATUS_PATIENCE_MS UINT64_C(1000)
 
 struct server;
 struct worker;
+struct round;
 
 struct shard_status {
 	uint64_t users, accepted, kept, duplicates, dropped, refused, bytes;
 	int64_t newest_event_ms; /* INT64_MIN: none */
 };
 
+/* Questions to all workers that somebody waits for. */
+struct rounds {
+	struct server *server;
+	struct round *first;
+	uv_timer_t timer; /* the end of patience with the first */
+};
+
+/* 0, or libuv's error. */
+int status_init(struct rounds *rounds, struct server *server);
+
 /* A worker's FRAME_STATS. */
 void status_update(struct worker *worker, const uint8_t *data, size_t bytes);
-/* Asks every worker that runs; then done, once, later. What a worker that is down said last stays. */
+/*
+ * Asks every worker that runs; then done, once: when all have answered, or STATUS_PATIENCE_MS later. What a worker
+ * said last stays when it is down or silent. done NULL: nobody waits, but it is known later who did not answer.
+ */
 void status_ask_all(struct server *server, void (*done)(void *context), void *context);
+
+/* How long it has owed an answer; 0: it answers, as far as is known. Never between 0 and STATUS_PATIENCE_MS. */
+uint64_t status_silent_ms(const struct worker *worker);
 
 /* Events ever accepted, and those since the active generation's build began (all, when there is none). */
 uint64_t status_accepted(const struct server *server);

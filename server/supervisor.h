@@ -46,6 +46,9 @@ struct worker {
 	uint64_t aligning_to;
 	unsigned align_tries; /* that failed in a row */
 	struct ask ask; /* for that */
+	/* questions about its state that it has not answered, and the loop time of the oldest */
+	uint32_t owing;
+	uint64_t owing_ms;
 	/* from its last statistics */
 	uint64_t resident_bytes;
 };

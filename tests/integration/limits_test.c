@@ -1,4 +1,5 @@
 /* Bad input and too much of it: a clear error at once, the right status, and nothing changed. */
+#include "common/clock.h"
 #include "kindred/v1/catalogs.pb-c.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -245,16 +246,21 @@ static void test_deadline(void **state)
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
-/* Asked of the admin port, which asks no worker. */
-static bool nothing_in_work(void *context)
+static bool metrics_say(void *context)
 {
 	char url[128];
-	(void)context;
 	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
 	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
-	bool nothing = strstr(metrics.out, "\nkindred_calls_in_flight 0\n") != NULL;
+	bool say = strstr(metrics.out, context) != NULL;
 	output_free(&metrics);
-	return nothing;
+	return say;
+}
+
+/* Asked of the admin port, which waits for no worker. */
+static bool nothing_in_work(void *context)
+{
+	(void)context;
+	return metrics_say((void *)"\nkindred_calls_in_flight 0\n");
 }
 
 /* A worker that hangs: clients that do not wait for it any more take up no place in the server. */
@@ -280,6 +286,71 @@ static void test_clients_that_leave_are_let_go(void **state)
 	response = api_recommend(client, "wanted-next", "u1", 3);
 	assert_int_equal(response->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
+static double seconds_since(int64_t start_ms)
+{
+	return (double)(clock_wall_ms() - start_ms) / 1000;
+}
+
+static bool worker_answers(void *context)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	bool answers = status->workers[*(unsigned *)context]->silent_ms == 0;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return answers;
+}
+
+/* Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others' figures are exact. */
+static void test_a_worker_that_hangs_is_named(void **state)
+{
+	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
+	Kindred__V1__GetModelStatusResponse *model = NULL;
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	unsigned hanging = 1;
+	struct error err;
+	(void)state;
+	assert_true(status->n_workers > 1);
+	pid_t pid = (pid_t)status->workers[hanging]->pid;
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(status->workers[i]->silent_ms, 0);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+
+	int64_t start_ms = clock_wall_ms();
+	status = api_status(client);
+	assert_true(seconds_since(start_ms) < 5);
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(status->workers[i]->silent_ms >= 1000, i == hanging);
+	assert_true(status->workers[hanging]->up && status->workers[hanging]->pid == pid);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+
+	/* That is known from then on, and nobody waits at all. */
+	start_ms = clock_wall_ms();
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(api_try(client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
+					 &kindred__v1__get_model_status_response__descriptor, &model, &err),
+				 0);
+		assert_int_equal(model->n_silent_workers, 1);
+		assert_int_equal(model->silent_workers[0], hanging);
+		kindred__v1__get_model_status_response__free_unpacked(model, NULL);
+	}
+	assert_true(seconds_since(start_ms) < 5);
+	struct output table = cluster_run(&cluster, CLI("status"));
+	assert_non_null(strstr(table.out, "no answer for "));
+	output_free(&table);
+	table = cluster_run(&cluster, CLI("model", "status"));
+	assert_non_null(strstr(table.out, "worker 1"));
+	output_free(&table);
+	assert_true(metrics_say("\nkindred_worker_silent_seconds{worker=\"0\"} 0\n"));
+	assert_false(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
+
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	wait_until("it answers again", 10, worker_answers, &hanging);
+	assert_true(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
+	status = api_status(client);
+	assert_int_equal(status->workers[hanging]->pid, pid);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
 /* Rows that are wrong are named by line and column; the others are taken, or, with abort, nothing is. */
@@ -315,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_count_out_of_range),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_clients_that_leave_are_let_go),
+		cmocka_unit_test(test_a_worker_that_hangs_is_named),
 		cmocka_unit_test(test_catalog_errors),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);

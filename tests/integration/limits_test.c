@@ -306,10 +306,14 @@ static void test_a_worker_that_hangs_is_named(void **state)
 {
 	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
 	Kindred__V1__GetModelStatusResponse *model = NULL;
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	unsigned hanging = 1;
+	Kindred__V1__GetStatusResponse *status;
+	unsigned hanging = 1, other = 0;
 	struct error err;
 	(void)state;
+	/* The tests before stopped both. */
+	wait_until("both workers answer", 10, worker_answers, &hanging);
+	wait_until("both workers answer", 10, worker_answers, &other);
+	status = api_status(client);
 	assert_true(status->n_workers > 1);
 	pid_t pid = (pid_t)status->workers[hanging]->pid;
 	for (size_t i = 0; i < status->n_workers; i++)

@@ -127,11 +127,24 @@ static void why_it_ended(struct builds *builds)
 			  builds->exit_status);
 }
 
+/* What a job writes beside a generation: handed over, since another build may have begun when its turn comes. */
+struct note {
+	uint64_t number, accepted;
+	char worse[HELD_WHY_MAX];
+};
+
 static int write_accepted(struct job *job)
 {
-	const struct builds *builds = job->context;
+	const struct note *note = (const void *)job->bytes;
 
-	return generation_accepted_write(job->server->models_directory, builds->number, builds->accepted, &job->err);
+	return generation_accepted_write(job->server->models_directory, note->number, note->accepted, &job->err);
+}
+
+static int write_mark(struct job *job)
+{
+	const struct note *note = (const void *)job->bytes;
+
+	return generation_held_write(job->server->models_directory, note->number, note->worse, &job->err);
 }
 
 static void on_note_written(struct job *job)
@@ -141,22 +154,18 @@ static void on_note_written(struct job *job)
 	job_free(job);
 }
 
-/* On the lane that the swap reads it back on, before. */
-static void note_accepted(struct builds *builds)
+/* On the lane that the swap, and a pruning, read it back on, before. */
+static void write_note(const struct builds *builds, int (*work)(struct job *job))
 {
-	struct job *job = job_new(builds->server, NULL, NULL, NULL, 0, write_accepted, on_note_written);
+	struct note note = { .number = builds->number, .accepted = builds->accepted };
+	struct job *job;
 
-	if (!job)
-		return;
-	job->context = builds; /* neither number changes before the build after this one, which waits for the swap */
-	lane_run(&builds->server->model_lane, job);
-}
-
-static int write_mark(struct job *job)
-{
-	const struct builds *builds = job->context;
-
-	return generation_held_write(job->server->models_directory, builds->number, builds->worse, &job->err);
+	memcpy(note.worse, builds->worse, sizeof note.worse);
+	job = job_new(builds->server, NULL, NULL, (const uint8_t *)&note, sizeof note, work, on_note_written);
+	if (job)
+		lane_run(&builds->server->model_lane, job);
+	else
+		log_warning("builds: generation %" PRIu64 ": out of memory for a note beside it", builds->number);
 }
 
 static void on_held_back(void *context, int code, const struct error *err)
@@ -177,12 +186,7 @@ static void on_held_back(void *context, int code, const struct error *err)
 /* Marked before the state says that the build is over, so that who waits for that sees the mark. */
 static void hold_back(struct builds *builds)
 {
-	struct job *job = job_new(builds->server, NULL, NULL, NULL, 0, write_mark, on_note_written);
-
-	if (job) {
-		job->context = builds;
-		lane_run(&builds->server->model_lane, job);
-	}
+	write_note(builds, write_mark);
 	swap_prune(&builds->server->swap, on_held_back, builds);
 }
 
@@ -203,7 +207,7 @@ static void on_over(struct builds *builds)
 		return;
 	}
 	builds->progress = 1;
-	note_accepted(builds);
+	write_note(builds, write_accepted);
 	if (builds->request.keep_inactive) {
 		builds->failures = 0;
 		move(builds, BUILDS_IDLE);

@@ -34,7 +34,7 @@ struct job {
 	void *context;
 
 	const ProtobufCMessageDescriptor *type; /* of the request; NULL: none */
-	uint8_t *bytes; /* of the request, a copy */
+	uint8_t *bytes; /* of the request, a copy; with type NULL, what work() needs to know */
 	size_t size;
 	ProtobufCMessage *request; /* for work() */
 	ProtobufCMessage *

@@ -161,6 +161,36 @@ static void test_keeps_three(void **state)
 	cluster_fini(&cluster);
 }
 
+static uint64_t events_since_build(struct rpc_client *client)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	uint64_t events = status->events_since_build;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return events;
+}
+
+/* What came after a generation's build began is known of each, also of those that were only kept and followed each other at once. */
+static void test_events_since_a_kept_generation(void **state)
+{
+	struct cluster cluster;
+	struct rpc_client *client;
+	(void)state;
+	small_shop_open(&cluster, &client);
+	uint64_t first = api_active_generation(client) + 1;
+	char number[24];
+	cluster_ok(&cluster, CLI("model", "build", "--keep-inactive"));
+	for (unsigned i = 0; i < 3; i++)
+		api_ingest(client, "shop", "u1", "a9", "Viewed", NULL);
+	cluster_ok(&cluster, CLI("model", "build", "--keep-inactive"));
+	assert_int_equal(events_since_build(client), 3); /* that is served still */
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(number, sizeof number, "%llu", (unsigned long long)first + i);
+		cluster_ok(&cluster, CLI("model", "activate", number));
+		assert_int_equal(events_since_build(client), i ? 0 : 3);
+	}
+	small_shop_close(&cluster, client);
+}
+
 /* A damaged model file is not served: the old generation stays. */
 static void test_damaged_generation(void **state)
 {
@@ -304,8 +334,8 @@ static void newest_generation(struct cluster *cluster, uint64_t *number, uint64_
 }
 
 /*
- * Forgetting somebody while a refresh is asked for and not begun, held up by a worker that hangs: it will copy what was learnt from that user, so its
- * number is named. One that is made later counts as the build that learnt, which is not above the numbers named; the build after it is.
+ * Forgetting somebody while a refresh is asked for and not begun, held up for a second by a worker that hangs: it will copy what was learnt
+ * from that user, so its number is named. One that is made later counts as the build that learnt, which is not above the numbers named; the build after it is.
  */
 static void test_forgetting_beside_a_refresh(void **state)
 {
@@ -348,8 +378,11 @@ static void test_forgetting_beside_a_refresh(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_swap_and_rollback_under_load), cmocka_unit_test(test_keeps_three),
-		cmocka_unit_test(test_damaged_generation),           cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_swap_and_rollback_under_load),
+		cmocka_unit_test(test_keeps_three),
+		cmocka_unit_test(test_events_since_a_kept_generation),
+		cmocka_unit_test(test_damaged_generation),
+		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_forgetting_beside_a_refresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

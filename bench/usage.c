@@ -93,6 +93,11 @@ static void add_server(struct usage *usage, const char *target)
 		     &kindred__v1__get_status_response__descriptor, 5000, NULL, &status, NULL) == 0) {
 		if (status->n_workers > 0)
 			add(usage, "server", (pid_t)status_number(status->workers[0]->pid, "PPid:"));
+		for (size_t i = 0; i < status->n_front_ends; i++) {
+			char name[24];
+			snprintf(name, sizeof name, "front-end/%u", (unsigned)(i % 1000));
+			add(usage, name, status->front_ends[i]->pid);
+		}
 		for (size_t i = 0; i < status->n_workers; i++) {
 			char name[24];
 			snprintf(name, sizeof name, "worker/%u", (unsigned)(i % 1000));

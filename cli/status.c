@@ -103,6 +103,28 @@ static void print_workers(const Kindred__V1__GetStatusResponse *status)
 	table_free(table);
 }
 
+/* Beside the server. */
+static void print_front_ends(const Kindred__V1__GetStatusResponse *status)
+{
+	static const char *const headers[] = { "front-end", "pid", "state", "in work", "restarts" };
+	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_RIGHT, TABLE_LEFT, TABLE_RIGHT, TABLE_RIGHT };
+	struct table *table;
+	if (status->n_front_ends == 0)
+		return;
+	table = table_new(5, headers, kinds);
+	for (size_t i = 0; i < status->n_front_ends; i++) {
+		const Kindred__V1__FrontEndStatus *front_end = status->front_ends[i];
+		table_format(table, "%u", front_end->number);
+		table_format(table, "%d", front_end->pid);
+		table_cell(table, front_end->up ? "up" : "starting");
+		table_format(table, "%u", front_end->calls_in_flight);
+		table_format(table, "%u", front_end->restarts);
+	}
+	printf("\n");
+	table_write(table, stdout, terminal_width(stdout));
+	table_free(table);
+}
+
 static void print_shards(const Kindred__V1__GetStatusResponse *status)
 {
 	static const char *const headers[] = { "shard",   "users",   "accepted", "kept",        "duplicates",
@@ -169,6 +191,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 		code = message_print(&response->base);
 	} else {
 		print_server(response);
+		print_front_ends(response);
 		print_workers(response);
 		if (shards)
 			print_shards(response);

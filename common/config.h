@@ -21,6 +21,8 @@
 	TEXT(port_file, "", "path",                                                                                    \
 	     "Written once the ports are open: \"grpc PORT\" and \"admin PORT\", a line each; for scripts that let "   \
 	     "the system choose ports")                                                                                \
+	NUMBER(front_ends, 1, 1, 64, "processes",                                                                      \
+	       "Processes that take calls on the port, each on one core; 1: the server alone")                         \
 	NUMBER(workers, 0, 0, 256, "processes", "Worker processes; 0: one a core, at most one a shard")                \
 	NUMBER(history_cap, 1000, 1, 10000, "events", "Events kept of a user, the newest")                             \
 	NUMBER(retention_days, 400, 0, 36500, "days",                                                                  \
@@ -30,7 +32,7 @@
 	NUMBER(shard_map_gb, 16, 1, 4096, "GiB",                                                                       \
 	       "Largest size of one shard's file, and of the catalogs' (address space, not memory)")                   \
 	NUMBER(calls_limit, 4096, 16, 1000000, "calls",                                                                \
-	       "Calls in work at once; beyond it RESOURCE_EXHAUSTED is answered at once")                              \
+	       "Calls in work at once, in each front-end; beyond it RESOURCE_EXHAUSTED is answered at once")           \
 	NUMBER(stream_window, 8, 1, 1024, "messages",                                                                  \
 	       "Messages of one stream in work at once; beyond it the server stops reading the stream")                \
 	NUMBER(message_max_mb, 4, 1, 64, "MiB", "Largest request message")                                             \

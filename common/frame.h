@@ -1,12 +1,14 @@
 /*
- * Frames: what travels on the stream socket between the server and a worker (and nowhere else).
+ * Frames: what travels on the stream sockets between the server and a worker, and, where there are further front-ends, between
+ * each of those and the server and the workers (and nowhere else).
  *
  * A frame is a 24-byte head, in host byte order (both ends run on one machine today; a link to another machine would
  * translate here), and `bytes` bytes of payload. Calls carry the client's request bytes as they came; replies carry the
  * bytes of the gRPC answer, or the text of an error. Everything else carries a message of proto/kindred/internal/link.proto.
  *
  * Order is kept per direction, and the worker works on frames in that order: a change that the server sends before a
- * call (an item, a definition, a generation) is seen by that call.
+ * call (an item, a definition, a generation) is seen by that call. A call that comes from another front-end has no such order to
+ * changes: the server acknowledges them to its clients only when every worker has answered a FRAME_BARRIER behind them.
  *
  * This module only reads and writes heads and finds whole frames in a buffer; pure.
  */
@@ -16,10 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 2u
+#define LINK_VERSION 3u
 #define FRAME_PAYLOAD_MAX (64u << 20)
 /* The worker finds its end of the link on this file descriptor. */
 #define LINK_FD 3
+/* A worker finds here the socket on which further front-ends come (Setup says whether there are any); such a front-end its gRPC connection to the server. */
+#define FRONT_END_FD 4
 
 enum frame_kind {
 	/* server to worker */
@@ -43,12 +47,16 @@ enum frame_kind {
 	FRAME_CALL_AUDIENCE_NEXT, /* the walk's number, 8 bytes -> the next AudiencePortion; several may be asked for at once */
 	FRAME_AUDIENCE_CLOSE, /* the walk's number: it is not wanted any more; what was asked of it is not answered */
 	FRAME_STATS_WANTED, /* no payload; answered by FRAME_STATS with the same head.call, which counts every event acked before */
-	/* worker to server */
+	FRAME_BARRIER, /* no payload; answered by an empty FRAME_REPLY: what was told before is known */
+	FRAME_ADMIT, /* no payload: further front-ends may come in; each is sent FRAME_READY */
+	/* a further front-end to the server */
+	FRAME_GENERATION_WANTED, /* GenerationCommand without a path; answered by FRAME_REPLY: the workers have it, or why not */
+	/* worker to server, worker to further front-end, further front-end to server */
 	FRAME_READY = 64, /* Ready */
 	FRAME_REPLY, /* to any FRAME_CALL_*: status 0 and the answer, or a gRPC status and a text */
 	FRAME_GENERATION_LOADED, /* status and, when not 0, a text */
 	FRAME_GENERATION_ACTIVATED, /* likewise */
-	FRAME_STATS, /* WorkerStats; head.call is 0 unless it answers FRAME_STATS_WANTED */
+	FRAME_STATS, /* WorkerStats, of a front-end FrontEndStats; head.call is 0 unless it answers FRAME_STATS_WANTED */
 	FRAME_DRAINED, /* no payload; the worker exits after it */
 };
 

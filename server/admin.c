@@ -70,7 +70,7 @@ static void print_workers(const struct supervisor *supervisor, FILE *out)
 	      out);
 	for (uint32_t i = 0; i < supervisor->count; i++)
 		fprintf(out, "kindred_worker_calls_in_flight{worker=\"%u\"} %u\n", i,
-			link_asked(&supervisor->workers[i].link));
+			status_worker_calls(&supervisor->workers[i]));
 }
 
 static char *make_metrics(struct server *server, unsigned *status)

@@ -45,6 +45,7 @@ struct method {
 	unsigned standing; /* requests kept posted, so that a burst of calls finds them */
 	bool always; /* served also when calls_limit is reached: health and status */
 	void (*room)(struct call *call);
+	bool everywhere; /* every front-end serves it; what is not, a further one passes on to the server */
 };
 
 struct call {

@@ -4,6 +4,7 @@
 #include "kindred/internal/link.pb-c.h"
 #include "kindred/v1/catalogs.pb-c.h"
 #include "server/page.h"
+#include "server/round.h"
 #include "server/server.h"
 
 #include <string.h>
@@ -47,8 +48,7 @@ static void created(struct job *job)
 {
 	if (!job->code)
 		catalog_changed(job, ((Kindred__V1__CreateCatalogResponse *)job->reply)->catalog);
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void catalogs_create(struct call *call, const uint8_t *data, size_t bytes)
@@ -113,8 +113,7 @@ static void updated(struct job *job)
 {
 	if (!job->code)
 		catalog_changed(job, ((Kindred__V1__UpdateCatalogResponse *)job->reply)->catalog);
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void catalogs_update(struct call *call, const uint8_t *data, size_t bytes)
@@ -142,8 +141,7 @@ static void deleted(struct job *job)
 		registry_catalog_drop(&server->registry, ((Kindred__V1__DeleteCatalogRequest *)job->request)->name);
 		supervisor_tell(&server->supervisor, job->frames.data, job->frames.bytes);
 	}
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void catalogs_delete(struct call *call, const uint8_t *data, size_t bytes)

@@ -4,6 +4,7 @@
 #include "kindred/internal/link.pb-c.h"
 #include "kindred/v1/definitions.pb-c.h"
 #include "server/page.h"
+#include "server/round.h"
 #include "server/server.h"
 
 #include <string.h>
@@ -50,8 +51,7 @@ static void created(struct job *job)
 {
 	if (!job->code)
 		definition_changed(job, ((Kindred__V1__CreateDefinitionResponse *)job->reply)->definition);
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void definitions_create(struct call *call, const uint8_t *data, size_t bytes)
@@ -121,8 +121,7 @@ static void updated(struct job *job)
 {
 	if (!job->code)
 		definition_changed(job, ((Kindred__V1__UpdateDefinitionResponse *)job->reply)->definition);
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void definitions_update(struct call *call, const uint8_t *data, size_t bytes)
@@ -151,8 +150,7 @@ static void deleted(struct job *job)
 					 ((Kindred__V1__DeleteDefinitionRequest *)job->request)->name);
 		supervisor_tell(&server->supervisor, job->frames.data, job->frames.bytes);
 	}
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 void definitions_delete(struct call *call, const uint8_t *data, size_t bytes)

@@ -6,6 +6,7 @@
 #include "server/epoll_tap.h"
 
 #include <assert.h>
+#include <grpc/grpc_posix.h>
 #include <grpc/support/log.h>
 #include <sched.h>
 #include <stdio.h>
@@ -16,7 +17,6 @@
 #define EVENTS_A_LOOK 100 /* C core's epoll_wait has room for so many (MAX_EPOLL_EVENTS): fewer are all there were */
 #define CATCH_ALL_STANDING 2
 #define CROWD 3 /* calls in work, for which the loop rests before it waits */
-#define STREAMS_MAX 1024 /* open calls of one connection */
 #define METADATA_MAX_BYTES (16 << 10)
 #define TICK_BUSY_MS 5
 #define TICK_IDLE_MS 100
@@ -85,6 +85,7 @@ static struct door_call *call_take(struct door_method *method)
 	call->unsent_bytes = 0;
 	call->code = 0;
 	call->text[0] = 0;
+	call->pass = NULL;
 	assert(call->state == CALL_FREE && !call->posted && !call->in_work && !call->on_list);
 	return call;
 }
@@ -338,16 +339,17 @@ static void on_grpc_log(gpr_log_func_args *args)
 	}
 }
 
-static grpc_server *make_server(const struct door_options *options)
+/* With a queue of its own. shared: SO_REUSEPORT. */
+static void make_server(struct door *door, bool shared)
 {
+	const struct door_options *options = &door->options;
 	struct {
 		const char *name;
 		int value;
 	} limits[] = {
-		{ GRPC_ARG_ALLOW_REUSEPORT,
-		  0 }, /* a second server on the port fails instead of taking half the calls */
+		{ GRPC_ARG_ALLOW_REUSEPORT, shared },
 		{ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->message_max_bytes },
-		{ GRPC_ARG_MAX_CONCURRENT_STREAMS, STREAMS_MAX },
+		{ GRPC_ARG_MAX_CONCURRENT_STREAMS, DOOR_STREAMS_MAX },
 		{ GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX_BYTES },
 		{ GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000 },
 		/* Peers that are gone are found by pings. A limit of idle time would cost every call 4,000 instructions. */
@@ -368,28 +370,110 @@ static grpc_server *make_server(const struct door_options *options)
 		args[i].key = (char *)limits[i].name;
 		args[i].value.integer = limits[i].value;
 	}
-	return grpc_server_create(&list, NULL);
+	door->queue = grpc_completion_queue_create_for_next(NULL);
+	door->grpc = grpc_server_create(&list, NULL);
+	grpc_server_register_completion_queue(door->grpc, door->queue, NULL);
 }
 
-static int bind_port(struct door *door, struct error *err)
+static int bind_port(struct door *door, const char *listen, struct error *err)
 {
 	grpc_server_credentials *plain;
 	int port;
-	int rc = address_check("listen", door->options.listen, err);
+	int rc = address_check("listen", listen, err);
 
 	if (rc)
 		return rc;
 	complaint[0] = 0;
 	listening_in = true;
 	plain = grpc_insecure_server_credentials_create();
-	port = grpc_server_add_http2_port(door->grpc, door->options.listen, plain);
+	port = grpc_server_add_http2_port(door->grpc, listen, plain);
 	listening_in = false;
 	grpc_server_credentials_release(plain);
 	if (port <= 0)
-		return error_set(err, E_UNAVAILABLE, "listen: cannot open %s: %s", door->options.listen,
+		return error_set(err, E_UNAVAILABLE, "listen: cannot open %s: %s", listen,
 				 *complaint ? complaint
 					    : "another program has it, or it is no address of this machine");
 	door->port = (uint16_t)port;
+	return 0;
+}
+
+static void await_tag(struct door *door, const void *tag)
+{
+	grpc_event event;
+
+	do
+		event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+	while (event.tag != tag);
+}
+
+static void await_shutdown(struct door *door)
+{
+	grpc_event event;
+
+	do
+		event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+	while (event.type != GRPC_QUEUE_SHUTDOWN);
+}
+
+/* One that was not started. */
+static void drop_server(struct door *door)
+{
+	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
+	await_tag(door, &door->stopped_tag);
+	grpc_server_destroy(door->grpc);
+	grpc_completion_queue_shutdown(door->queue);
+	await_shutdown(door);
+	grpc_completion_queue_destroy(door->queue);
+}
+
+/*
+ * A second server on the port is to fail, instead of taking half the calls of the first. Sharing it among our own processes
+ * would let it: so the port is first taken alone.
+ */
+static int take_port(struct door *door, struct error *err)
+{
+	const char *listen = door->options.listen, *colon = strrchr(listen, ':');
+	char address[300];
+	int rc;
+
+	make_server(door, false);
+	rc = bind_port(door, listen, err);
+	if (rc || !door->options.shared)
+		return rc;
+	drop_server(door);
+	make_server(door, true);
+	snprintf(address, sizeof address, "%.*s:%u", (int)(colon - listen), listen, door->port);
+	return bind_port(door, address, err);
+}
+
+static void register_methods(struct door *door)
+{
+	for (size_t i = 0; i + 1 < door->method_count; i++) {
+		const struct method *method = door->methods[i].method;
+
+		door->methods[i].handle = grpc_server_register_method(
+			door->grpc, method->name, NULL,
+			method->kind == METHOD_UNARY ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
+						     : GRPC_SRM_PAYLOAD_NONE,
+			0);
+		assert(door->methods[i].handle); /* NULL: a name twice in the table */
+	}
+}
+
+/* Those served here; behind them the catch-all. */
+static int list_methods(struct door *door)
+{
+	const struct door_options *options = &door->options;
+
+	door->methods = calloc(options->method_count + 1, sizeof *door->methods);
+	if (!door->methods)
+		return E_EXHAUSTED;
+	for (size_t i = 0; i < options->method_count; i++)
+		if (options->methods[i].everywhere || options->upstream_fd < 0)
+			door->methods[door->method_count++].method = &options->methods[i];
+	door->method_count++;
+	for (size_t i = 0; i < door->method_count; i++)
+		door->methods[i].door = door;
 	return 0;
 }
 
@@ -401,9 +485,7 @@ int door_open(struct door **opened, const struct door_options *options, struct e
 	if (!door)
 		return error_set(err, E_EXHAUSTED, "out of memory");
 	door->options = *options;
-	door->method_count = options->method_count + 1;
-	door->methods = calloc(door->method_count, sizeof *door->methods);
-	if (!door->methods) {
+	if (list_methods(door)) {
 		free(door);
 		return error_set(err, E_EXHAUSTED, "out of memory");
 	}
@@ -411,23 +493,15 @@ int door_open(struct door **opened, const struct door_options *options, struct e
 	if (set_deadlock_detection)
 		set_deadlock_detection(DEADLOCKS_IGNORED);
 	grpc_init();
-	door->grpc = make_server(options);
-	door->queue = grpc_completion_queue_create_for_next(NULL);
-	grpc_server_register_completion_queue(door->grpc, door->queue, NULL);
-	for (size_t i = 0; i < options->method_count; i++) {
-		const struct method *method = &options->methods[i];
-
-		door->methods[i].method = method;
-		door->methods[i].handle = grpc_server_register_method(
-			door->grpc, method->name, NULL,
-			method->kind == METHOD_UNARY ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER
-						     : GRPC_SRM_PAYLOAD_NONE,
-			0);
-		assert(door->methods[i].handle); /* NULL: a name twice in the table */
+	if (options->upstream_fd < 0) {
+		rc = take_port(door, err);
+	} else {
+		make_server(door, true);
+		rc = bind_port(door, options->listen, err);
 	}
-	for (size_t i = 0; i < door->method_count; i++)
-		door->methods[i].door = door;
-	rc = bind_port(door, err);
+	register_methods(door);
+	if (!rc && options->upstream_fd >= 0)
+		rc = door_pass_open(door, err);
 	if (rc) {
 		door_close(door);
 		return rc;
@@ -465,6 +539,15 @@ int door_start(struct door *door, struct error *err)
 	return 0;
 }
 
+void door_adopt(struct door *door, int fd)
+{
+	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
+
+	grpc_server_add_channel_from_fd(door->grpc, fd, plain);
+	grpc_server_credentials_release(plain);
+	door->dirty = door->readable = true;
+}
+
 uint16_t door_port(const struct door *door)
 {
 	return door->port;
@@ -472,7 +555,7 @@ uint16_t door_port(const struct door *door)
 
 uint32_t door_calls(const struct door *door)
 {
-	return door->calls;
+	return door->calls - door->passes;
 }
 
 /* --- stop, close --- */
@@ -519,26 +602,21 @@ void door_cancel(struct door *door)
 
 void door_close(struct door *door)
 {
-	grpc_event event;
-
 	if (!door->stopped) {
 		/* Never started, or given up on: the calls are gone with the process. */
 		grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
 		grpc_server_cancel_all_calls(door->grpc);
 	}
 	if (!door->threaded && !door->stopped)
-		do
-			event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-		while (event.tag != &door->stopped_tag);
+		await_tag(door, &door->stopped_tag);
 	grpc_server_destroy(door->grpc);
+	door_pass_close(door);
 	grpc_completion_queue_shutdown(door->queue);
 	if (door->threaded) {
 		uv_thread_join(&door->thread);
 		uv_mutex_destroy(&door->mutex);
 	} else {
-		do
-			event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-		while (event.type != GRPC_QUEUE_SHUTDOWN);
+		await_shutdown(door);
 	}
 	grpc_completion_queue_destroy(door->queue);
 	grpc_shutdown();

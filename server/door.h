@@ -6,6 +6,9 @@
  * epoll descriptor on which C core waits (server/epoll_tap.h finds it), and the completion queue is drained
  * without waiting. With "thread" a thread waits on the completion queue and hands its events to the loop.
  *
+ * The door of a further front-end passes on to the server, on a connection of its own, what it does not serve
+ * (door_pass.c): messages and statuses as they come, both ways, so that a client cannot tell who serves it.
+ *
  * Call order: door_open (binds; a port that is taken fails here) -> door_start -> door_flush, door_rest once
  * per turn of the loop, before it waits -> door_stop -> [door_cancel] -> on_stopped -> door_close.
  */
@@ -26,6 +29,8 @@ struct door_options {
 	struct server *server;
 	uv_loop_t *loop;
 	const char *listen; /* host:port; port 0 takes a free one */
+	bool shared; /* other processes of ours open the same port, and share what comes */
+	int upstream_fd; /* a further front-end's connection to the server, which takes all methods not served everywhere; -1: none */
 	const struct method *methods;
 	size_t method_count;
 	bool polling_thread;
@@ -45,6 +50,8 @@ int door_open(struct door **door, const struct door_options *options, struct err
  */
 int door_start(struct door *door, struct error *err);
 uint16_t door_port(const struct door *door);
+/* After door_start: a connected socket, of which calls come as from a client that came by the port. Takes it over. */
+void door_adopt(struct door *door, int fd);
 /* Takes what clients have sent, and hands it to the handlers. */
 void door_flush(struct door *door);
 /*
@@ -62,7 +69,7 @@ void door_cancel(struct door *door);
 /* After on_stopped, when the loop runs no more. */
 void door_close(struct door *door);
 
-/* Calls in work now. */
+/* Calls in work now, without those passed on. */
 uint32_t door_calls(const struct door *door);
 
 #endif

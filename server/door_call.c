@@ -105,11 +105,13 @@ void door_call_release(struct door_call *call)
 		return;
 	door_stream_drop_replies(call, false);
 	door_calls_leave(call);
+	if (call->counted)
+		door->calls--;
+	if (call->pass)
+		door_pass_free(call);
 	if (method) {
 		if (method->release)
 			method->release(&call->call);
-		if (call->counted)
-			door->calls--;
 		door->options.on_end(door->options.server, method, call->code);
 	}
 	if (call->in)
@@ -142,8 +144,7 @@ grpc_slice door_status_op(grpc_op *op, int code, const char *text)
 	return details;
 }
 
-/* A call that is not to be served at all. */
-static void refuse(struct door_call *call, int code, const char *text)
+void door_call_refuse(struct door_call *call, int code, const char *text)
 {
 	grpc_op ops[3] = { { .op = GRPC_OP_SEND_INITIAL_METADATA }, { .op = GRPC_OP_RECV_CLOSE_ON_SERVER } };
 	grpc_slice details = door_status_op(&ops[2], code, text);
@@ -223,8 +224,7 @@ void door_call_message(struct door_call *call)
 	call->in_work++;
 	call->last_message_ms = uv_now(call->door->options.loop);
 	if (rc) {
-		call_fail(&call->call, rc,
-			  "compressed messages are not taken; send them with the encoding \"identity\"");
+		call_fail(&call->call, rc, DOOR_COMPRESSED);
 		if (is_stream(call))
 			call_message_done(&call->call, 0);
 	} else {
@@ -305,27 +305,27 @@ static void refuse_unknown(struct door_call *call)
 	snprintf(text, sizeof text, "there is no method %.300s here", name);
 	gpr_free(name);
 	grpc_call_details_destroy(&call->details);
-	refuse(call, E_UNIMPLEMENTED, text);
+	door_call_refuse(call, E_UNIMPLEMENTED, text);
 }
 
-/* Whether there is room for one more call; else it is refused. */
-static bool admit(struct door_call *call)
+bool door_call_admit(struct door_call *call, bool always)
 {
 	struct door *door = call->door;
 	char text[160];
 
 	if (door->stopping) {
-		refuse(call, E_UNAVAILABLE, "the server is stopping");
+		door_call_refuse(call, E_UNAVAILABLE, "the server is stopping");
 		return false;
 	}
-	if (!call->method->method->always && door->calls >= door->options.calls_limit) {
+	if (!always && door->calls >= door->options.calls_limit) {
 		snprintf(text, sizeof text, "%u calls are in work, which is calls_limit; send more slowly",
 			 (unsigned)door->options.calls_limit);
-		refuse(call, E_EXHAUSTED, text);
+		door_call_refuse(call, E_EXHAUSTED, text);
 		return false;
 	}
-	if (!call->method->method->always && door->work_bytes > door->options.work_max_bytes) {
-		refuse(call, E_EXHAUSTED, "the requests in work fill the memory set aside for them; send more slowly");
+	if (!always && door->work_bytes > door->options.work_max_bytes) {
+		door_call_refuse(call, E_EXHAUSTED,
+				 "the requests in work fill the memory set aside for them; send more slowly");
 		return false;
 	}
 	call->counted = true;
@@ -364,12 +364,15 @@ static void on_new(struct door_call *call)
 	door_post(call->method);
 	door_call_move(call, CALL_OPEN);
 	if (!call->method->method) {
-		refuse_unknown(call);
+		if (door->upstream)
+			door_pass_begin(call);
+		else
+			refuse_unknown(call);
 		return;
 	}
 	call->call.deadline_ns = deadline_ns(call->deadline);
 	door->options.on_call(door->options.server, call->method->method);
-	if (!admit(call))
+	if (!door_call_admit(call, call->method->method->always))
 		return;
 	if (is_stream(call)) {
 		door_stream_open(call);
@@ -413,6 +416,12 @@ void door_call_event(struct door_call *call, enum door_event event, bool ok)
 		return;
 	}
 	/* Its batch counts as posted until here is done, so that nothing below releases the call. */
+	if (call->pass) {
+		door_pass_event(call, event, ok);
+		call->posted--;
+		door_call_release(call);
+		return;
+	}
 	switch (event) {
 	case EVENT_CLOSE:
 		on_close(call);
@@ -428,6 +437,11 @@ void door_call_event(struct door_call *call, enum door_event event, bool ok)
 			call->code = gone_code(call);
 		break;
 	case EVENT_NEW:
+	case EVENT_HEAD:
+	case EVENT_UP_HEAD:
+	case EVENT_UP_SENT:
+	case EVENT_UP_READ:
+	case EVENT_UP_STATUS:
 	case EVENT_COUNT:
 		break;
 	}

@@ -1,6 +1,6 @@
 /*
- * What door.c (the server, polling, standing requests), door_call.c (the life of one call) and door_stream.c
- * (messages and replies of a stream) share. Nobody else includes this.
+ * What door.c (the server, polling, standing requests), door_call.c (the life of one call), door_stream.c
+ * (messages and replies of a stream) and door_pass.c (calls passed on) share. Nobody else includes this.
  *
  * A call's states:
  *
@@ -27,9 +27,26 @@
 enum door_state { CALL_FREE, CALL_STANDING, CALL_OPEN, CALL_ENDING, CALL_ENDED };
 
 /* What a completion of gRPC is about; the tag is a pointer to one of these within the call. */
-enum door_event { EVENT_NEW, EVENT_CLOSE, EVENT_READ, EVENT_WRITE, EVENT_STATUS, EVENT_COUNT };
+enum door_event {
+	EVENT_NEW,
+	EVENT_CLOSE,
+	EVENT_READ,
+	EVENT_WRITE,
+	EVENT_STATUS,
+	/* of a call passed on; UP: the server's side of it */
+	EVENT_HEAD,
+	EVENT_UP_HEAD,
+	EVENT_UP_SENT,
+	EVENT_UP_READ,
+	EVENT_UP_STATUS,
+	EVENT_COUNT
+};
+
+#define DOOR_STREAMS_MAX 1024 /* open calls of one connection */
+#define DOOR_COMPRESSED "compressed messages are not taken; send them with the encoding \"identity\""
 
 struct door_call;
+struct door_pass;
 struct door_tag {
 	enum door_event event;
 	struct door_call *call;
@@ -81,6 +98,7 @@ struct door_call {
 	int code; /* how it ends */
 	char text[480];
 	struct door_call *paused_next;
+	struct door_pass *pass; /* NULL: served here */
 };
 
 struct door {
@@ -94,7 +112,9 @@ struct door {
 	struct door_calls streams;
 	struct door_calls fresh; /* unary calls that are not watched, by age */
 	struct door_call *paused_first, *paused_last; /* streams not read because work_bytes was reached */
+	grpc_channel *upstream; /* NULL: none */
 	uint32_t calls; /* in work */
+	uint32_t passes; /* of them, passed on */
 	size_t work_bytes;
 	bool started, stopping, stop_all, stopped;
 	bool dirty; /* completions may wait */
@@ -144,6 +164,19 @@ void door_call_release(struct door_call *call);
 grpc_slice door_status_op(grpc_op *op, int code, const char *text);
 void door_calls_add(struct door_calls *list, struct door_call *call);
 void door_calls_leave(struct door_call *call);
+
+/* Whether there is room for one more call, which then counts; else it is refused. always: calls_limit does not matter. */
+bool door_call_admit(struct door_call *call, bool always);
+/* A call that is not to be served at all. */
+void door_call_refuse(struct door_call *call, int code, const char *text);
+
+/* door_pass.c */
+int door_pass_open(struct door *door, struct error *err);
+void door_pass_close(struct door *door);
+/* A call of the catch-all. */
+void door_pass_begin(struct door_call *call);
+void door_pass_event(struct door_call *call, enum door_event event, bool ok);
+void door_pass_free(struct door_call *call);
 
 /* door_stream.c */
 void door_stream_open(struct door_call *call);

@@ -201,7 +201,8 @@ static int part_of(void *context, const uint8_t *event, size_t bytes, struct err
 	return (int)supervisor_worker(&server->supervisor, user, user_bytes)->number;
 }
 
-static int check_catalog(struct server *server, const uint8_t *data, size_t bytes, struct error *err)
+/* Whether there is a catalog of this name is its workers' to say. */
+static int check_catalog(const uint8_t *data, size_t bytes, struct error *err)
 {
 	const uint8_t *name;
 	size_t name_bytes;
@@ -212,14 +213,6 @@ static int check_catalog(struct server *server, const uint8_t *data, size_t byte
 	if (!found || !name_bytes)
 		return error_set(err, E_INVALID,
 				 "catalog: missing; the name of the catalog that the items belong to is needed");
-	if (!registry_has_catalog(&server->registry, name, name_bytes)) {
-		int shown = name_bytes < NAME_MAX_BYTES ? (int)name_bytes : NAME_MAX_BYTES;
-
-		return error_set(err, E_NOT_FOUND,
-				 "catalog: there is no catalog %.*s; make it with `kindred catalog import %.*s FILE` "
-				 "or CreateCatalog",
-				 shown, (const char *)name, shown, (const char *)name);
-	}
 	return 0;
 }
 
@@ -274,7 +267,7 @@ static int take(struct call *call, const uint8_t *data, size_t bytes, struct ing
 		.part_of = part_of,
 	};
 	struct wire_split split;
-	int rc = check_catalog(server, data, bytes, err);
+	int rc = check_catalog(data, bytes, err);
 
 	if (!rc)
 		rc = wire_split(&rule, server, data, bytes, &split, err);

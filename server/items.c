@@ -4,6 +4,7 @@
 #include "kindred/internal/link.pb-c.h"
 #include "server/import_batch.h"
 #include "server/page.h"
+#include "server/round.h"
 #include "server/server.h"
 
 #include <inttypes.h>
@@ -49,8 +50,7 @@ static int add_change(struct job *job, const char *catalog, const char *item_id,
 static void told(struct job *job)
 {
 	supervisor_tell_items(&job->server->supervisor, job->frames.data, job->frames.bytes);
-	job_answer(job);
-	job_free(job);
+	round_job_answer(job);
 }
 
 static void run(struct call *call, const ProtobufCMessageDescriptor *type, const uint8_t *data, size_t bytes,

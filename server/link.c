@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define IN_BYTES (256u << 10)
 #define KEEP_BYTES (4u << 20) /* a larger buffer, grown for a large frame, is given back */
@@ -101,45 +102,19 @@ static void link_break(struct link *link, const char *why)
 	link->on_broken(link, why);
 }
 
+static bool is_answer(const struct frame_head *head)
+{
+	return head->kind == FRAME_REPLY || head->kind == FRAME_GENERATION_LOADED ||
+	       head->kind == FRAME_GENERATION_ACTIVATED || (head->kind == FRAME_STATS && head->call);
+}
+
 static void dispatch(struct link *link, const struct frame_head *head, const uint8_t *data)
 {
 	struct ask *ask;
 
-	switch ((enum frame_kind)head->kind) {
-	case FRAME_REPLY:
-	case FRAME_GENERATION_LOADED:
-	case FRAME_GENERATION_ACTIVATED:
-		break;
-	case FRAME_STATS:
-		if (head->call)
-			break;
-		link->on_frame(link, head, data);
-		return;
-	case FRAME_READY:
-	case FRAME_DRAINED:
-		link->on_frame(link, head, data);
-		return;
-	case FRAME_SETUP:
-	case FRAME_CATALOG_SET:
-	case FRAME_CATALOG_DROP:
-	case FRAME_DEFINITION_SET:
-	case FRAME_DEFINITION_DROP:
-	case FRAME_ITEM_SET:
-	case FRAME_GENERATION_LOAD:
-	case FRAME_GENERATION_ACTIVATE:
-	case FRAME_GENERATION_DROP:
-	case FRAME_CANCEL:
-	case FRAME_DRAIN:
-	case FRAME_CALL_RECOMMEND:
-	case FRAME_CALL_RECOMMEND_MANY:
-	case FRAME_CALL_INGEST:
-	case FRAME_CALL_LIST_EVENTS:
-	case FRAME_CALL_DELETE_USER:
-	case FRAME_CALL_AUDIENCE:
-	case FRAME_CALL_AUDIENCE_NEXT:
-	case FRAME_AUDIENCE_CLOSE:
-	case FRAME_STATS_WANTED:
-		link_break(link, "it sent a frame that only a server sends");
+	if (!is_answer(head)) {
+		if (!link->on_frame(link, head, data))
+			link_break(link, "it sent a frame that is not its to send");
 		return;
 	}
 	ask = slot_find(link, head->call);
@@ -209,6 +184,17 @@ int link_open(struct link *link, struct error *err)
 		return error_set(err, E_INTERNAL, "link: %s", uv_strerror(rc));
 	link->open = true;
 	return 0;
+}
+
+int link_take(struct link *link, int fd, struct error *err)
+{
+	int rc = uv_pipe_open(&link->pipe, fd);
+
+	if (rc) {
+		close(fd);
+		return error_set(err, E_INTERNAL, "link: %s", uv_strerror(rc));
+	}
+	return link_open(link, err);
 }
 
 static void on_close(uv_handle_t *handle)
@@ -296,6 +282,18 @@ void link_send_message(struct link *link, enum frame_kind kind, const ProtobufCM
 {
 	if (link->open && buffer_frame(&link->out, kind, message))
 		link_break(link, "there was no memory for a change it must hear of");
+}
+
+void link_reply(struct link *link, uint64_t call, int code, const char *text)
+{
+	struct frame_head head = { .kind = FRAME_REPLY, .call = call, .timeout_ms = UINT32_MAX };
+
+	if (code) {
+		head.status = (uint16_t)error_grpc_status(code);
+		head.bytes = (uint32_t)strlen(text);
+	}
+	link_send(link, &head, sizeof head);
+	link_send(link, text, head.bytes);
 }
 
 static void on_written(uv_write_t *request, int status)

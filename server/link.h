@@ -1,6 +1,7 @@
 /*
- * The link: the socket between the server and one worker, and the table of what the worker was asked and has
- * not answered. Nothing else of the server knows how bytes travel to a worker.
+ * The link: the socket between the server, or a further front-end, and one worker, and the table of what the
+ * worker was asked and has not answered; also the one between the server and a further front-end, where either may ask.
+ * Nothing else knows how bytes travel.
  *
  * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once.
  * Runs on the loop thread.
@@ -40,8 +41,8 @@ struct link_slot {
 
 struct link {
 	void *owner;
-	void (*on_frame)(struct link *link, const struct frame_head *head,
-			 const uint8_t *data); /* what answers no ask */
+	/* What answers no ask. False: the other side may not send that, and the link breaks. */
+	bool (*on_frame)(struct link *link, const struct frame_head *head, const uint8_t *data);
 	void (*on_broken)(struct link *link, const char *why);
 	void (*on_closed)(struct link *link); /* after link_close: the handle is free again */
 	char down_text[96]; /* what callers are told while it is down */
@@ -59,6 +60,8 @@ struct link {
 int link_init(struct link *link, uv_loop_t *loop);
 /* Starts reading; the socket is connected. */
 int link_open(struct link *link, struct error *err);
+/* The same for a connected socket of one's own, after link_init. The link closes it, also after an error. */
+int link_take(struct link *link, int fd, struct error *err);
 /* Fails what is in flight, without on_broken, and closes the handle; on_closed follows. */
 void link_close(struct link *link);
 /* After on_closed and no further use. */
@@ -78,6 +81,8 @@ void ask_forget(struct ask *ask);
  */
 void link_send(struct link *link, const void *frames, size_t bytes);
 void link_send_message(struct link *link, enum frame_kind kind, const ProtobufCMessage *message);
+/* Answers an ask of the other side: its head.call; code 0, or an error and its text. */
+void link_reply(struct link *link, uint64_t call, int code, const char *text);
 /* Writes what was gathered. Called once per turn of the loop, before it waits. */
 void link_flush(struct link *link);
 

@@ -12,6 +12,9 @@
  *         catalogs.c items.c definitions.c  the control store, on a lane (lane.c) beside the loop
  *         models.c status.c health.c
  *     supervisor.c link.c      worker processes, and the socket to each
+ *     round.c                  one question to all of them
+ *     front_ends.c             with front_ends > 1: further processes of this program that take calls on the same port,
+ *     front_end.c              and the life of one: the way of the data it serves itself, the rest it passes on (door_pass.c)
  *     swap.c catchup.c         from one model generation to the next, in all workers
  *     builds.c                 when the builder runs
  *     registry.c generation.c  what must be known without asking a disk
@@ -21,6 +24,7 @@
  */
 #include "common/log.h"
 #include "common/slice.h"
+#include "server/front_end.h"
 #include "server/server.h"
 #include "version.h"
 
@@ -179,7 +183,7 @@ static int run(struct server *server, const struct options *options, struct erro
 	return rc;
 }
 
-int main(int argc, char **argv)
+static int serve(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct server *server = calloc(1, sizeof *server);
@@ -187,7 +191,6 @@ int main(int argc, char **argv)
 	int code = EXIT_FAILURE;
 
 	log_init("server", LOG_INFO);
-	(void)slice_take(SLICE_SHORT); /* the loop: little a call, and each call waits for it */
 	if (server && !parse_options(&options, argc, argv)) {
 		server->dir.lock_fd = -1;
 		if (run(server, &options, &err)) {
@@ -201,4 +204,12 @@ int main(int argc, char **argv)
 	free(options.values);
 	free(server);
 	return code;
+}
+
+int main(int argc, char **argv)
+{
+	bool further = argc == 2 && !strcmp(argv[1], FRONT_END_ARGUMENT);
+
+	(void)slice_take(SLICE_SHORT); /* the loop: little a call, and each call waits for it */
+	return further ? front_end_run() : serve(argc, argv);
 }

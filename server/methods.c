@@ -21,22 +21,30 @@
 
 #define UNARY(name, handler, stop, standing)                                                                           \
 	{                                                                                                              \
-		name, METHOD_UNARY, handler, stop, NULL, standing, false, NULL                                         \
+		name, METHOD_UNARY, handler, stop, NULL, standing, false, NULL, false                                  \
 	}
 #define STREAM(name, handler, stop, release, standing)                                                                 \
 	{                                                                                                              \
-		name, METHOD_STREAM, handler, stop, release, standing, false, NULL                                     \
+		name, METHOD_STREAM, handler, stop, release, standing, false, NULL, false                              \
+	}
+/* The way of the data, which further front-ends serve too. */
+#define EVERYWHERE(name, kind, handler, stop, release, standing)                                                       \
+	{                                                                                                              \
+		name, kind, handler, stop, release, standing, false, NULL, true                                        \
 	}
 
 const struct method methods[] = {
-	UNARY("/kindred.v1.RecommendationService/Recommend", route_recommend, route_stop, BUSY),
-	STREAM("/kindred.v1.RecommendationService/RecommendMany", many_message, many_stop, many_release, SOME),
+	EVERYWHERE("/kindred.v1.RecommendationService/Recommend", METHOD_UNARY, route_recommend, route_stop, NULL,
+		   BUSY),
+	EVERYWHERE("/kindred.v1.RecommendationService/RecommendMany", METHOD_STREAM, many_message, many_stop,
+		   many_release, SOME),
 	{ "/kindred.v1.RecommendationService/RecommendAudience", METHOD_STREAM, audience_message, audience_stop,
-	  audience_release, FEW, false, audience_room },
+	  audience_release, FEW, false, audience_room, false },
 
-	{ "/kindred.v1.EventService/IngestEvents", METHOD_UNARY, ingest_message, ingest_stop, ingest_release, BUSY,
-	  false, NULL },
-	STREAM("/kindred.v1.EventService/IngestEventStream", ingest_message, ingest_stop, ingest_release, SOME),
+	EVERYWHERE("/kindred.v1.EventService/IngestEvents", METHOD_UNARY, ingest_message, ingest_stop, ingest_release,
+		   BUSY),
+	EVERYWHERE("/kindred.v1.EventService/IngestEventStream", METHOD_STREAM, ingest_message, ingest_stop,
+		   ingest_release, SOME),
 	UNARY("/kindred.v1.EventService/ListUserEvents", route_list_events, route_stop, SOME),
 	UNARY("/kindred.v1.EventService/DeleteUser", route_delete_user, route_stop, SOME),
 
@@ -63,8 +71,9 @@ const struct method methods[] = {
 	UNARY("/kindred.v1.ModelService/RollbackGeneration", models_rollback, NULL, FEW),
 	UNARY("/kindred.v1.ModelService/GetModelStatus", models_status, NULL, FEW),
 
-	{ "/kindred.v1.StatusService/GetStatus", METHOD_UNARY, status_get, NULL, NULL, FEW, true, NULL },
-	{ "/grpc.health.v1.Health/Check", METHOD_UNARY, health_check, NULL, NULL, FEW, true, NULL },
-	{ "/grpc.health.v1.Health/Watch", METHOD_STREAM, health_watch, health_watch_stop, NULL, FEW, true, NULL },
+	{ "/kindred.v1.StatusService/GetStatus", METHOD_UNARY, status_get, NULL, NULL, FEW, true, NULL, false },
+	{ "/grpc.health.v1.Health/Check", METHOD_UNARY, health_check, NULL, NULL, FEW, true, NULL, false },
+	{ "/grpc.health.v1.Health/Watch", METHOD_STREAM, health_watch, health_watch_stop, NULL, FEW, true, NULL,
+	  false },
 };
 const size_t method_count = sizeof methods / sizeof methods[0];

@@ -1,6 +1,7 @@
 #include "server/pins.h"
 
 #include "common/log.h"
+#include "kindred/internal/link.pb-c.h"
 #include "server/catchup.h"
 #include "server/server.h"
 
@@ -38,6 +39,11 @@ void pins_init(struct pins *pins, struct server *server)
 	*pins = (struct pins){ .server = server };
 	uv_timer_init(&server->loop, &pins->linger);
 	pins->linger.data = pins;
+}
+
+void pins_init_elsewhere(struct pins *pins, struct link *link)
+{
+	*pins = (struct pins){ .elsewhere = link };
 }
 
 static void pin_free(struct pin *pin)
@@ -246,11 +252,36 @@ static bool kept(const struct server *server, uint64_t number)
 	return kept_has(&server->kept, number) || number == server_active(server);
 }
 
+static void on_wanted(struct ask *ask, int code, const uint8_t *data, size_t bytes)
+{
+	struct pin_wait *wait = (struct pin_wait *)((char *)ask - offsetof(struct pin_wait, ask));
+	struct error err = { 0 };
+
+	if (code)
+		error_set(&err, code, "%.*s", (int)bytes, (const char *)data);
+	wait->ready(wait, code, &err);
+}
+
+static int want_elsewhere(struct pins *pins, uint64_t number, struct pin_wait *wait, struct error *err)
+{
+	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
+	uint8_t packed[32];
+	int rc;
+
+	command.number = number;
+	wait->ask.answered = on_wanted;
+	rc = link_ask(pins->elsewhere, &wait->ask, FRAME_GENERATION_WANTED, UINT32_MAX, 0, packed,
+		      kindred__internal__generation_command__pack(&command, packed), err);
+	return rc ? rc : PIN_LATER;
+}
+
 int pins_want(struct pins *pins, uint64_t number, struct pin_wait *wait, struct error *err)
 {
 	struct pin *pin;
 	int rc;
 
+	if (pins->elsewhere)
+		return want_elsewhere(pins, number, wait, err);
 	if (!kept(pins->server, number))
 		return not_kept(pins, number, err);
 	pin = pin_get(pins, number, err);
@@ -282,6 +313,7 @@ static bool take_from(struct pin_wait **at, const struct pin_wait *wait)
 
 void pins_forget(struct pin_wait *wait)
 {
+	ask_forget(&wait->ask);
 	if (!wait->pin)
 		return;
 	if (!take_from(&wait->pin->waits, wait))

@@ -10,6 +10,7 @@
 #define KINDRED_SERVER_PINS_H
 
 #include "common/error.h"
+#include "server/link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@ struct pin;
 
 struct pins {
 	struct server *server;
+	struct link *elsewhere; /* of a further front-end: the server sees to it; NULL: we do */
 	struct pin *first;
 	uv_timer_t linger;
 };
@@ -30,6 +32,7 @@ struct pin_wait {
 	void (*ready)(struct pin_wait *wait, int code, const struct error *err);
 	struct pin *pin; /* NULL: not waiting */
 	struct pin_wait *next;
+	struct ask ask; /* of the server, from a further front-end */
 };
 
 #define PIN_LATER 1
@@ -37,6 +40,8 @@ struct pin_wait {
 
 /* After the loop. */
 void pins_init(struct pins *pins, struct server *server);
+/* In a further front-end; only pins_want and pins_forget are called there. */
+void pins_init_elsewhere(struct pins *pins, struct link *link);
 void pins_fini(struct pins *pins);
 
 /*

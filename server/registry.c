@@ -143,14 +143,6 @@ uint64_t registry_definition_version(const struct registry *registry, const void
 	return found ? registry->definitions.entries[at].version : 0;
 }
 
-bool registry_has_catalog(const struct registry *registry, const void *name, size_t bytes)
-{
-	bool found;
-
-	place(&registry->catalogs, name, bytes, &found);
-	return found;
-}
-
 bool registry_lacks(const struct registry *registry,
 		    bool (*has)(const void *context, const char *catalog, const char *relation), const void *context)
 {

@@ -1,7 +1,7 @@
 /*
  * What the workers must know of the control store, kept in the server's memory: the catalogs and the newest
  * version of each definition, each as the frame that a starting worker is sent. Also answers, without
- * touching a disk, whether a catalog exists and which relations the definitions need. Kept up to date by
+ * touching a disk, which version of a definition is the newest and which relations the definitions need. Kept up to date by
  * catalogs.c and definitions.c after each commit. Loop thread.
  */
 #ifndef KINDRED_SERVER_REGISTRY_H
@@ -40,7 +40,6 @@ const struct buffer *registry_definition_set(struct registry *registry, const Ki
 void registry_catalog_drop(struct registry *registry, const char *name);
 void registry_definition_drop(struct registry *registry, const char *name);
 
-bool registry_has_catalog(const struct registry *registry, const void *name, size_t bytes);
 /* 0: there is no such definition. */
 uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes);
 /* Whether `has` is false for the relation of some definition. */

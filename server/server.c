@@ -17,8 +17,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define WORK_MAX_BYTES ((size_t)512 << 20) /* of requests in work and replies unsent */
 #define WORKERS_LEAVE_MS 10000
+#define FRONT_ENDS_LEAVE_MS 2000 /* after the patience that they have with their calls */
 #define LANES_LOOK_MS 5
 
 /* --- the end --- */
@@ -46,10 +46,22 @@ static void let_workers_go(struct server *server)
 	supervisor_drain(&server->supervisor, WORKERS_LEAVE_MS);
 }
 
+/* No front-end takes calls any more. */
+static void check_all_stopped(struct server *server)
+{
+	if (server->state == SERVER_DRAINING && server->door_stopped && front_ends_gone(&server->front_ends))
+		let_workers_go(server);
+}
+
+void server_front_ends_left(struct server *server)
+{
+	check_all_stopped(server);
+}
+
 static void on_door_stopped(struct server *server)
 {
-	if (server->state == SERVER_DRAINING)
-		let_workers_go(server);
+	server->door_stopped = true;
+	check_all_stopped(server);
 }
 
 static void on_patience_over(uv_timer_t *timer)
@@ -76,6 +88,7 @@ static void begin_stop(struct server *server)
 	health_set(&server->health, false);
 	health_stop(&server->health);
 	uv_timer_start(&server->drain, on_patience_over, patience_ms, 0);
+	front_ends_drain(&server->front_ends, patience_ms + FRONT_ENDS_LEAVE_MS);
 	/* Streams may go on for half of it; then there is time for what they had begun. */
 	door_stop(server->door, patience_ms / 2);
 }
@@ -128,23 +141,40 @@ static int write_port_file(const struct server *server, struct error *err)
 
 void server_workers_up(struct server *server)
 {
-	const char *listen = server->config.listen, *colon = strrchr(listen, ':');
+	uint32_t further = (uint32_t)server->config.front_ends - 1;
 	struct error err;
 
 	if (server->state != SERVER_STARTING)
 		return;
 	server->state = SERVER_SERVING;
-	if (door_start(server->door, &err) || write_port_file(server, &err)) {
+	if (door_start(server->door, &err) || front_ends_start(server, further, &err))
+		server_fatal(server, &err);
+}
+
+char *server_address(const struct server *server, char *text, size_t room)
+{
+	const char *listen = server->config.listen, *colon = strrchr(listen, ':');
+
+	snprintf(text, room, "%.*s:%u", (int)(colon ? colon - listen : 0), listen, door_port(server->door));
+	return text;
+}
+
+void server_front_ends_up(struct server *server)
+{
+	char address[DATADIR_PATH_MAX];
+	struct error err;
+
+	if (server->state != SERVER_SERVING || server->health.serving)
+		return; /* not for the first time */
+	if (write_port_file(server, &err)) {
 		server_fatal(server, &err);
 		return;
 	}
 	health_set(&server->health, true);
 	builds_open(&server->builds);
-	log_info("server: serving on %.*s:%u data %s generation %" PRIu64 ", %u workers, %u shards, up in %" PRIu64
-		 " ms",
-		 (int)(colon ? colon - listen : 0), listen, door_port(server->door), server->dir.path,
-		 server_active(server), server->supervisor.count, server->dir.shards,
-		 (clock_monotonic_ns() - server->start_ns) / 1000000);
+	log_info("server: serving on %s data %s generation %" PRIu64 ", %u workers, %u shards, up in %" PRIu64 " ms",
+		 server_address(server, address, sizeof address), server->dir.path, server_active(server),
+		 server->supervisor.count, server->dir.shards, (clock_monotonic_ns() - server->start_ns) / 1000000);
 }
 
 /* --- counting --- */
@@ -158,11 +188,7 @@ static void on_call(struct server *server, const struct method *method)
 static void on_end(struct server *server, const struct method *method, int code)
 {
 	(void)method;
-	if (!code)
-		return;
-	server->stats.failed_calls++;
-	server->stats.refused_calls += code == E_EXHAUSTED;
-	server->stats.cancelled_calls += code == E_CANCELLED || code == E_DEADLINE;
+	stats_ended(&server->stats, code);
 }
 
 static void on_second(uv_timer_t *timer)
@@ -178,6 +204,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 	door_flush(server->door);
 	supervisor_flush(&server->supervisor);
+	front_ends_flush(&server->front_ends);
 	door_rest(server->door);
 }
 
@@ -305,6 +332,8 @@ static int open_door(struct server *server, struct error *err)
 		.server = server,
 		.loop = &server->loop,
 		.listen = config->listen,
+		.shared = config->front_ends > 1,
+		.upstream_fd = -1,
 		.methods = methods,
 		.method_count = method_count,
 		.polling_thread = !strcmp(config->grpc_polling, "thread"),
@@ -330,7 +359,7 @@ static int open_loop(struct server *server, struct error *err)
 	signal(SIGPIPE, SIG_IGN);
 	if (uv_loop_init(loop) || uv_prepare_init(loop, &server->prepare) || uv_signal_init(loop, &server->terminate) ||
 	    uv_signal_init(loop, &server->interrupt) || uv_timer_init(loop, &server->second) ||
-	    uv_timer_init(loop, &server->drain) || status_init(&server->rounds, server))
+	    uv_timer_init(loop, &server->drain) || rounds_init(&server->rounds, server))
 		return error_set(err, E_INTERNAL, "cannot make the event loop");
 	server->prepare.data = server->terminate.data = server->interrupt.data = server;
 	server->second.data = server->drain.data = server;
@@ -380,6 +409,8 @@ int server_open(struct server *server, struct error *err)
 	if (!rc)
 		rc = open_data(server, err);
 	if (!rc)
+		rc = supervisor_init(server, workers, err);
+	if (!rc)
 		rc = swap_init(&server->swap, server, workers, err);
 	if (!rc)
 		rc = builds_init(&server->builds, server, err);
@@ -390,7 +421,7 @@ int server_open(struct server *server, struct error *err)
 		return rc;
 	setenv("KINDRED_LOG_LEVEL", server->config.log_level, 1); /* for workers and builder */
 	uv_prepare_start(&server->prepare, on_prepare);
-	return supervisor_start(server, workers, err);
+	return supervisor_start(&server->supervisor, err);
 }
 
 int server_run(struct server *server)
@@ -422,6 +453,7 @@ void server_close(struct server *server)
 	if (server->door)
 		door_close(server->door);
 	admin_close(server->admin);
+	front_ends_fini(&server->front_ends);
 	supervisor_fini(&server->supervisor);
 	swap_fini(&server->swap);
 	pins_fini(&server->pins);

@@ -1,9 +1,12 @@
 /*
- * The front-end process: one loop thread that owns everything here, and a few threads of libuv's pool for
+ * The server process, which is also the first front-end: one loop thread that owns everything here, and a few threads of libuv's pool for
  * disk work.
  *
  * Who knows what:  door (gRPC) -> methods -> route, many, audience, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
- *                  supervisor (workers) and builds (the builder) own processes; swap changes the generation; pins keep others at hand; registry is what workers must know
+ *                  supervisor (workers), front_ends (further processes that take calls) and builds (the builder) own processes; swap changes the generation; pins keep others at hand; registry is what workers must know
+ *
+ * A further front-end (front_end.h) has one of these too, of which it uses what the handlers of its own methods do: loop, config,
+ * dir.shards, door, supervisor (its links to the workers; it starts none), pins, stats.
  */
 #ifndef KINDRED_SERVER_H
 #define KINDRED_SERVER_H
@@ -13,12 +16,14 @@
 #include "common/datadir.h"
 #include "server/builds.h"
 #include "server/door.h"
+#include "server/front_ends.h"
 #include "server/generation.h"
 #include "server/health.h"
 #include "server/kept.h"
 #include "server/lane.h"
 #include "server/pins.h"
 #include "server/registry.h"
+#include "server/round.h"
 #include "server/stats.h"
 #include "server/status.h"
 #include "server/supervisor.h"
@@ -29,6 +34,7 @@
 #include <uv.h>
 
 #define WORKERS_MAX 256
+#define WORK_MAX_BYTES ((size_t)512 << 20) /* of requests in work and replies unsent, of one front-end */
 
 enum server_state { SERVER_STARTING, SERVER_SERVING, SERVER_DRAINING, SERVER_STOPPED };
 
@@ -45,6 +51,7 @@ struct server {
 	uint64_t start_ns;
 	int exit_code;
 	bool signalled;
+	bool door_stopped;
 
 	struct control *control; /* used on control_lane only */
 	struct lane control_lane, model_lane;
@@ -54,6 +61,7 @@ struct server {
 	struct admin *admin; /* NULL: not wanted */
 	struct health health;
 	struct supervisor supervisor;
+	struct front_ends front_ends;
 	struct builds builds;
 	struct swap swap;
 	struct pins pins;
@@ -91,6 +99,11 @@ void server_close(struct server *server);
 void server_workers_up(struct server *server);
 /* supervisor: every worker has left, after supervisor_drain. */
 void server_workers_left(struct server *server);
+/* front_ends: all take calls; all have left, after front_ends_drain. */
+void server_front_ends_up(struct server *server);
+void server_front_ends_left(struct server *server);
+/* The address with the port that was taken. Returns text. */
+char *server_address(const struct server *server, char *text, size_t room);
 /* supervisor: a worker found the active generation's file damaged. True: an older one is active now. */
 bool server_active_damaged(struct server *server, uint64_t number);
 /*

@@ -1,5 +1,7 @@
 #include "server/stats.h"
 
+#include "common/error.h"
+
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +18,49 @@ static const struct {
 #undef STATS_GAUGE
 };
 #define TABLE_SIZE (sizeof table / sizeof table[0])
+
+static uint64_t *value_of(struct stats *stats, size_t row)
+{
+	return (uint64_t *)((char *)stats + table[row].offset);
+}
+
+void stats_add(struct stats *stats, const uint64_t *counted, size_t count)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < TABLE_SIZE && at < count; i++)
+		if (table[i].counter)
+			*value_of(stats, i) += counted[at++];
+}
+
+size_t stats_take(struct stats *stats, uint64_t *counted)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+		if (table[i].counter) {
+			counted[count++] = *value_of(stats, i);
+			*value_of(stats, i) = 0;
+		}
+	return count;
+}
+
+bool stats_counted(const struct stats *stats)
+{
+	for (size_t i = 0; i < TABLE_SIZE; i++)
+		if (table[i].counter && *value_of((struct stats *)stats, i))
+			return true;
+	return false;
+}
+
+void stats_ended(struct stats *stats, int code)
+{
+	if (!code)
+		return;
+	stats->failed_calls++;
+	stats->refused_calls += code == E_EXHAUSTED;
+	stats->cancelled_calls += code == E_CANCELLED || code == E_DEADLINE;
+}
 
 void stats_sample(struct stats_rates *rates, const struct stats *stats)
 {

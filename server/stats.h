@@ -6,6 +6,8 @@
 #ifndef KINDRED_SERVER_STATS_H
 #define KINDRED_SERVER_STATS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -21,6 +23,7 @@
 	COUNTER(ingest_events, "events", "Events in them")                                                             \
 	COUNTER(import_items, "items", "Catalog items taken by ImportItems")                                           \
 	COUNTER(worker_restarts, "processes", "Workers started again after a death")                                   \
+	COUNTER(front_end_restarts, "processes", "Further front-ends started again after a death")                     \
 	COUNTER(builds, "builds", "Builds begun")                                                                      \
 	COUNTER(refreshes, "refreshes", "Refreshes begun")                                                             \
 	COUNTER(failed_builds, "builds", "Builds that failed")                                                         \
@@ -28,7 +31,10 @@
 		"Builds whose generation was held back, because it is worse than the active one")                      \
 	COUNTER(swaps, "swaps", "Generations activated, rollbacks among them")                                         \
 	GAUGE(calls_in_flight, "calls", "Calls in work now")                                                           \
-	GAUGE(calls_limit, "calls", "Calls in work beyond which RESOURCE_EXHAUSTED is answered")                       \
+	GAUGE(calls_limit, "calls",                                                                                    \
+	      "Calls in work beyond which RESOURCE_EXHAUSTED is answered, of all front-ends together")                 \
+	GAUGE(front_ends, "processes", "Front-end processes there should be, the server among them")                   \
+	GAUGE(front_ends_up, "processes", "Front-end processes that take calls")                                       \
 	GAUGE(workers, "processes", "Worker processes there should be")                                                \
 	GAUGE(workers_up, "processes", "Worker processes that serve")                                                  \
 	GAUGE(active_generation, "number", "The model generation being served; 0: none")                               \
@@ -50,6 +56,17 @@ struct stats {
 	STATS_TABLE(STATS_FIELD, STATS_FIELD)
 #undef STATS_FIELD
 };
+
+/* What was counted by another process since the last time: the counters in the order of the table (stats_take gives them). */
+void stats_add(struct stats *stats, const uint64_t *counted, size_t count);
+/* Moves the counters to counted, which has room for STATS_COUNTERS_MAX, and sets them to 0. Returns how many there are. */
+size_t stats_take(struct stats *stats, uint64_t *counted);
+#define STATS_COUNTERS_MAX (sizeof(struct stats) / sizeof(uint64_t))
+
+/* Whether any counter is not 0. */
+bool stats_counted(const struct stats *stats);
+/* A call ended: 0, or why it failed. */
+void stats_ended(struct stats *stats, int code);
 
 /* Rates over the last ten seconds: give it the counters once a second. */
 #define STATS_SECONDS 10

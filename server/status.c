@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
+#include "server/round.h"
 #include "server/server.h"
 #include "server/stamp.h"
 #include "version.h"
@@ -41,141 +42,17 @@ void status_update(struct worker *worker, const uint8_t *data, size_t bytes)
 	kindred__internal__worker_stats__free_unpacked(stats, NULL);
 }
 
-/*
- * One question to all workers. It stays until the last has answered, since only an answer shows that a worker
- * that was silent is back; but whoever asked is told after STATUS_PATIENCE_MS.
- */
-struct round {
-	struct round *next; /* of those that somebody waits for, in the order of their begin */
-	void (*done)(void *context); /* NULL: told, or nobody waits */
-	void *context;
-	uint64_t asked_ms;
-	uint32_t waiting; /* answers to come */
-	struct round_ask {
-		struct ask ask;
-		struct round *round;
-		struct worker *worker;
-	} asks[];
-};
-
-static uint64_t now_ms(const struct server *server)
-{
-	return uv_now(&server->loop);
-}
-
-static void on_patience_over(uv_timer_t *timer);
-
-static void wait_for_first(struct rounds *rounds)
-{
-	uint64_t until, now = now_ms(rounds->server);
-
-	if (!rounds->first) {
-		uv_timer_stop(&rounds->timer);
-		return;
-	}
-	until = rounds->first->asked_ms + STATUS_PATIENCE_MS;
-	uv_timer_start(&rounds->timer, on_patience_over, until > now ? until - now : 0, 0);
-}
-
-static void put_last(struct rounds *rounds, struct round *round)
-{
-	struct round **at = &rounds->first;
-
-	while (*at)
-		at = &(*at)->next;
-	*at = round;
-	wait_for_first(rounds);
-}
-
-/* Nobody waits for it any more. */
-static void tell(struct rounds *rounds, struct round *round)
-{
-	void (*done)(void *context) = round->done;
-	struct round **at = &rounds->first;
-
-	while (*at != round)
-		at = &(*at)->next;
-	*at = round->next;
-	wait_for_first(rounds);
-	round->done = NULL;
-	done(round->context);
-}
-
-static void on_patience_over(uv_timer_t *timer)
-{
-	struct rounds *rounds = timer->data;
-
-	tell(rounds, rounds->first);
-}
-
-static void round_one_less(struct rounds *rounds, struct round *round)
-{
-	if (--round->waiting)
-		return;
-	if (round->done)
-		tell(rounds, round);
-	free(round);
-}
-
-static void on_stats(struct ask *answered, int code, const uint8_t *data, size_t bytes)
-{
-	struct round_ask *ask = (struct round_ask *)answered;
-	struct worker *worker = ask->worker;
-
-	if (!code)
-		status_update(worker, data, bytes);
-	/* Later questions are on their way: from now on it has time for them. */
-	worker->owing_ms = --worker->owing ? now_ms(worker->server) : 0;
-	round_one_less(&worker->server->rounds, ask->round);
-}
-
 uint64_t status_silent_ms(const struct worker *worker)
 {
-	uint64_t waited = worker->owing ? now_ms(worker->server) - worker->owing_ms : 0;
+	uint64_t waited = worker->owing ? uv_now(&worker->server->loop) - worker->owing_ms : 0;
 
-	return waited < STATUS_PATIENCE_MS ? 0 : waited;
-}
-
-static void ask_worker(struct round *round, struct round_ask *ask, struct worker *worker)
-{
-	ask->round = round;
-	ask->worker = worker;
-	ask->ask.answered = on_stats;
-	/* One that is silent would only have one more frame to read when it is back. */
-	if (status_silent_ms(worker) ||
-	    worker_ask(worker, &ask->ask, FRAME_STATS_WANTED, UINT64_MAX, false, NULL, 0, NULL))
-		return;
-	if (!worker->owing++)
-		worker->owing_ms = round->asked_ms;
-	round->waiting++;
+	return waited < ROUND_PATIENCE_MS ? 0 : waited;
 }
 
 void status_ask_all(struct server *server, void (*done)(void *context), void *context)
 {
-	uint32_t workers = server->supervisor.count;
-	struct round *round = calloc(1, sizeof *round + workers * sizeof round->asks[0]);
-
-	if (!round) {
-		if (done)
-			done(context); /* with what is known: at most a second old */
-		return;
-	}
-	round->done = done;
-	round->context = context;
-	round->asked_ms = now_ms(server);
-	round->waiting = 1; /* held until all are asked */
-	if (done)
-		put_last(&server->rounds, round);
-	for (uint32_t i = 0; i < workers; i++)
-		ask_worker(round, &round->asks[i], &server->supervisor.workers[i]);
-	round_one_less(&server->rounds, round);
-}
-
-int status_init(struct rounds *rounds, struct server *server)
-{
-	*rounds = (struct rounds){ .server = server };
-	rounds->timer.data = rounds;
-	return uv_timer_init(&server->loop, &rounds->timer);
+	if (round_ask(server, FRAME_STATS_WANTED, done, context) && done)
+		done(context); /* with what is known: at most a second old */
 }
 
 /* --- sums --- */
@@ -207,12 +84,25 @@ uint64_t status_events_since(const struct server *server)
 	return accepted > before ? accepted - before : 0;
 }
 
+/* Of all front-ends. */
+static uint32_t calls_in_flight(const struct server *server)
+{
+	return (server->door ? door_calls(server->door) : 0) + front_ends_calls(&server->front_ends);
+}
+
+static uint64_t calls_limit(const struct server *server)
+{
+	return (uint64_t)server->config.calls_limit * (server->front_ends.count + 1);
+}
+
 void status_gauges(struct server *server)
 {
 	struct stats *stats = &server->stats;
 
-	stats->calls_in_flight = server->door ? door_calls(server->door) : 0;
-	stats->calls_limit = (uint64_t)server->config.calls_limit;
+	stats->calls_in_flight = calls_in_flight(server);
+	stats->calls_limit = calls_limit(server);
+	stats->front_ends = server->front_ends.count + 1;
+	stats->front_ends_up = front_ends_up(&server->front_ends) + (server->state == SERVER_SERVING);
 	stats->workers = server->supervisor.count;
 	stats->workers_up = supervisor_up(&server->supervisor);
 	stats->active_generation = server_active(server);
@@ -236,6 +126,11 @@ void status_gauges(struct server *server)
 		stats->worker_resident_bytes += server->supervisor.workers[i].resident_bytes;
 }
 
+uint32_t status_worker_calls(const struct worker *worker)
+{
+	return link_asked(&worker->link) + front_ends_asked(&worker->server->front_ends, worker->number);
+}
+
 /* --- the message --- */
 
 static Kindred__V1__WorkerStatus *worker_message(const struct worker *worker)
@@ -252,9 +147,24 @@ static Kindred__V1__WorkerStatus *worker_message(const struct worker *worker)
 	message->first_shard = worker->first_shard;
 	message->shard_count = worker->shard_count;
 	message->generation = worker->generation;
-	message->calls_in_flight = link_asked(&worker->link);
+	message->calls_in_flight = status_worker_calls(worker);
 	message->resident_bytes = worker->pid ? worker->resident_bytes : 0;
 	message->silent_ms = status_silent_ms(worker);
+	return message;
+}
+
+static Kindred__V1__FrontEndStatus *front_end_message(const struct front_end *front_end)
+{
+	Kindred__V1__FrontEndStatus *message = malloc(sizeof *message);
+
+	if (!message)
+		return NULL;
+	kindred__v1__front_end_status__init(message);
+	message->number = front_end->number;
+	message->pid = front_end->pid;
+	message->up = front_end->state == FRONT_END_UP;
+	message->restarts = front_end->restarts;
+	message->calls_in_flight = front_end->calls;
 	return message;
 }
 
@@ -282,8 +192,15 @@ static bool fill_parts(const struct server *server, Kindred__V1__GetStatusRespon
 {
 	message->workers = calloc(server->supervisor.count, sizeof *message->workers);
 	message->shards = calloc(server->dir.shards, sizeof *message->shards);
-	if (!message->workers || !message->shards)
+	message->front_ends = calloc(server->front_ends.count + 1, sizeof *message->front_ends);
+	if (!message->workers || !message->shards || !message->front_ends)
 		return false;
+	for (uint32_t i = 0; i < server->front_ends.count; i++) {
+		message->front_ends[i] = front_end_message(&server->front_ends.list[i]);
+		if (!message->front_ends[i])
+			return false;
+		message->n_front_ends++;
+	}
 	for (uint32_t i = 0; i < server->supervisor.count; i++) {
 		message->workers[i] = worker_message(&server->supervisor.workers[i]);
 		if (!message->workers[i])
@@ -319,8 +236,8 @@ Kindred__V1__GetStatusResponse *status_message(struct server *server)
 	message->active_generation = server_active(server);
 	message->held_back_generation = kept_held(&server->kept);
 	message->draining = server->state >= SERVER_DRAINING;
-	message->calls_in_flight = server->door ? door_calls(server->door) : 0;
-	message->calls_limit = (uint32_t)server->config.calls_limit;
+	message->calls_in_flight = calls_in_flight(server);
+	message->calls_limit = (uint32_t)calls_limit(server);
 	message->recommend_calls = server->stats.recommend_calls;
 	message->recommend_users = server->stats.recommend_users;
 	message->ingest_events = server->stats.ingest_events;

@@ -8,6 +8,7 @@
 #include "server/catchup.h"
 #include "server/moves.h"
 #include "server/server.h"
+#include "server/worker_socket.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -165,6 +166,8 @@ static void worker_up(struct worker *worker)
 		 worker->number, worker->pid, worker->first_shard, worker->first_shard + worker->shard_count - 1,
 		 worker->generation, uv_now(&server->loop) - worker->started_ms);
 	worker->was_up = worker->ever_up = true;
+	if (worker->listen_fd >= 0)
+		link_send_message(&worker->link, FRAME_ADMIT, NULL);
 	if (supervisor_up(&server->supervisor) == server->supervisor.count)
 		server_workers_up(server);
 }
@@ -279,7 +282,7 @@ void supervisor_align(struct supervisor *supervisor)
 
 /* --- the start of a worker --- */
 
-static void on_frame(struct link *link, const struct frame_head *head, const uint8_t *data)
+static bool on_frame(struct link *link, const struct frame_head *head, const uint8_t *data)
 {
 	struct worker *worker = link->owner;
 
@@ -289,6 +292,7 @@ static void on_frame(struct link *link, const struct frame_head *head, const uin
 		move(worker, WORKER_LOADING);
 		align(worker);
 	}
+	return head->kind == FRAME_STATS || head->kind == FRAME_READY || head->kind == FRAME_DRAINED;
 }
 
 static uint32_t durability_number(const char *name)
@@ -311,6 +315,7 @@ static void send_setup(struct worker *worker)
 	setup.retention_days = (uint32_t)server->config.retention_days;
 	setup.durability = durability_number(server->config.durability);
 	setup.shard_map_bytes = (uint64_t)server->config.shard_map_gb << 30;
+	setup.front_ends = worker->listen_fd >= 0;
 	link_send_message(&worker->link, FRAME_SETUP, &setup.base);
 	registry_send(&server->registry, &worker->link);
 }
@@ -320,19 +325,20 @@ static int spawn(struct worker *worker)
 	struct server *server = worker->server;
 	char path[DATADIR_PATH_MAX + 32];
 	char *arguments[] = { path, NULL };
-	uv_stdio_container_t stdio[LINK_FD + 1] = {
+	uv_stdio_container_t stdio[FRONT_END_FD + 1] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_INHERIT_FD,
 		  .data.fd = 2 }, /* standard output is nobody's: what it prints is a log line */
 		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
 		{ .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,
 		  .data.stream = (uv_stream_t *)&worker->link.pipe },
+		{ .flags = UV_INHERIT_FD, .data.fd = worker->listen_fd },
 	};
 	uv_process_options_t options = {
 		.exit_cb = on_process_exit,
 		.file = path,
 		.args = arguments,
-		.stdio_count = LINK_FD + 1,
+		.stdio_count = worker->listen_fd >= 0 ? FRONT_END_FD + 1 : LINK_FD + 1,
 		.stdio = stdio,
 		.flags = UV_PROCESS_DETACHED, /* Ctrl-C is for the server, which drains its workers */
 	};
@@ -376,7 +382,7 @@ static void worker_start(struct worker *worker)
 	send_setup(worker);
 }
 
-int supervisor_start(struct server *server, uint32_t workers, struct error *err)
+int supervisor_init(struct server *server, uint32_t workers, struct error *err)
 {
 	struct supervisor *supervisor = &server->supervisor;
 	uint64_t limit = (uint64_t)server->config.calls_limit;
@@ -396,26 +402,49 @@ int supervisor_start(struct server *server, uint32_t workers, struct error *err)
 
 		worker->server = server;
 		worker->number = i;
+		worker->listen_fd = -1;
 		worker->first_shard = shard_run_first(i, workers, server->dir.shards);
 		worker->shard_count = shard_run_first(i + 1, workers, server->dir.shards) - worker->first_shard;
 		worker->link.owner = worker;
-		worker->link.on_frame = on_frame;
-		worker->link.on_broken = on_link_broken;
-		worker->link.on_closed = on_link_closed;
 		snprintf(worker->link.down_text, sizeof worker->link.down_text,
 			 "worker %u (shards %u-%u) is restarting; try again", i, worker->first_shard,
 			 worker->first_shard + worker->shard_count - 1);
 		uv_timer_init(&server->loop, &worker->timer);
 		worker->timer.data = worker;
-		worker_start(worker);
 	}
+	return 0;
+}
+
+int supervisor_start(struct supervisor *supervisor, struct error *err)
+{
+	struct server *server = supervisor->server;
+	char tmp[DATADIR_PATH_MAX];
+
+	datadir_tmp(&server->dir, tmp);
+	for (uint32_t i = 0; i < supervisor->count; i++) {
+		struct worker *worker = &supervisor->workers[i];
+
+		if (server->config.front_ends > 1 && worker_socket_listen(tmp, i, &worker->listen_fd, err))
+			return err->code;
+		worker->link.on_frame = on_frame;
+		worker->link.on_broken = on_link_broken;
+		worker->link.on_closed = on_link_closed;
+	}
+	for (uint32_t i = 0; i < supervisor->count; i++)
+		worker_start(&supervisor->workers[i]);
 	return 0;
 }
 
 void supervisor_fini(struct supervisor *supervisor)
 {
-	for (uint32_t i = 0; i < supervisor->count; i++)
+	char tmp[DATADIR_PATH_MAX];
+
+	for (uint32_t i = 0; i < supervisor->count; i++) {
+		if (supervisor->workers[i].listen_fd >= 0)
+			worker_socket_close(datadir_tmp(&supervisor->server->dir, tmp), i,
+					    supervisor->workers[i].listen_fd);
 		link_fini(&supervisor->workers[i].link);
+	}
 	free(supervisor->workers);
 	supervisor->workers = NULL;
 	supervisor->count = 0;

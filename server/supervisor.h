@@ -34,6 +34,7 @@ struct worker {
 	uv_process_t process;
 	uv_timer_t timer; /* the restart; while leaving, the last resort */
 	int pid; /* 0: no process */
+	int listen_fd; /* where further front-ends come to it, whichever process it is; -1: there are none */
 	bool process_gone, link_gone; /* both: it can be started again */
 	bool ever_up, was_up; /* ever; since its last start */
 	uint32_t restarts;
@@ -61,8 +62,10 @@ struct supervisor {
 	bool draining, announced;
 };
 
-/* Makes the table and starts all workers; server_workers_up follows. */
-int supervisor_start(struct server *server, uint32_t workers, struct error *err);
+/* Makes the table, with no process. */
+int supervisor_init(struct server *server, uint32_t workers, struct error *err);
+/* Starts all workers; server_workers_up follows. */
+int supervisor_start(struct supervisor *supervisor, struct error *err);
 void supervisor_fini(struct supervisor *supervisor);
 /* Tells all to finish and flush; kills those that have not left after timeout_ms. server_workers_left follows. */
 void supervisor_drain(struct supervisor *supervisor, uint64_t timeout_ms);

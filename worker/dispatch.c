@@ -1,6 +1,7 @@
 #include "worker/dispatch.h"
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
+#include "worker/front_ends.h"
 #include "worker/history_call.h"
 #include "worker/instructions.h"
 #include "worker/recommend_call.h"
@@ -10,8 +11,8 @@
 
 static void on_cancel(struct worker *worker, uint64_t call)
 {
-	many_cancel(&worker->many, call);
-	writer_cancel(worker->writer, call);
+	many_cancel(&worker->many, worker->from, call);
+	writer_cancel(worker->writer, worker->from, call);
 	worker_settle(worker);
 }
 
@@ -37,7 +38,7 @@ static bool turned_away(struct worker *worker, const struct frame_head *head)
 	if (worker->state == WORKER_SERVING)
 		return false;
 	error_set(&err, E_UNAVAILABLE, "the server is stopping; try again");
-	uplink_send(&worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+	uplink_send(worker->from, FRAME_REPLY, head->call, &err, NULL, 0);
 	return true;
 }
 
@@ -63,8 +64,9 @@ static void serve_audience_next(struct worker *worker, const struct frame_head *
 	audiences_next(&worker->audiences, head, payload);
 }
 
-void dispatch(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
+void dispatch(struct worker *worker, struct uplink *from, const struct frame_head *head, const uint8_t *payload)
 {
+	worker->from = from;
 	if ((worker->state == WORKER_NEW) != (head->kind == FRAME_SETUP)) {
 		fail_protocol(worker, head, worker->state == WORKER_NEW ? "before the setup" : "a second time");
 		return;
@@ -132,6 +134,13 @@ void dispatch(struct worker *worker, const struct frame_head *head, const uint8_
 	case FRAME_STATS_WANTED:
 		stats_answer(worker, head->call);
 		break;
+	case FRAME_BARRIER:
+		uplink_send(worker->from, FRAME_REPLY, head->call, NULL, NULL, 0);
+		break;
+	case FRAME_ADMIT:
+		front_ends_admit(&worker->front_ends);
+		break;
+	case FRAME_GENERATION_WANTED:
 	case FRAME_READY:
 	case FRAME_REPLY:
 	case FRAME_GENERATION_LOADED:

@@ -30,6 +30,8 @@
 #define GROUP_EVENTS 2000u
 #define GROUP_BYTES ((size_t)4 << 20)
 
+struct uplink;
+
 enum write_kind { WRITE_INGEST, WRITE_DELETE_USER };
 
 /*
@@ -38,7 +40,8 @@ enum write_kind { WRITE_INGEST, WRITE_DELETE_USER };
  */
 struct write_call {
 	enum write_kind kind;
-	uint64_t call; /* the server's number */
+	struct uplink *from; /* the loop thread's: who gets the answer */
+	uint64_t call; /* the number that it has there */
 	uint64_t deadline_ns; /* monotonic; UINT64_MAX: none */
 	int64_t arrived_ms;
 	atomic_bool cancelled; /* set by the loop thread: not wanted any more */

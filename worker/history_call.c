@@ -194,15 +194,15 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 	code = shard_read_history(page.reader, page.user.data, page.user.bytes, &row, &bytes, err);
 	if (code && code != E_NOT_FOUND)
 		return code;
-	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, head->call);
+	struct blob *out = uplink_begin(worker->from, FRAME_REPLY, head->call);
 	if (!out)
 		return 0;
 	/* a user without a history has an empty one */
 	if (!code && !put_page(out, &page, row)) {
-		uplink_cancel(&worker->link);
+		uplink_cancel(worker->from);
 		return error_set(err, E_EXHAUSTED, "no memory for a page of events");
 	}
-	uplink_end(&worker->link);
+	uplink_end(worker->from);
 	return 0;
 }
 
@@ -210,5 +210,5 @@ void history_call(struct worker *worker, const struct frame_head *head, const ui
 {
 	struct error err;
 	if (answer_call(worker, head, payload, &err))
-		uplink_send(&worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+		uplink_send(worker->from, FRAME_REPLY, head->call, &err, NULL, 0);
 }

@@ -42,7 +42,7 @@ static void on_writes_batch(void *context)
 {
 	struct worker *worker = context;
 	worker_settle(worker);
-	uplink_flush(&worker->link);
+	worker_flush(worker);
 }
 
 static const struct writer_handler writer_handler = { .done = on_writes_done, .batch = on_writes_batch };
@@ -83,6 +83,8 @@ static int set_up(struct worker *worker, const Kindred__Internal__Setup *setup, 
 	if (!code)
 		code = writer_start(&worker->writer, &worker->loop, &worker->shards, &rules, &writer_handler, worker,
 				    err);
+	if (!code && setup->front_ends)
+		code = front_ends_open(&worker->front_ends, worker, err);
 	return code;
 }
 

@@ -6,6 +6,7 @@
  * shards and the model generations it is told of.
  *
  *     uplink.c         the socket: whole frames in, replies gathered and written at once
+ *     front_ends.c     the sockets of further front-ends, when there are any
  *     dispatch.c       one switch over all kinds of frames
  *     instructions.c   what the server tells us: setup, catalogs and definitions (rules.c), items (overlay.c),
  *                      generations (generations.c)

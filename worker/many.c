@@ -13,6 +13,7 @@
 
 struct many_call {
 	struct many_call *next;
+	struct uplink *from;
 	uint64_t call, deadline_ns;
 	struct blob payload;
 	struct request request; /* views into the payload */
@@ -89,6 +90,7 @@ static int read_call(struct many *many, struct many_call *call, const struct fra
 		     struct error *err)
 {
 	struct worker *worker = many->worker;
+	call->from = worker->from;
 	call->call = head->call;
 	call->deadline_ns = worker_deadline_ns(worker, head);
 	if (!blob_reserve(&call->payload, head->bytes))
@@ -121,7 +123,7 @@ void many_take(struct many *many, const struct frame_head *head, const uint8_t *
 	else
 		read_call(many, call, head, payload, &err);
 	if (err.code) {
-		uplink_send(&many->worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+		uplink_send(many->worker->from, FRAME_REPLY, head->call, &err, NULL, 0);
 		if (call)
 			call_done(many, call);
 		return;
@@ -134,18 +136,52 @@ void many_take(struct many *many, const struct frame_head *head, const uint8_t *
 	many_resume(many);
 }
 
-void many_cancel(struct many *many, uint64_t number)
+void many_cancel(struct many *many, const struct uplink *from, uint64_t number)
 {
 	struct many_call **at = &many->first;
-	while (*at && (*at)->call != number)
+	while (*at && ((*at)->call != number || (*at)->from != from))
 		at = &(*at)->next;
 	if (*at)
 		take_out(many, at);
 }
 
+void many_forget(struct many *many, const struct uplink *from)
+{
+	struct many_call **at = &many->first;
+	while (*at) {
+		if ((*at)->from == from)
+			take_out(many, at);
+		else
+			at = &(*at)->next;
+	}
+}
+
+/*
+ * The one to work on, put first: the one that was begun, whose users are sorted, else the oldest whose uplink can take an answer. NULL: there is
+ * none.
+ */
+static struct many_call *next_call(struct many *many)
+{
+	struct many_call **at = &many->first;
+	struct many_call *call;
+	if (many->first && many->first->begun)
+		return many->first;
+	while (*at && uplink_full((*at)->from))
+		at = &(*at)->next;
+	call = *at;
+	if (!call || call == many->first)
+		return call;
+	*at = call->next;
+	if (!*at)
+		many->last = at;
+	call->next = many->first;
+	many->first = call;
+	return call;
+}
+
 void many_resume(struct many *many)
 {
-	if (many->first && !uplink_full(&many->worker->link))
+	if (next_call(many))
 		uv_idle_start(&many->idle, on_idle);
 }
 
@@ -244,9 +280,9 @@ static void on_idle(uv_idle_t *idle)
 {
 	struct many *many = idle->data;
 	struct worker *worker = many->worker;
-	struct many_call *call = many->first;
+	struct many_call *call = next_call(many);
 	struct error err = { 0 };
-	if (!call || uplink_full(&worker->link)) {
+	if (!call) {
 		uv_idle_stop(&many->idle);
 		return;
 	}
@@ -254,8 +290,9 @@ static void on_idle(uv_idle_t *idle)
 	shards_release(&worker->shards);
 	if (more > 0)
 		return;
-	uplink_send(&worker->link, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
+	struct uplink *from = call->from;
+	uplink_send(from, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
 	take_out(many, &many->first);
 	worker_settle(worker);
-	uplink_flush(&worker->link);
+	uplink_flush(from);
 }

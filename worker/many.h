@@ -3,7 +3,8 @@
  * link is looked at, so that a call for one user waits for one slice (about a millisecond) at most. Calls
  * for one user go first; when they never pause, a slice is still worked on after each batch of them that
  * was read. Among themselves such calls are worked on in the order they came, the users of one in the
- * order of their shards and keys: histories that lie together are read together.
+ * order of their shards and keys: histories that lie together are read together. Calls of an uplink that is full wait, and
+ * let those of others go before.
  *
  * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not
  * touch it. What waits is bounded. Loop thread.
@@ -25,6 +26,7 @@
 #define MANY_BYTES ((size_t)64 << 20)
 
 struct worker;
+struct uplink;
 struct many_call;
 
 /* A user of the call at work. */
@@ -50,8 +52,10 @@ void many_fini(struct many *many);
 
 /* A FRAME_CALL_RECOMMEND_MANY; answered now (an error) or later. */
 void many_take(struct many *many, const struct frame_head *head, const uint8_t *payload);
-void many_cancel(struct many *many, uint64_t call);
-/* The link has room for replies again. */
+void many_cancel(struct many *many, const struct uplink *from, uint64_t call);
+/* The same for all of an uplink that is gone. */
+void many_forget(struct many *many, const struct uplink *from);
+/* An uplink has room for replies again. */
 void many_resume(struct many *many);
 static inline bool many_empty(const struct many *many)
 {

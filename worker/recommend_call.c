@@ -62,7 +62,7 @@ void recommend_call(struct worker *worker, const struct frame_head *head, const 
 {
 	struct error err;
 	if (take(worker, head, payload, &err))
-		uplink_send(&worker->link, FRAME_REPLY, head->call, &err, NULL, 0);
+		uplink_send(worker->from, FRAME_REPLY, head->call, &err, NULL, 0);
 }
 
 static void answer(struct worker *worker, uint32_t at)
@@ -71,20 +71,20 @@ static void answer(struct worker *worker, uint32_t at)
 	const struct recommend_job *job = &calls->jobs[at];
 	struct error none;
 	if (job->err.code) {
-		uplink_send(&worker->link, FRAME_REPLY, calls->calls[at], &job->err, NULL, 0);
+		uplink_send(worker->from, FRAME_REPLY, calls->calls[at], &job->err, NULL, 0);
 		return;
 	}
-	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, calls->calls[at]);
+	struct blob *out = uplink_begin(worker->from, FRAME_REPLY, calls->calls[at]);
 	if (!out)
 		return;
 	if (answer_one(out, calls->recipe, &job->answer, calls->with_names[at])) {
-		uplink_end(&worker->link);
+		uplink_end(worker->from);
 		worker->recommend_users++;
 		return;
 	}
-	uplink_cancel(&worker->link);
+	uplink_cancel(worker->from);
 	error_set(&none, E_EXHAUSTED, "no memory for the answer");
-	uplink_send(&worker->link, FRAME_REPLY, calls->calls[at], &none, NULL, 0);
+	uplink_send(worker->from, FRAME_REPLY, calls->calls[at], &none, NULL, 0);
 }
 
 void recommend_calls_answer(struct worker *worker)

@@ -279,11 +279,21 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 	return 0;
 }
 
-void uplink_close(struct uplink *link)
+/* Not before: the handler that found the end may still be reading from a frame. */
+static void on_closed(uv_handle_t *pipe)
 {
-	link->ended = true;
-	uv_close((uv_handle_t *)&link->pipe, NULL);
+	struct uplink *link = pipe->data;
 	blob_fini(&link->in);
 	blob_fini(&link->out);
 	blob_fini(&link->sending);
+	if (link->closed)
+		link->closed(link);
+}
+
+void uplink_close(struct uplink *link, void (*closed)(struct uplink *link))
+{
+	link->ended = true;
+	link->closed = closed;
+	link->pipe.data = link;
+	uv_close((uv_handle_t *)&link->pipe, on_closed);
 }

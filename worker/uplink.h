@@ -47,13 +47,14 @@ struct uplink {
 	uv_write_t write;
 	size_t frame_start; /* of the frame between uplink_begin and uplink_end */
 	bool writing, reading, finishing, ended, taking;
+	void (*closed)(struct uplink *link);
 };
 
 /* fd: a connected stream socket. E_INVALID when it is none. */
 int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,
 		struct error *err);
-/* Frees; the loop must not run the pipe any more afterwards (it is closed: run the loop once more). */
-void uplink_close(struct uplink *link);
+/* Closes and frees; the loop must run once more, and then calls closed (NULL: nobody), after which the memory of *link may go. */
+void uplink_close(struct uplink *link, void (*closed)(struct uplink *link));
 
 /*
  * Begins a frame; its payload is then appended to the buffer returned (through blob_reserve), up to

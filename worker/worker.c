@@ -59,22 +59,37 @@ uint64_t worker_deadline_ns(const struct worker *worker, const struct frame_head
 
 /* --- the link --- */
 
-static void on_frame(void *context, const struct frame_head *head, const uint8_t *payload)
+void worker_frame(struct worker *worker, struct uplink *from, const struct frame_head *head, const uint8_t *payload)
 {
-	struct worker *worker = context;
 	if (worker->state == WORKER_ENDED)
 		return;
 	if (!worker->batch_ns)
 		worker->batch_ns = clock_monotonic_ns();
-	dispatch(worker, head, payload);
+	dispatch(worker, from, head, payload);
+}
+
+void worker_batch(struct worker *worker)
+{
+	recommend_calls_answer(worker);
+	worker->batch_ns = 0;
+	shards_release(&worker->shards);
+}
+
+void worker_flush(struct worker *worker)
+{
+	uplink_flush(&worker->link);
+	front_ends_flush(&worker->front_ends);
+}
+
+static void on_frame(void *context, const struct frame_head *head, const uint8_t *payload)
+{
+	struct worker *worker = context;
+	worker_frame(worker, &worker->link, head, payload);
 }
 
 static void on_batch(void *context)
 {
-	struct worker *worker = context;
-	recommend_calls_answer(worker);
-	worker->batch_ns = 0;
-	shards_release(&worker->shards);
+	worker_batch(context);
 }
 
 static void on_room(void *context)
@@ -145,7 +160,8 @@ static void finish(struct worker *worker)
 		_exit(error_exit_code(worker->end.code));
 	generations_fini(&worker->generations);
 	recommender_fini(&worker->recommender);
-	uplink_close(&worker->link);
+	front_ends_close(&worker->front_ends);
+	uplink_close(&worker->link, NULL);
 	uv_close((uv_handle_t *)&worker->stats_timer, NULL);
 	blob_fini(&worker->stats_sent);
 	arena_fini(&worker->arena);

@@ -10,6 +10,7 @@
 
 #include "common/arena.h"
 #include "worker/audience.h"
+#include "worker/front_ends.h"
 #include "worker/generations.h"
 #include "worker/many.h"
 #include "worker/recommend_call.h"
@@ -25,7 +26,9 @@ enum worker_state { WORKER_NEW, WORKER_SERVING, WORKER_DRAINING, WORKER_ENDED };
 
 struct worker {
 	uv_loop_t loop;
-	struct uplink link;
+	struct uplink link; /* to the server */
+	struct front_ends front_ends; /* further ones, with links of their own */
+	struct uplink *from; /* whose frame is being worked on */
 	enum worker_state state;
 	struct error end; /* why it ended; code 0: as it should */
 	bool drained; /* FRAME_DRAINED is said */
@@ -55,6 +58,11 @@ bool worker_move(struct worker *worker, enum worker_state state);
 void worker_fail(struct worker *worker, const struct error *err);
 /* While draining: says so and ends once nothing is left to do. Called whenever something got done. */
 void worker_settle(struct worker *worker);
+
+/* A whole frame of the server's or of a further front-end's; the end of a batch of them; writes what was gathered for all. */
+void worker_frame(struct worker *worker, struct uplink *from, const struct frame_head *head, const uint8_t *payload);
+void worker_batch(struct worker *worker);
+void worker_flush(struct worker *worker);
 
 /* When a call of this head has to be done; UINT64_MAX: whenever. Monotonic. */
 uint64_t worker_deadline_ns(const struct worker *worker, const struct frame_head *head);

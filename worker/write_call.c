@@ -17,6 +17,7 @@ static int submit(struct worker *worker, const struct frame_head *head, const st
 	call->kind = what->kind;
 	call->seed = what->seed;
 	call->events = what->events;
+	call->from = worker->from;
 	call->call = head->call;
 	call->arrived_ms = clock_wall_ms();
 	call->deadline_ns = worker_deadline_ns(worker, head);
@@ -33,8 +34,9 @@ static int ingest(struct worker *worker, const struct frame_head *head, const ui
 	const struct catalog *catalog = rules_catalog(&worker->rules, name.data, name.bytes);
 	if (!catalog)
 		return error_set(err, E_NOT_FOUND,
-				 "catalog '%.*s': none of that name; `kindred catalog list` shows them",
-				 (int)name.bytes, name.data);
+				 "catalog: there is no catalog %.*s; make it with `kindred catalog import %.*s FILE` "
+				 "or CreateCatalog",
+				 (int)name.bytes, name.data, (int)name.bytes, name.data);
 	what.seed = catalog->seed;
 	return submit(worker, head, &what, payload, head->bytes, err);
 }
@@ -57,7 +59,7 @@ static int delete_user(struct worker *worker, const struct frame_head *head, con
 
 static void refuse(struct worker *worker, const struct frame_head *head, const struct error *err)
 {
-	uplink_send(&worker->link, FRAME_REPLY, head->call, err, NULL, 0);
+	uplink_send(worker->from, FRAME_REPLY, head->call, err, NULL, 0);
 }
 
 void write_call_ingest(struct worker *worker, const struct frame_head *head, const uint8_t *payload)
@@ -77,5 +79,5 @@ void write_call_delete_user(struct worker *worker, const struct frame_head *head
 void write_call_done(struct worker *worker, const struct write_call *call)
 {
 	worker->expired_calls += call->err.code == E_DEADLINE;
-	uplink_send(&worker->link, FRAME_REPLY, call->call, &call->err, call->reply.data, call->reply.used);
+	uplink_send(call->from, FRAME_REPLY, call->call, &call->err, call->reply.data, call->reply.used);
 }

@@ -311,14 +311,26 @@ int writer_submit(struct writer *writer, struct write_call *call, struct error *
 	return 0;
 }
 
-void writer_cancel(struct writer *writer, uint64_t number)
+static void cancel(struct write_call *call)
+{
+	atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
+}
+
+void writer_cancel(struct writer *writer, const struct uplink *from, uint64_t number)
 {
 	for (struct write_call *call = writer->newest; call; call = call->older) {
-		if (call->call == number) {
-			atomic_store_explicit(&call->cancelled, true, memory_order_relaxed);
+		if (call->call == number && call->from == from) {
+			cancel(call);
 			return;
 		}
 	}
+}
+
+void writer_forget(struct writer *writer, const struct uplink *from)
+{
+	for (struct write_call *call = writer->newest; call; call = call->older)
+		if (call->from == from)
+			cancel(call);
 }
 
 uint32_t writer_pending(const struct writer *writer)

@@ -47,7 +47,9 @@ struct write_call *writer_call(struct writer *writer);
 /* The writer has it from here, also after an error. */
 int writer_submit(struct writer *writer, struct write_call *call, struct error *err);
 /* Not worked on if it still waits; not answered in any case. Unknown numbers are nothing. */
-void writer_cancel(struct writer *writer, uint64_t call);
+void writer_cancel(struct writer *writer, const struct uplink *from, uint64_t call);
+/* The same for all of an uplink that is gone. */
+void writer_forget(struct writer *writer, const struct uplink *from);
 /* Submitted and not done. */
 uint32_t writer_pending(const struct writer *writer);
 

@@ -45,12 +45,13 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 	}
 }
 
-static void on_frame(struct link *link, const struct frame_head *head, const uint8_t *data)
+static bool on_frame(struct link *link, const struct frame_head *head, const uint8_t *data)
 {
 	struct fixture *fixture = link->owner;
 
 	(void)data;
 	fixture->stats += head->kind == FRAME_STATS;
+	return head->kind == FRAME_STATS;
 }
 
 static void on_broken(struct link *link, const char *why)

@@ -53,8 +53,30 @@ static void test_metrics(void **state)
 	free(text);
 }
 
+/* What another process counted is added once, gauges stay out of it. */
+static void test_of_another_process(void **state)
+{
+	struct stats theirs = { .calls = 5, .ingest_events = 7, .swaps = 1, .workers_up = 9 };
+	struct stats ours = { .calls = 100, .workers_up = 2 };
+	uint64_t counted[STATS_COUNTERS_MAX];
+
+	(void)state;
+	assert_true(stats_counted(&theirs));
+	stats_add(&ours, counted, stats_take(&theirs, counted));
+	assert_false(stats_counted(&theirs));
+	stats_add(&ours, counted, stats_take(&theirs, counted));
+	assert_int_equal(ours.calls, 105);
+	assert_int_equal(ours.ingest_events, 7);
+	assert_int_equal(ours.swaps, 1);
+	assert_int_equal(ours.workers_up, 2);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rates), cmocka_unit_test(test_metrics) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rates),
+		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_of_another_process),
+	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void test_bad_batches_change_nothing(void **state)
 	const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 };
 	worker_start(process);
 	uint64_t call = worker_send_events(process, &event, 1);
-	worker_expect_error(process, call, STATUS_NOT_FOUND, "catalog 'shop': none of that name");
+	worker_expect_error(process, call, STATUS_NOT_FOUND, "there is no catalog shop");
 	worker_set_shop(process);
 	call = worker_send(process, FRAME_CALL_INGEST, "\x0a\x05zz", 4);
 	worker_expect_error(process, call, STATUS_INVALID, "not a kindred.v1.IngestEventsRequest");

@@ -383,7 +383,8 @@ static int pin(struct audience *audience, const struct audience_request *request
 			cursor->as_of_ms = clock_wall_ms();
 	} else if (version != cursor->definition_version) {
 		return error_set(err, E_PRECONDITION,
-				 "cursor: of version %" PRIu64 " of the definition, which was changed since (%" PRIu64
+				 "cursor: of version %" PRIu64
+				 " of the definition, which was changed or made again since (%" PRIu64
 				 "); begin again without one",
 				 cursor->definition_version, version);
 	}

@@ -105,7 +105,8 @@ static int open_walk(struct worker *worker, struct audience *audience, const Kin
 		return code;
 	if (recipe->definition_version != open->definition_version)
 		return error_set(err, E_PRECONDITION,
-				 "definition '%.*s' was changed: version %llu answered up to here, %llu is the newest",
+				 "definition '%.*s' was changed or made again: version %llu answered up to here, %llu "
+				 "is the newest",
 				 (int)request.definition.bytes, request.definition.data,
 				 (unsigned long long)open->definition_version,
 				 (unsigned long long)recipe->definition_version);

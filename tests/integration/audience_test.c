@@ -522,6 +522,26 @@ static void test_cursors_are_checked(void **state)
 	assert_int_equal(fails_with("not kept"), E_PRECONDITION);
 }
 
+/* Another definition, though it is alike and was never changed; its version goes on. */
+static void test_a_definition_made_again_is_noticed(void **state)
+{
+	struct error err;
+	(void)state;
+	cluster_ok(&cluster,
+		   CLI("define", "again", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1"));
+	audience_begin();
+	audience.request.definition = (char *)"again";
+	call_again();
+	assert_int_equal(read_some(2, &err), 1);
+	hang_up();
+	assert_int_equal(audience.version, 1);
+	cluster_ok(&cluster, CLI("definitions", "delete", "again", "--yes"));
+	assert_int_equal(fails_with("none of that name"), E_NOT_FOUND);
+	cluster_ok(&cluster,
+		   CLI("define", "again", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1"));
+	assert_int_equal(fails_with("made again"), E_PRECONDITION);
+}
+
 /* --- the command line --- */
 
 static char *sorted(const char *path)
@@ -632,6 +652,7 @@ int main(void)
 		cmocka_unit_test(test_workers_killed),
 		cmocka_unit_test(test_worker_back_before_it_is_asked),
 		cmocka_unit_test(test_cursors_are_checked),
+		cmocka_unit_test(test_a_definition_made_again_is_noticed),
 		cmocka_unit_test(test_many_of_a_kept_generation),
 		cmocka_unit_test(test_swaps_and_ingest_beside),
 		cmocka_unit_test(test_export_of_dying_workers),

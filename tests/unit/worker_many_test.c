@@ -1,0 +1,213 @@
+/* The real kindred-worker answering for thousands of users: RecommendMany beside everything else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/shop_worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATUS_INVALID 3
+#define STATUS_DEADLINE 4
+#define STATUS_NOT_FOUND 5
+
+#define USERS 10000
+
+static uint64_t send_many(struct worker_process *process, uint32_t users, const char *definition)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	static char ids[USERS][16];
+	static char *list[USERS];
+	for (uint32_t i = 0; i < users; i++) {
+		snprintf(ids[i], sizeof ids[i], "user-%u", i);
+		list[i] = ids[i];
+	}
+	request.n_user_ids = users;
+	request.user_ids = list;
+	request.definition = (char *)definition;
+	request.count = 8;
+	return worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base);
+}
+
+static Kindred__V1__RecommendManyResponse *many_reply(struct worker_process *process, uint64_t call)
+{
+	struct worker_frame *frame = worker_reply(process, call);
+	assert_int_equal(frame->head.status, 0);
+	Kindred__V1__RecommendManyResponse *response =
+		kindred__v1__recommend_many_response__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_non_null(response);
+	free(frame);
+	return response;
+}
+
+static void test_many_users_as_one_by_one(void **state)
+{
+	struct worker_process *process = *state;
+	for (int i = 0; i < 8; i++) {
+		char user[16], item[16];
+		snprintf(user, sizeof user, "user-%d", i);
+		snprintf(item, sizeof item, "item-%d", i);
+		worker_ingest_one(process, user, item, "Viewed", 1000);
+	}
+	Kindred__V1__RecommendManyResponse *response = many_reply(process, send_many(process, 200, "next"));
+	assert_int_equal(response->n_results, 200);
+	assert_int_equal(response->generation, 1);
+	assert_int_equal(response->definition_version, 1);
+	for (size_t i = 0; i < 200; i++) {
+		Kindred__V1__UserRecommendations *one = response->results[i];
+		Kindred__V1__RecommendResponse *alone = worker_recommend(process, one->user_id, "next", 8);
+		assert_int_equal(one->error_code, 0);
+		assert_int_equal(one->n_items, alone->n_items);
+		for (size_t j = 0; j < one->n_items; j++) {
+			assert_string_equal(one->items[j]->item_id, alone->items[j]->item_id);
+			assert_int_equal(one->items[j]->score, alone->items[j]->score);
+			assert_int_equal(one->items[j]->source, alone->items[j]->source);
+		}
+		kindred__v1__recommend_response__free_unpacked(alone, NULL);
+	}
+	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	char *users[] = { (char *)"user-0", (char *)"", (char *)"bad\xff", (char *)"user-1" };
+	request.n_user_ids = 4;
+	request.user_ids = users;
+	request.definition = (char *)"next";
+	request.count = 100;
+	response = many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+	assert_int_equal(response->n_results, 4);
+	uint32_t empty = 0, unreadable = 0, answered = 0;
+	for (size_t i = 0; i < 4; i++) {
+		const Kindred__V1__UserRecommendations *one = response->results[i];
+		if (one->error_code == 0) {
+			assert_int_equal(one->n_items, 8);
+			assert_int_equal(one->shortfall->wanted, 100);
+			answered += 1u << (one->user_id[strlen("user-")] - '0');
+			continue;
+		}
+		assert_int_equal(one->error_code, STATUS_INVALID);
+		assert_string_equal(one->user_id, "");
+		if (strcmp(one->error, "user_id: empty; 1 to 256 bytes are allowed") == 0)
+			empty++;
+		else
+			unreadable++;
+	}
+	assert_int_equal(answered, 3); /* user-0 and user-1, each once */
+	assert_int_equal(empty, 1);
+	assert_int_equal(unreadable, 1);
+	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+
+	worker_expect_error(process, send_many(process, 5, "none"), STATUS_NOT_FOUND, "'none'");
+	worker_expect_error(process, send_many(process, 0, "next"), STATUS_INVALID, "user_ids: 0; 1 to 10000");
+}
+
+/* A call for one user that comes after a message of 10,000 is answered before it. */
+static void test_one_user_does_not_wait_for_many(void **state)
+{
+	struct worker_process *process = *state;
+	uint64_t many = send_many(process, USERS, "next");
+	uint64_t more = send_many(process, USERS, "next");
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	request.user_id = (char *)"john";
+	request.definition = (char *)"next";
+	uint64_t one = worker_send_message(process, FRAME_CALL_RECOMMEND, &request.base);
+	uint64_t order[3];
+	for (int i = 0; i < 3;) {
+		struct worker_frame *frame = worker_next(process);
+		assert_non_null(frame);
+		if (frame->head.kind == FRAME_REPLY)
+			order[i++] = frame->head.call;
+		free(frame);
+	}
+	assert_int_equal(order[0], one);
+	assert_int_equal(order[1], many);
+	assert_int_equal(order[2], more);
+}
+
+/*
+ * A swap, an update and a drop in the middle of a message of users: its answer is still of one generation
+ * and one version.
+ */
+static void test_many_users_are_one_generation(void **state)
+{
+	struct shop_worker *shop = *state;
+	struct worker_process *process = &shop->process;
+	char second_path[4096];
+	shop_worker_write(shop, 2, 3, second_path);
+	uint64_t many = send_many(process, USERS, "next");
+	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
+	worker_serve_generation(process, second_path, 2);
+	shop->rules.definition.filter = (char *)"price < 15";
+	shop_worker_update(shop);
+	command.number = 1;
+	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
+	shop_worker_expect(process, "john", 8, "item-0*");
+	Kindred__V1__RecommendManyResponse *response = many_reply(process, many);
+	assert_int_equal(response->generation, 1);
+	assert_int_equal(response->definition_version, 1);
+	assert_int_equal(response->n_results, USERS);
+	for (size_t i = 0; i < USERS; i++)
+		assert_int_equal(response->results[i]->n_items, 8);
+	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+}
+
+static void test_cancelled_and_late_messages_of_users(void **state)
+{
+	struct worker_process *process = *state;
+	uint64_t cancelled[3];
+	for (int i = 0; i < 3; i++)
+		cancelled[i] = send_many(process, USERS, "next");
+	for (int i = 2; i >= 0; i--) {
+		struct frame_head head = { .kind = FRAME_CANCEL, .call = cancelled[i], .timeout_ms = UINT32_MAX };
+		worker_send_head(process, head, "");
+	}
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	char *users[] = { (char *)"john" };
+	uint8_t packed[64];
+	request.n_user_ids = 1;
+	request.user_ids = users;
+	request.definition = (char *)"next";
+	struct frame_head late = { .kind = FRAME_CALL_RECOMMEND_MANY, .call = 999999, .timeout_ms = 0 };
+	late.bytes = (uint32_t)kindred__v1__recommend_many_request__pack(&request, packed);
+	worker_send_head(process, late, packed);
+	worker_expect_error(process, 999999, STATUS_DEADLINE, "deadline");
+	worker_send(process, FRAME_DRAIN, "", 0);
+	for (;;) {
+		struct worker_frame *frame = worker_next(process);
+		assert_non_null(frame);
+		bool drained = frame->head.kind == FRAME_DRAINED;
+		for (int i = 0; i < 3; i++)
+			assert_false(frame->head.kind == FRAME_REPLY && frame->head.call == cancelled[i]);
+		free(frame);
+		if (drained)
+			break;
+	}
+	assert_int_equal(worker_wait(process), 0);
+}
+
+static void test_counts_what_it_answered(void **state)
+{
+	struct worker_process *process = *state;
+	kindred__v1__recommend_many_response__free_unpacked(many_reply(process, send_many(process, 300, "next")), NULL);
+	shop_worker_expect(process, "john", 1, "item-0*");
+	Kindred__Internal__WorkerStats *stats = worker_stats(process);
+	assert_int_equal(stats->recommend_users, 301);
+	assert_int_equal(stats->generation, 1);
+	kindred__internal__worker_stats__free_unpacked(stats, NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, shop_worker_setup, shop_worker_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_many_users_as_one_by_one),      TEST(test_one_user_does_not_wait_for_many),
+		TEST(test_many_users_are_one_generation), TEST(test_cancelled_and_late_messages_of_users),
+		TEST(test_counts_what_it_answered),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

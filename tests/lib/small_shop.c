@@ -12,7 +12,7 @@
 
 #define GROUPS 4
 #define ITEMS_A_GROUP 10
-#define USERS 400
+#define USERS SMALL_SHOP_USERS
 
 static FILE *create(const struct cluster *cluster, const char *name)
 {
@@ -87,4 +87,23 @@ void small_shop_close(struct cluster *cluster, struct rpc_client *client)
 	if (client)
 		rpc_close(client);
 	cluster_fini(cluster);
+}
+
+int64_t small_shop_crowd(struct cluster *cluster)
+{
+	char path[256];
+	FILE *file = create(cluster, "crowd.csv");
+	int64_t now_ms = clock_wall_ms();
+	fprintf(file, "user,item,event,time\n");
+	for (unsigned i = 0; i < SMALL_SHOP_CROWD; i++) {
+		long long newest = now_ms / 1000 - (long long)(i % SMALL_SHOP_AGES) * 86400 - 3600;
+		if (i % 2)
+			fprintf(file, "m%u,%c%u,Viewed,%lld\n", i, 'a' + (i / 11) % 4, i % 10, newest - 200 * 86400);
+		fprintf(file, "m%u,%c%u,Viewed,%lld\n", i, 'a' + (i / 7) % 4, i % 10, newest);
+	}
+	fclose(file);
+	snprintf(path, sizeof path, "%s/crowd.csv", cluster->home);
+	cluster_ok(cluster, CLI("events", "import", "shop", path));
+	cluster_ok(cluster, CLI("model", "build"));
+	return now_ms;
 }

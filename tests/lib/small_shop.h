@@ -9,6 +9,12 @@
 #include "lib/api.h"
 #include "lib/cluster.h"
 
+#include <stdint.h>
+
+#define SMALL_SHOP_USERS 400
+#define SMALL_SHOP_CROWD 20000
+#define SMALL_SHOP_AGES 100 /* days */
+
 /* Files <home>/shop.csv and <home>/events.csv, written; number of events returned. newest: epoch seconds of the newest event. */
 unsigned small_shop_write(const struct cluster *cluster, int64_t newest);
 /* Writes them, imports both, defines "wanted-next" (Purchased=5, Viewed=1; filter in_stock = true; excludes Purchased; fallback popular), builds. */
@@ -17,5 +23,11 @@ unsigned small_shop_load(struct cluster *cluster);
 /* What most tests begin with: a server with two workers and without builds on schedule, the shop loaded, and a client of it (NULL: none is wanted). */
 void small_shop_open(struct cluster *cluster, struct rpc_client **client);
 void small_shop_close(struct cluster *cluster, struct rpc_client *client);
+
+/*
+ * SMALL_SHOP_CROWD users more, m0.., and a build. m<i> was active i mod SMALL_SHOP_AGES days and an hour before the time returned
+ * (milliseconds); every second one 200 days before that, too.
+ */
+int64_t small_shop_crowd(struct cluster *cluster);
 
 #endif

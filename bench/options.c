@@ -4,76 +4,100 @@
 #include "version.h"
 
 #include <argp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-	OPTION_DEFINITION = 256,
-	OPTION_CATALOG,
-	OPTION_USERS,
-	OPTION_USERS_FILE,
-	OPTION_ZIPF,
-	OPTION_ITEMS,
-	OPTION_BATCH,
-	OPTION_COUNT,
-	OPTION_JSON,
-	OPTION_RATE,
-	OPTION_WARMUP,
-	OPTION_SEED,
-	OPTION_STREAMS,
-	OPTION_PID,
-	OPTION_INGEST_SHARE,
-	OPTION_DEADLINE,
-	OPTION_FIND_MAX,
-	OPTION_PLOT,
-	OPTION_SWAP,
-	OPTION_SWAPS,
-	OPTION_SWAP_EVERY,
-	OPTION_SWAP_FROM
-};
 
 #define SERVER "127.0.0.1:7600"
 #define IN_FLIGHT_CLOSED 16
 #define IN_FLIGHT_OPEN 1024
 
-static const struct argp_option option_table[] = {
-	{ NULL, 0, NULL, 0, "How:", 1 },
-	{ "server", 's', "HOST:PORT", 0, "Where the server is ($KINDRED_SERVER, or " SERVER ")", 1 },
-	{ "connections", 'c', "N", 0, "TCP connections (4)", 1 },
-	{ "in-flight", 'm', "N", 0, "Calls at once in all; of a stream: messages at once (16; in an open loop 1024)",
-	  1 },
-	{ "streams", OPTION_STREAMS, "N", 0, "Streams at once, for many and ingest (2)", 1 },
-	{ "rate", OPTION_RATE, "N", 0,
-	  "Open loop: calls (of streams: messages, of all streams) due a second, measured from when they were due", 1 },
-	{ "find-max", OPTION_FIND_MAX, "MS", 0,
-	  "Search for the highest --rate that holds this p99, without errors; it starts at --rate (1000)", 1 },
-	{ "deadline-ms", OPTION_DEADLINE, "MS", 0, "Deadline of a unary call (none)", 1 },
-	{ "seconds", 't', "S", 0, "Measured time; of each step of a search (10)", 1 },
-	{ "warmup", OPTION_WARMUP, "S", 0, "Time before it (2)", 1 },
-	{ NULL, 0, NULL, 0, "What:", 2 },
-	{ "definition", OPTION_DEFINITION, "NAME", 0, "Definition to ask for (bench)", 2 },
-	{ "catalog", OPTION_CATALOG, "NAME", 0, "Catalog to ingest into (bench)", 2 },
-	{ "users", OPTION_USERS, "N", 0, "Users to choose from: u0 .. uN-1 (100000)", 2 },
-	{ "users-file", OPTION_USERS_FILE, "FILE", 0, "Users to choose from: its lines", 2 },
-	{ "zipf", OPTION_ZIPF, "S", 0, "Choose users by Zipf's law with this exponent, the first most often (evenly)",
-	  2 },
-	{ "items", OPTION_ITEMS, "N", 0, "Items of events, evenly: i0 .. iN-1 (100000)", 2 },
-	{ "ingest-share", OPTION_INGEST_SHARE, "S", 0, "Share of a mix's calls that ingest an event (0.1)", 2 },
-	{ "batch", OPTION_BATCH, "N", 0, "Users or events a message of a stream (256)", 2 },
-	{ "count", OPTION_COUNT, "N", 0, "Items a recommendation (10)", 2 },
-	{ "seed", OPTION_SEED, "N", 0, "Seed of the choices (1)", 2 },
-	{ NULL, 0, NULL, 0, "Swaps of the model meanwhile:", 3 },
-	{ "swap", OPTION_SWAP, "A,B", 0, "Activate these two kept generations in turn", 3 },
-	{ "swaps", OPTION_SWAPS, "N", 0, "How many times (20)", 3 },
-	{ "swap-from", OPTION_SWAP_FROM, "S", 0, "Seconds into the measured time of the first one (10)", 3 },
-	{ "swap-every", OPTION_SWAP_EVERY, "S", 0, "Seconds between them (0.5)", 3 },
-	{ NULL, 0, NULL, 0, "Output:", 4 },
-	{ "pid", OPTION_PID, "PID", 0, "Measure the CPU time of this process instead of the server's", 4 },
-	{ "plot", OPTION_PLOT, "FILE.svg", 0, "Draw latency over time and by percentile", 4 },
-	{ "json", OPTION_JSON, NULL, 0, "One JSON line instead of text", 4 },
-	{ 0 },
+enum type { HEADING, INTEGER, UNSIGNED, LARGE, REAL, TEXT, FLAG, PAIR };
+
+/* A line of the table: an option, where its value goes, and for numbers what is allowed; or a heading, which has only words. */
+struct setting {
+	const char *name;
+	int letter; /* 0: none */
+	const char *value, *words;
+	enum type type;
+	size_t at; /* in struct options */
+	double least, most;
 };
+
+#define TYPE_OF(value)                                                                                                 \
+	_Generic((value),                                                                                              \
+		int: INTEGER,                                                                                          \
+		unsigned: UNSIGNED,                                                                                    \
+		uint64_t: LARGE,                                                                                       \
+		double: REAL,                                                                                          \
+		const char *: TEXT,                                                                                    \
+		bool: FLAG,                                                                                            \
+		uint64_t *: PAIR)
+#define INTO(member) TYPE_OF(((struct options *)NULL)->member), offsetof(struct options, member)
+
+static const struct setting settings[] = {
+	{ .words = "How:" },
+	{ "server", 's', "HOST:PORT", "Where the server is ($KINDRED_SERVER, or " SERVER ")", INTO(load.target), 0, 0 },
+	{ "connections", 'c', "N", "TCP connections (4)", INTO(load.connections), 1, 1000 },
+	{ "in-flight", 'm', "N", "Calls at once in all; of a stream: messages at once (16; in an open loop 1024)",
+	  INTO(load.in_flight), 1, 100000 },
+	{ "streams", 0, "N", "Streams at once, for many and ingest (2)", INTO(load.streams), 1, 1000 },
+	{ "rate", 0, "N",
+	  "Open loop: calls (of streams: messages, of all streams) due a second, measured from when they were due",
+	  INTO(load.rate), 0.1, 1e7 },
+	{ "find-max", 0, "MS",
+	  "Search for the highest --rate that holds this p99, without errors; it starts at --rate (1000)",
+	  INTO(find_max_ms), 0.001, 1e6 },
+	{ "deadline-ms", 0, "MS", "Deadline of a unary call (none)", INTO(load.deadline_ms), 1, 3.6e6 },
+	{ "seconds", 't', "S", "Measured time; of each step of a search (10)", INTO(load.seconds), 0.1, 86400 },
+	{ "warmup", 0, "S", "Time before it (2)", INTO(load.warmup_s), 0, 3600 },
+	{ .words = "What:" },
+	{ "definition", 0, "NAME", "Definition to ask for (bench)", INTO(work.definition), 0, 0 },
+	{ "catalog", 0, "NAME", "Catalog to ingest into (bench)", INTO(work.catalog), 0, 0 },
+	{ "users", 0, "N", "Users to choose from: u0 .. uN-1 (100000)", INTO(work.users.count), 1, 1e9 },
+	{ "users-file", 0, "FILE", "Users to choose from: its lines", INTO(users_file), 0, 0 },
+	{ "zipf", 0, "S", "Choose users by Zipf's law with this exponent, the first most often (evenly)",
+	  INTO(work.users.zipf), 0.01, 5 },
+	{ "items", 0, "N", "Items of events, evenly: i0 .. iN-1 (100000)", INTO(work.items), 1, 1e9 },
+	{ "ingest-share", 0, "S", "Share of a mix's calls that ingest an event (0.1)", INTO(work.ingest_share), 0, 1 },
+	{ "batch", 0, "N", "Users or events a message of a stream (256)", INTO(work.batch), 1, WORK_BATCH_MAX },
+	{ "count", 0, "N", "Items a recommendation (10)", INTO(work.count), 1, 1000 },
+	{ "seed", 0, "N", "Seed of the choices (1)", INTO(work.users.seed), 0, 1e15 },
+	{ .words = "Swaps of the model meanwhile:" },
+	{ "swap", 0, "A,B", "Activate these two kept generations in turn", INTO(swaps.generations), 0, 0 },
+	{ "swaps", 0, "N", "How many times (20)", INTO(swaps.count), 1, SWAPS_MAX },
+	{ "swap-from", 0, "S", "Seconds into the measured time of the first one (10)", INTO(swaps.from_s), 0, 86400 },
+	{ "swap-every", 0, "S", "Seconds between them (0.5)", INTO(swaps.every_s), 0.01, 3600 },
+	{ .words = "Output:" },
+	{ "pid", 0, "PID", "Measure the CPU time of this process instead of the server's", INTO(pid), 1, 1e9 },
+	{ "plot", 0, "FILE.svg", "Draw latency over time and by percentile", INTO(plot), 0, 0 },
+	{ "json", 0, NULL, "One JSON line instead of text", INTO(json), 0, 0 },
+};
+#define SETTINGS (sizeof settings / sizeof settings[0])
+#define FIRST_KEY 256 /* of options without a letter: behind all letters */
+
+static int key_of(size_t setting)
+{
+	return settings[setting].letter ? settings[setting].letter : FIRST_KEY + (int)setting;
+}
+
+/* options: room for SETTINGS and the end. */
+static void list_options(struct argp_option *options)
+{
+	int group = 0;
+	for (size_t i = 0; i < SETTINGS; i++) {
+		const struct setting *setting = &settings[i];
+		bool heading = setting->type == HEADING;
+		group += heading;
+		options[i] = (struct argp_option){ .name = setting->name,
+						   .key = heading ? 0 : key_of(i),
+						   .arg = setting->value,
+						   .doc = setting->words,
+						   .group = group };
+	}
+	options[SETTINGS] = (struct argp_option){ 0 };
+}
 
 static const char doc[] = "Puts load on a running Kindred server and says honestly what came back: rates, percentiles, "
 			  "errors by status, and "
@@ -96,13 +120,54 @@ static const char doc[] = "Puts load on a running Kindred server and says honest
 			  "  kindred-bench mix --ingest-share 0.2 --zipf 1\n"
 			  "  kindred-bench recommend --rate 5000 --seconds 40 --swap 2,3 --swaps 20\n";
 
-static double number(const char *text, double low, double high, struct argp_state *state)
+static double number(const struct setting *setting, const char *text, struct argp_state *state)
 {
 	char *end = NULL;
 	double value = strtod(text, &end);
-	if (end == text || *end || !(value >= low && value <= high))
-		argp_error(state, "'%s': %g to %g is allowed", text, low, high);
+	if (end == text || *end || !(value >= setting->least && value <= setting->most))
+		argp_error(state, "--%s '%s': %g to %g is allowed", setting->name, text, setting->least, setting->most);
 	return value;
+}
+
+/* "2,3" */
+static void read_pair(const struct setting *setting, const char *text, uint64_t *pair, struct argp_state *state)
+{
+	unsigned long long first, second;
+	int used = 0;
+	if (sscanf(text, "%llu,%llu%n", &first, &second, &used) != 2 || text[used] || !first || !second)
+		argp_error(state, "--%s '%s': two numbers of generations, such as 2,3", setting->name, text);
+	pair[0] = first;
+	pair[1] = second;
+}
+
+static void set(struct options *options, const struct setting *setting, const char *text, struct argp_state *state)
+{
+	void *at = (char *)options + setting->at;
+	switch (setting->type) {
+	case HEADING:
+		return;
+	case INTEGER:
+		*(int *)at = (int)number(setting, text, state);
+		return;
+	case UNSIGNED:
+		*(unsigned *)at = (unsigned)number(setting, text, state);
+		return;
+	case LARGE:
+		*(uint64_t *)at = (uint64_t)number(setting, text, state);
+		return;
+	case REAL:
+		*(double *)at = number(setting, text, state);
+		return;
+	case TEXT:
+		*(const char **)at = text;
+		return;
+	case FLAG:
+		*(bool *)at = true;
+		return;
+	case PAIR:
+		read_pair(setting, text, at, state);
+		return;
+	}
 }
 
 static void on_workload(struct work *work, const char *text, struct argp_state *state)
@@ -114,16 +179,6 @@ static void on_workload(struct work *work, const char *text, struct argp_state *
 			work->kind = (enum work_kind)i;
 	if (work->kind == WORK_NONE)
 		argp_error(state, "'%s': recommend, many, ingest, ingest-unary or mix", text);
-}
-
-static void on_swap(struct swaps *swaps, const char *text, struct argp_state *state)
-{
-	unsigned long long first, second;
-	int used = 0;
-	if (sscanf(text, "%llu,%llu%n", &first, &second, &used) != 2 || text[used] || !first || !second)
-		argp_error(state, "--swap '%s': two numbers of generations, such as 2,3", text);
-	swaps->generations[0] = first;
-	swaps->generations[1] = second;
 }
 
 static void on_end(struct options *options, struct argp_state *state)
@@ -150,104 +205,28 @@ static void on_end(struct options *options, struct argp_state *state)
 static error_t on_option(int key, char *text, struct argp_state *state)
 {
 	struct options *options = state->input;
-	struct work *work = &options->work;
-	struct load_options *load = &options->load;
-	switch (key) {
-	case 's':
-		load->target = text;
+	if (key == ARGP_KEY_ARG) {
+		on_workload(&options->work, text, state);
 		return 0;
-	case 'c':
-		load->connections = (unsigned)number(text, 1, 1000, state);
-		return 0;
-	case 'm':
-		load->in_flight = (unsigned)number(text, 1, 100000, state);
-		return 0;
-	case 't':
-		load->seconds = number(text, 0.1, 86400, state);
-		return 0;
-	case OPTION_STREAMS:
-		load->streams = (unsigned)number(text, 1, 1000, state);
-		return 0;
-	case OPTION_RATE:
-		load->rate = number(text, 0.1, 1e7, state);
-		return 0;
-	case OPTION_FIND_MAX:
-		options->find_max_ms = number(text, 0.001, 1e6, state);
-		return 0;
-	case OPTION_DEADLINE:
-		load->deadline_ms = (unsigned)number(text, 1, 3.6e6, state);
-		return 0;
-	case OPTION_WARMUP:
-		load->warmup_s = number(text, 0, 3600, state);
-		return 0;
-	case OPTION_DEFINITION:
-		work->definition = text;
-		return 0;
-	case OPTION_CATALOG:
-		work->catalog = text;
-		return 0;
-	case OPTION_USERS:
-		work->users.count = (uint64_t)number(text, 1, 1e9, state);
-		return 0;
-	case OPTION_USERS_FILE:
-		options->users_file = text;
-		return 0;
-	case OPTION_ZIPF:
-		work->users.zipf = number(text, 0.01, 5, state);
-		return 0;
-	case OPTION_ITEMS:
-		work->items = (uint64_t)number(text, 1, 1e9, state);
-		return 0;
-	case OPTION_INGEST_SHARE:
-		work->ingest_share = number(text, 0, 1, state);
-		return 0;
-	case OPTION_BATCH:
-		work->batch = (uint64_t)number(text, 1, WORK_BATCH_MAX, state);
-		return 0;
-	case OPTION_COUNT:
-		work->count = (unsigned)number(text, 1, 1000, state);
-		return 0;
-	case OPTION_SEED:
-		work->users.seed = (uint64_t)number(text, 0, 1e15, state);
-		return 0;
-	case OPTION_SWAP:
-		on_swap(&options->swaps, text, state);
-		return 0;
-	case OPTION_SWAPS:
-		options->swaps.count = (unsigned)number(text, 1, SWAPS_MAX, state);
-		return 0;
-	case OPTION_SWAP_FROM:
-		options->swaps.from_s = number(text, 0, 86400, state);
-		return 0;
-	case OPTION_SWAP_EVERY:
-		options->swaps.every_s = number(text, 0.01, 3600, state);
-		return 0;
-	case OPTION_PID:
-		options->pid = (pid_t)number(text, 1, 1e9, state);
-		return 0;
-	case OPTION_PLOT:
-		options->plot = text;
-		return 0;
-	case OPTION_JSON:
-		options->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		on_workload(work, text, state);
-		return 0;
-	case ARGP_KEY_END:
+	}
+	if (key == ARGP_KEY_END) {
 		on_end(options, state);
 		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
 	}
+	for (size_t i = 0; i < SETTINGS; i++)
+		if (settings[i].type != HEADING && key_of(i) == key) {
+			set(options, &settings[i], text, state);
+			return 0;
+		}
+	return ARGP_ERR_UNKNOWN;
 }
 
 const char *argp_program_version = "kindred-bench " KINDRED_VERSION " (" KINDRED_REVISION ")";
 
 void options_parse(struct options *options, int argc, char **argv)
 {
-	static const struct argp argp = { option_table, on_option, "recommend|many|ingest|ingest-unary|mix", doc, NULL,
-					  NULL,         NULL };
+	struct argp_option list[SETTINGS + 1];
+	const struct argp argp = { list, on_option, "recommend|many|ingest|ingest-unary|mix", doc, NULL, NULL, NULL };
 	const char *server = getenv("KINDRED_SERVER");
 	*options = (struct options){
 		.work = { .users = { .count = 100000, .seed = 1 },
@@ -265,6 +244,7 @@ void options_parse(struct options *options, int argc, char **argv)
 			  .seconds = 10 },
 		.swaps = { .count = 20, .from_s = 10, .every_s = 0.5 },
 	};
+	list_options(list);
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, options);
 }

@@ -95,7 +95,7 @@ static void add_server(struct usage *usage, const char *target)
 			add(usage, "server", (pid_t)status_number(status->workers[0]->pid, "PPid:"));
 		for (size_t i = 0; i < status->n_front_ends; i++) {
 			char name[24];
-			snprintf(name, sizeof name, "front-end/%u", (unsigned)(i % 1000));
+			snprintf(name, sizeof name, "front-end/%u", status->front_ends[i]->number % 1000);
 			add(usage, name, status->front_ends[i]->pid);
 		}
 		for (size_t i = 0; i < status->n_workers; i++) {

@@ -292,7 +292,8 @@ static void on_idle(uv_idle_t *idle)
 		return;
 	struct uplink *from = call->from;
 	uplink_send(from, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
-	take_out(many, &many->first);
+	if (many->first == call) /* else the uplink ended for want of memory, and its calls with it */
+		take_out(many, &many->first);
 	worker_settle(worker);
 	uplink_flush(from);
 }

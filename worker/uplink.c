@@ -164,7 +164,8 @@ static void on_written(uv_write_t *write, int status)
 	if (waited)
 		take_frames(link);
 	read_or_pause(link);
-	if (waited && link->reading)
+	/* Also when nothing was held up here: replies to what had been taken before may have filled it. */
+	if (link->reading)
 		link->handler->room(link->context);
 }
 

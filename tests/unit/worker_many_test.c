@@ -7,10 +7,12 @@
 #include <cmocka.h>
 
 #include "lib/shop_worker.h"
+#include "worker/uplink.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STATUS_INVALID 3
 #define STATUS_DEADLINE 4
@@ -200,6 +202,49 @@ static void test_counts_what_it_answered(void **state)
 	kindred__internal__worker_stats__free_unpacked(stats, NULL);
 }
 
+static uint64_t loop_cpu_ns(const struct worker_process *process)
+{
+	char path[64];
+	unsigned long long spent = 0;
+	snprintf(path, sizeof path, "/proc/%d/schedstat", process->pid);
+	FILE *file = fopen(path, "re");
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%llu", &spent), 1);
+	fclose(file);
+	return spent;
+}
+
+/* The server has sent all its messages, and reads the answers late: those that found no room are worked on once there is some. */
+static void test_a_server_that_reads_late(void **state)
+{
+	enum { MESSAGES = 22, ID_BYTES = 250 };
+	struct worker_process *process = *state;
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	char *ids = malloc((size_t)USERS * (ID_BYTES + 1)), **list = malloc(USERS * sizeof *list);
+	uint64_t calls[MESSAGES], bytes = 0;
+	for (uint32_t i = 0; i < USERS; i++) {
+		list[i] = ids + (size_t)i * (ID_BYTES + 1);
+		snprintf(list[i], ID_BYTES + 1, "%0*u", ID_BYTES, i);
+	}
+	request.n_user_ids = USERS;
+	request.user_ids = list;
+	request.definition = (char *)"next";
+	request.count = 8;
+	for (uint32_t i = 0; i < MESSAGES; i++)
+		calls[i] = worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base);
+	for (uint64_t last = 0, now; (now = loop_cpu_ns(process)) != last; last = now)
+		usleep(300000); /* until it does nothing any more */
+	for (uint32_t i = 0; i < MESSAGES; i++) {
+		struct worker_frame *frame = worker_reply(process, calls[i]);
+		assert_int_equal(frame->head.status, 0);
+		bytes += frame->head.bytes;
+		free(frame);
+	}
+	assert_true(bytes > UPLINK_OUT_HIGH + (8u << 20)); /* or there was room for all of them */
+	free(list);
+	free(ids);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shop_worker_setup, shop_worker_teardown)
 
 int main(void)
@@ -207,7 +252,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_many_users_as_one_by_one),      TEST(test_one_user_does_not_wait_for_many),
 		TEST(test_many_users_are_one_generation), TEST(test_cancelled_and_late_messages_of_users),
-		TEST(test_counts_what_it_answered),
+		TEST(test_counts_what_it_answered),       TEST(test_a_server_that_reads_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #define SECOND_MS 1000
@@ -354,6 +355,8 @@ int front_end_run(void)
 	struct error err;
 
 	log_init("front-end", level ? (enum log_level)log_level_parse(level) : LOG_INFO);
+	/* The link says so too, but not to one that is stopped: it would keep the port from the next server. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	ignore_signals();
 	if (!front || open_loop(front, &err)) {
 		if (!front)

@@ -349,7 +349,9 @@ static void make_server(struct door *door, bool shared)
 	} limits[] = {
 		{ GRPC_ARG_ALLOW_REUSEPORT, shared },
 		{ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->message_max_bytes },
-		{ GRPC_ARG_MAX_CONCURRENT_STREAMS, DOOR_STREAMS_MAX },
+		/* one for all connections: C core knows no other */
+		{ GRPC_ARG_MAX_CONCURRENT_STREAMS,
+		  shared && options->upstream_fd < 0 ? DOOR_PASSED_MAX : DOOR_STREAMS_MAX },
 		{ GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX_BYTES },
 		{ GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000 },
 		/* Peers that are gone are found by pings. A limit of idle time would cost every call 4,000 instructions. */

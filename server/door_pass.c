@@ -14,8 +14,8 @@
 #include <grpc/grpc_posix.h>
 #include <stdlib.h>
 
-#define PASSES_MAX                                                                                                     \
-	(DOOR_STREAMS_MAX - 24) /* the connection to the server has room for the rest, which are always served */
+/* What is over the connection's limit would wait in C core for as long as others stay: so there is room left for short calls. */
+#define PASSES_MAX (DOOR_PASSED_MAX - 64)
 
 struct door_pass {
 	grpc_call *up;
@@ -78,6 +78,9 @@ static void on_read(struct door_call *call, bool ok)
 		grpc_call_cancel_with_status(call->pass->up, GRPC_STATUS_UNIMPLEMENTED, DOOR_COMPRESSED, NULL);
 		return;
 	}
+	/* No message, and no half-close either: the client is gone, or sent too much at once. The close event says so. */
+	if (!call->in && grpc_call_failed_before_recv_message(call->grpc))
+		return;
 	if (!ok || call->state != CALL_OPEN)
 		return;
 	if (call->in) {
@@ -209,7 +212,7 @@ static bool admit(struct door_call *call, const struct method *method)
 {
 	bool always = method && method->always;
 
-	if (call->door->passes >= PASSES_MAX && !always) {
+	if (call->door->passes >= PASSES_MAX && !(always && method->kind == METHOD_UNARY)) {
 		door_call_refuse(call, E_EXHAUSTED, "too many calls of this kind are in work; send more slowly");
 		return false;
 	}

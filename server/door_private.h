@@ -43,6 +43,8 @@ enum door_event {
 };
 
 #define DOOR_STREAMS_MAX 1024 /* open calls of one connection */
+/* the same of one on which a further front-end passes on the calls of many clients */
+#define DOOR_PASSED_MAX 16384
 #define DOOR_COMPRESSED "compressed messages are not taken; send them with the encoding \"identity\""
 
 struct door_call;

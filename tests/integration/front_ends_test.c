@@ -466,6 +466,35 @@ static void test_deadlines(void **state)
 	}
 }
 
+/* Clients that watch the health keep a call open each. However many come to one front-end, it has room for others. */
+static void test_many_watches(void **state)
+{
+	enum { WATCHERS = 6, WATCHES = 700 };
+	static struct rpc_stream *streams[WATCHERS * WATCHES];
+	Grpc__Health__V1__HealthCheckRequest watch = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+	struct error err;
+	void *answer;
+	(void)state;
+	for (unsigned i = 0; i < WATCHERS * WATCHES; i++) {
+		assert_int_equal(rpc_stream_open(&streams[i], clients[i % WATCHERS], "/grpc.health.v1.Health/Watch",
+						 &grpc__health__v1__health_check_response__descriptor, RPC_FOREVER,
+						 &err),
+				 0);
+		assert_int_equal(rpc_stream_send(streams[i], &watch.base, &err), 0);
+	}
+	for (unsigned i = 0; i < WATCHERS * WATCHES; i++) {
+		assert_int_equal(rpc_stream_receive(streams[i], 20000, NULL, &answer, NULL, &err), 1);
+		protobuf_c_message_free_unpacked(answer, NULL);
+	}
+	for (unsigned i = 0; i < WATCHERS; i++) {
+		assert_int_equal(serving_status(clients[i]),
+				 GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
+		kindred__v1__get_status_response__free_unpacked(api_status(clients[i]), NULL);
+	}
+	for (unsigned i = 0; i < WATCHERS * WATCHES; i++)
+		rpc_stream_free(streams[i]);
+}
+
 static unsigned failing_clients(const char *user)
 {
 	Kindred__V1__RecommendResponse *answer;
@@ -614,10 +643,12 @@ static void test_drain(void **state)
 
 static void test_server_dies(void **state)
 {
-	pid_t pids[CHILDREN_MAX];
+	pid_t pids[CHILDREN_MAX], front_ends[CHILDREN_MAX];
 	(void)state;
 	unsigned count = children(pids, false);
 	assert_int_equal(count, FURTHER + 2);
+	assert_int_equal(children(front_ends, true), FURTHER);
+	kill(front_ends[0], SIGSTOP); /* it hears of nothing, and yet must not keep the port */
 	kill(cluster.server, SIGKILL);
 	process_wait(cluster.server);
 	cluster.server = 0;
@@ -639,6 +670,7 @@ int main(void)
 		cmocka_unit_test(test_generations_everywhere),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_deadlines),
+		cmocka_unit_test(test_many_watches),
 		cmocka_unit_test(test_front_end_dies),
 		cmocka_unit_test(test_worker_dies),
 		cmocka_unit_test(test_port_is_not_shared_with_others),

@@ -168,7 +168,8 @@ static void drive_open(struct load *load)
 	bool streams = load->options->streams > 0;
 	/* a nap is to end when it should, not up to 50 us later, and a call to start although others want the core */
 	prctl(PR_SET_TIMERSLACK, 1ul);
-	(void)slice_take(SLICE_SHORT);
+	if (!streams)
+		(void)slice_take(SLICE_SHORT);
 	while (load->running > 0 || (!streams && load_unary_more(load))) {
 		(streams ? load_stream_turn : load_unary_turn)(load);
 		grpc_event event = grpc_completion_queue_next(load->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);

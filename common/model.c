@@ -32,9 +32,9 @@ static int check_head(const struct model_head *head, uint64_t count, struct erro
 		return error_set(err, E_DATA_LOSS, "format 0");
 	if (head->format < MODEL_FORMAT_OLDEST)
 		return error_set(err, E_UNIMPLEMENTED,
-				 "it has format %u of an older kindred, this version reads %u to %u; build a model "
+				 "it has format %u of an older kindred, this version reads from %u on: build a model "
 				 "with this one",
-				 head->format, MODEL_FORMAT_OLDEST, MODEL_FORMAT);
+				 head->format, MODEL_FORMAT_OLDEST);
 	if (head->file_bytes != count)
 		return error_set(err, E_DATA_LOSS, "%llu bytes long, its head says %llu", (unsigned long long)count,
 				 (unsigned long long)head->file_bytes);

@@ -67,7 +67,6 @@ enum model_section_kind {
 	/* per catalog and relation */
 	MODEL_NEIGHBOUR_OFFSETS = 64, /* uint64_t[items + 1] */
 	MODEL_NEIGHBOURS, /* uint32_t[], entries (model_entry): best first within an item, no weight 0 */
-	MODEL_NEIGHBOURS_FREE, /* format 1 had rows and weights apart */
 	MODEL_MULTIPLIERS, /* uint16_t[items], Q12: season and trend of the time of the build; absent: all 4096 */
 	MODEL_POPULAR_ROWS, /* uint32_t[], best first: popular in the window; at most MODEL_POPULAR_MAX */
 	MODEL_POPULAR_SCORES, /* uint32_t[] */

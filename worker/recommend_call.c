@@ -69,7 +69,7 @@ static void answer(struct worker *worker, uint32_t at)
 {
 	const struct recommend_calls *calls = &worker->recommend_calls;
 	const struct recommend_job *job = &calls->jobs[at];
-	struct error none;
+	struct error err;
 	if (job->err.code) {
 		uplink_send(worker->from, FRAME_REPLY, calls->calls[at], &job->err, NULL, 0);
 		return;
@@ -83,8 +83,8 @@ static void answer(struct worker *worker, uint32_t at)
 		return;
 	}
 	uplink_cancel(worker->from);
-	error_set(&none, E_EXHAUSTED, "no memory for the answer");
-	uplink_send(worker->from, FRAME_REPLY, calls->calls[at], &none, NULL, 0);
+	error_set(&err, E_EXHAUSTED, "no memory for the answer");
+	uplink_send(worker->from, FRAME_REPLY, calls->calls[at], &err, NULL, 0);
 }
 
 void recommend_calls_answer(struct worker *worker)

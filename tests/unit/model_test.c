@@ -440,7 +440,7 @@ static void test_wrong_metadata_is_found(void **state)
 	}
 }
 
-static void test_newer_format_is_refused(void **state)
+static void test_other_formats_are_refused(void **state)
 {
 	(void)state;
 	char path[PATH_MAX];
@@ -450,6 +450,9 @@ static void test_newer_format_is_refused(void **state)
 	struct error err = { 0 };
 	assert_int_equal(open_image(image, &err), E_UNIMPLEMENTED);
 	assert_non_null(strstr(err.text, "newer"));
+	((struct model_head *)image.bytes)->format = MODEL_FORMAT_OLDEST - 1;
+	assert_int_equal(open_image(image, &err), E_UNIMPLEMENTED);
+	assert_non_null(strstr(err.text, "of an older kindred"));
 	free(image.bytes);
 }
 
@@ -480,7 +483,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_contents_are_found),
 		cmocka_unit_test(test_wrong_sections_are_found),
 		cmocka_unit_test(test_wrong_metadata_is_found),
-		cmocka_unit_test(test_newer_format_is_refused),
+		cmocka_unit_test(test_other_formats_are_refused),
 		cmocka_unit_test(test_empty_catalog),
 	};
 	return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -119,7 +119,7 @@ int learn(struct learned *learned, const struct learn_input *input, uint64_t to_
 		code = cooccur_none(&learned->neighbours, input->space, input->items, err);
 	report_lap(input->report, "neighbours");
 	if (!code)
-		code = quantise(&learned->neighbours, QUANTISE_ABOVE, &learned->weights, err);
+		code = quantise(&learned->neighbours, QUANTISE_ABOVE, input->threads, &learned->weights, err);
 	report_lap(input->report, "weights");
 	if (!code)
 		code = warm_up(learned, input, &lists, err);

@@ -10,6 +10,7 @@
 #define QUANTISE_ABOVE 0.0001
 
 /* *weights: uint16_t[count], each at least 1, in the order of the neighbours. */
-int quantise(const struct neighbours *neighbours, double above, struct region *weights, struct error *err);
+int quantise(const struct neighbours *neighbours, double above, uint32_t threads, struct region *weights,
+	     struct error *err);
 
 #endif

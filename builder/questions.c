@@ -1,92 +1,111 @@
 #include "builder/questions.h"
 
+#include "builder/parallel.h"
 #include "builder/rank.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define EVENTS_MIN 100u
+#define BLOCK_USERS 4096u
 
-struct maker {
+/* What all threads look at; questions are numbered by users, so that who finds them makes no difference. */
+struct asking {
 	struct questions *q;
 	const struct learn_input *input;
 	const struct event *events;
 	struct questions_slice slice;
-	uint32_t *marks; /* [items]: the last user (+ 1) who had the item */
-	uint64_t found;
-	uint32_t target_count;
+	uint32_t room; /* targets a question can have */
+	struct maker *makers; /* [PARALLEL_SUMS], one a thread */
+	uint64_t *found; /* [blocks of users]: in each, then before each */
 };
 
-static bool counts(const struct maker *m, const struct event *event)
+/* One thread's own. */
+struct maker {
+	const struct asking *all;
+	uint32_t *marks; /* [items]: the last user who had the item */
+	uint32_t mark; /* of the user at work */
+	uint64_t found; /* that can be asked about, of this user and those before */
+};
+
+static bool counts(const struct asking *m, const struct event *event)
 {
 	return questions_count(m->q, m->input->relation, event);
 }
 
-static bool in_slice(const struct maker *m, const struct event *event)
+static bool in_slice(const struct asking *m, const struct event *event)
 {
 	return event->time_s >= m->q->split_s && event->time_s < m->q->end_s;
 }
 
 /* --- the slice --- */
 
-static void rank_all(const struct maker *m, struct rank *rank)
+static void count_times(const void *context, struct rank *rank, uint64_t first, uint64_t end)
 {
-	for (uint64_t e = 0; e < m->input->events->count; e++)
+	const struct asking *m = context;
+	for (uint64_t e = first; e < end; e++)
 		if (counts(m, &m->events[e]))
 			rank_count(rank, m->events[e].time_s);
 }
 
 /* The time before which a share of the relation's events lies. */
-static uint32_t time_at(const struct maker *m, struct rank *rank, double share)
+static int time_at(const struct asking *m, struct rank *rank, double share, uint32_t *time_s)
 {
+	struct rank_values values = { m->input->events->count, count_times, m };
+	*time_s = 0;
 	rank_init(rank);
-	rank_all(m, rank);
-	if (rank->total == 0)
-		return 0;
+	int code = rank_count_all(rank, &values, m->input->threads);
+	if (code || rank->total == 0)
+		return code;
 	rank_narrow(rank, (uint64_t)((double)rank->total * share));
-	rank_all(m, rank);
-	return rank_value(rank);
+	code = rank_count_all(rank, &values, m->input->threads);
+	if (!code)
+		*time_s = rank_value(rank);
+	return code;
 }
 
 /* *events: the relation's. *oldest_s: of them. */
-static int find_slice(struct maker *m, uint64_t *events, uint32_t *oldest_s, struct error *err)
+static int find_slice(struct asking *m, uint64_t *events, uint32_t *oldest_s, struct error *err)
 {
 	struct rank *rank = malloc(sizeof *rank);
-	if (!rank)
-		return error_set(err, E_EXHAUSTED, "no memory for the evaluation");
-	m->q->split_s = time_at(m, rank, m->slice.from);
-	*events = rank->total;
-	m->q->end_s = UINT64_MAX;
-	if (m->slice.to < 1)
-		m->q->end_s = time_at(m, rank, m->slice.to);
+	uint32_t end_s = 0;
+	int code = rank ? time_at(m, rank, m->slice.from, &m->q->split_s) : E_EXHAUSTED;
+	if (!code) {
+		*events = rank->total;
+		*oldest_s = rank->least;
+	}
+	if (!code && m->slice.to < 1)
+		code = time_at(m, rank, m->slice.to, &end_s);
+	m->q->end_s = m->slice.to < 1 ? end_s : UINT64_MAX;
 	free(rank);
 	if (m->q->split_s < m->slice.from_s)
 		m->q->split_s = m->slice.from_s;
-	*oldest_s = UINT32_MAX;
-	for (uint64_t e = 0; e < m->input->events->count; e++)
-		if (counts(m, &m->events[e]) && m->events[e].time_s < *oldest_s)
-			*oldest_s = m->events[e].time_s;
-	return 0;
+	return code ? error_set(err, code, "no memory for the evaluation") : 0;
 }
 
 /* --- questions --- */
 
-/* Whether this one of the found is taken: all while they are only counted, then as many as there is room for, evenly spread. */
-static bool taken(struct maker *m)
+/* How many of the found ones are taken, evenly spread. */
+static uint64_t taken_of(const struct questions *q, uint64_t found)
 {
-	const struct questions *q = m->q;
-	m->found++;
-	return q->all && m->found * q->count / q->possible > (m->found - 1) * q->count / q->possible;
+	return found * q->count / q->possible;
 }
 
-static void add(struct maker *m, uint32_t *made, uint64_t first, uint64_t end, uint32_t targets)
+/* The next one of the found. The question when it is taken; NULL: it is not, as none is while they are only counted. */
+static struct question *take(struct maker *maker)
 {
-	m->q->all[(*made)++] = (struct question){ first, end, m->target_count - targets, targets };
+	const struct questions *q = maker->all->q;
+	uint64_t number = q->all ? taken_of(q, maker->found) : 0;
+	maker->found++;
+	if (!q->all || taken_of(q, maker->found) == number)
+		return NULL;
+	q->all[number].target = (uint32_t)number * maker->all->room;
+	return &q->all[number];
 }
 
-static void ask_next(struct maker *m, uint32_t user, uint64_t first, uint64_t end, uint32_t *made)
+static void ask_next(struct maker *maker, uint64_t first, uint64_t end)
 {
+	const struct asking *m = maker->all;
 	bool history = false;
 	for (uint64_t e = first; e < end; e++) {
 		const struct event *event = &m->events[e];
@@ -94,70 +113,93 @@ static void ask_next(struct maker *m, uint32_t user, uint64_t first, uint64_t en
 			continue;
 		if (m->slice.new_users && !history && !in_slice(m, event))
 			return;
-		bool is_new = m->marks[event->item] != user + 1;
-		m->marks[event->item] = user + 1;
-		if (history && (is_new || m->q->again) && in_slice(m, event) && taken(m)) {
-			m->q->targets[m->target_count++] = event->item;
-			add(m, made, first, e, 1);
+		bool is_new = maker->marks[event->item] != maker->mark;
+		maker->marks[event->item] = maker->mark;
+		struct question *question = NULL;
+		if (history && (is_new || m->q->again) && in_slice(m, event))
+			question = take(maker);
+		if (question) {
+			*question = (struct question){ first, e, question->target, 1 };
+			m->q->targets[question->target] = event->item;
 		}
 		history = true;
 	}
 }
 
-static void ask_visit(struct maker *m, uint32_t user, uint64_t first, uint64_t end, uint32_t *made)
+static void ask_visit(struct maker *maker, uint64_t first, uint64_t end)
 {
+	const struct asking *m = maker->all;
 	uint64_t split = first;
 	bool history = false;
 	for (; split < end && m->events[split].time_s < m->q->split_s; split++) {
 		if (!counts(m, &m->events[split]))
 			continue;
-		m->marks[m->events[split].item] = user + 1;
+		maker->marks[m->events[split].item] = maker->mark;
 		history = true;
 	}
+	struct question *question = NULL;
 	uint32_t targets = 0, start_s = 0;
-	bool take = false;
 	for (uint64_t e = split; history && e < end && targets < QUESTIONS_VISIT_ITEMS; e++) {
 		const struct event *event = &m->events[e];
-		if (!counts(m, event) || m->marks[event->item] == user + 1)
+		if (!counts(m, event) || maker->marks[event->item] == maker->mark)
 			continue;
 		if (!in_slice(m, event) || (targets && event->time_s - start_s > QUESTIONS_VISIT_S))
 			break;
-		m->marks[event->item] = user + 1;
-		if (targets++ == 0) {
+		maker->marks[event->item] = maker->mark;
+		if (targets == 0) {
 			start_s = event->time_s;
-			take = taken(m);
+			question = take(maker);
 		}
-		if (take)
-			m->q->targets[m->target_count++] = event->item;
+		if (question)
+			m->q->targets[question->target + targets] = event->item;
+		targets++;
 	}
-	if (take)
-		add(m, made, first, split, targets);
+	if (question)
+		*question = (struct question){ first, split, question->target, targets };
+}
+
+static int ask_block(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct asking *m = context;
+	struct maker *maker = &m->makers[thread];
+	const uint64_t *offsets = events_offsets(m->input->events);
+	maker->all = m;
+	if (!maker->marks)
+		maker->marks = calloc((size_t)m->input->items + 1, sizeof *maker->marks);
+	if (!maker->marks)
+		return E_EXHAUSTED;
+	maker->found = m->q->all ? m->found[first / BLOCK_USERS] : 0;
+	for (uint64_t user = first; user < end; user++) {
+		maker->mark++;
+		if (m->input->relation->occasion == OCCASION_VISIT)
+			ask_visit(maker, offsets[user], offsets[user + 1]);
+		else
+			ask_next(maker, offsets[user], offsets[user + 1]);
+	}
+	if (!m->q->all)
+		m->found[first / BLOCK_USERS] = maker->found;
+	return 0;
 }
 
 /* Goes through all users. Without q->all it only counts. */
-static void ask_all(struct maker *m)
+static int ask_all(struct asking *m)
 {
-	const uint64_t *offsets = events_offsets(m->input->events);
-	uint32_t made = 0;
-	m->found = 0;
-	memset(m->marks, 0, ((size_t)m->input->items + 1) * sizeof *m->marks);
-	for (uint32_t user = 0; user < m->input->events->users; user++) {
-		if (m->input->relation->occasion == OCCASION_VISIT)
-			ask_visit(m, user, offsets[user], offsets[user + 1], &made);
-		else
-			ask_next(m, user, offsets[user], offsets[user + 1], &made);
-	}
+	return parallel_parts(parallel_sums(m->input->threads), m->input->events->users, BLOCK_USERS, ask_block, m);
 }
 
-static int choose(struct maker *m, uint32_t least, char *note, size_t note_bytes, struct error *err)
+static int choose(struct asking *m, uint32_t least, char *note, size_t note_bytes)
 {
 	struct questions *q = m->q;
-	size_t room = m->input->relation->occasion == OCCASION_VISIT ? QUESTIONS_VISIT_ITEMS : 1;
-	m->marks = malloc(((size_t)m->input->items + 1) * sizeof *m->marks);
-	if (!m->marks)
-		return error_set(err, E_EXHAUSTED, "no memory for the evaluation");
-	ask_all(m);
-	q->possible = m->found;
+	uint64_t blocks = m->input->events->users / BLOCK_USERS + 1;
+	m->makers = calloc(PARALLEL_SUMS, sizeof *m->makers);
+	m->found = calloc(blocks, sizeof *m->found);
+	if (!m->makers || !m->found || ask_all(m))
+		return E_EXHAUSTED;
+	for (uint64_t b = 0; b < blocks; b++) {
+		uint64_t in_block = m->found[b];
+		m->found[b] = q->possible;
+		q->possible += in_block;
+	}
 	q->count = q->possible < m->slice.most ? (uint32_t)q->possible : m->slice.most;
 	if (q->count < least) {
 		snprintf(note, note_bytes,
@@ -166,12 +208,17 @@ static int choose(struct maker *m, uint32_t least, char *note, size_t note_bytes
 		q->count = 0;
 		return 0;
 	}
-	q->targets = malloc(q->count * room * sizeof *q->targets);
+	q->targets = malloc((size_t)q->count * m->room * sizeof *q->targets);
 	q->all = malloc(q->count * sizeof *q->all);
-	if (!q->targets || !q->all)
-		return error_set(err, E_EXHAUSTED, "no memory for the evaluation");
-	ask_all(m);
-	return 0;
+	return q->targets && q->all ? ask_all(m) : E_EXHAUSTED;
+}
+
+static void makers_free(struct asking *m)
+{
+	for (uint32_t t = 0; m->makers && t < PARALLEL_SUMS; t++)
+		free(m->makers[t].marks);
+	free(m->makers);
+	free(m->found);
 }
 
 int questions_make(struct questions *questions, const struct learn_input *input, struct questions_slice slice,
@@ -179,7 +226,11 @@ int questions_make(struct questions *questions, const struct learn_input *input,
 {
 	*questions = (struct questions){ .again = input->relation->occasion == OCCASION_AGAIN };
 	questions->window = learn_window(input->relation, (uint64_t)UINT32_MAX + 1, now_s);
-	struct maker m = { .q = questions, .input = input, .events = events_all(input->events), .slice = slice };
+	struct asking m = { .q = questions,
+			    .input = input,
+			    .events = events_all(input->events),
+			    .slice = slice,
+			    .room = input->relation->occasion == OCCASION_VISIT ? QUESTIONS_VISIT_ITEMS : 1 };
 	uint64_t events = 0;
 	uint32_t oldest_s = 0;
 	note[0] = '\0';
@@ -189,9 +240,9 @@ int questions_make(struct questions *questions, const struct learn_input *input,
 			 (unsigned long long)events, EVENTS_MIN);
 	else if (!code && oldest_s >= questions->split_s)
 		snprintf(note, note_bytes, "not evaluated: nearly all events have the same time");
-	else if (!code)
-		code = choose(&m, least, note, note_bytes, err);
-	free(m.marks);
+	else if (!code && choose(&m, least, note, note_bytes))
+		code = error_set(err, E_EXHAUSTED, "no memory for the evaluation");
+	makers_free(&m);
 	return code;
 }
 

@@ -7,7 +7,7 @@
  *     visit    once a user, as the slice begins: a campaign. History: what was before. Foreseen is to be what is new to the user
  *              in the first visit after it: up to QUESTIONS_VISIT_ITEMS items within QUESTIONS_VISIT_S
  *
- * Only events of the relation count, in its window. One thread.
+ * Only events of the relation count, in its window. By several threads; what is asked does not depend on how many.
  */
 #ifndef KINDRED_BUILDER_QUESTIONS_H
 #define KINDRED_BUILDER_QUESTIONS_H

@@ -242,7 +242,7 @@ static void test_nothing_to_pair(void **state)
 		events_fixture_lists(&f, &lists, items);
 		assert_int_equal(cooccur_make(&n, &lists, &p, 0, 3, NULL, NULL), 0);
 		assert_int_equal(n.count, 0);
-		assert_int_equal(quantise(&n, 0, &weights, NULL), 0);
+		assert_int_equal(quantise(&n, 0, 2, &weights, NULL), 0);
 		region_free(&f.space, &weights);
 		neighbours_free(&n);
 		lists_free(&lists);
@@ -274,13 +274,13 @@ static void test_quantised_on_one_scale(void **state)
 	space_init(&space, "/nowhere", 1 << 20);
 	struct neighbours n = { .space = &space, .count = 1000, .rows.data = rows, .scores.data = scores };
 	struct region weights;
-	assert_int_equal(quantise(&n, 0, &weights, NULL), 0);
+	assert_int_equal(quantise(&n, 0, 2, &weights, NULL), 0);
 	const uint16_t *w = weights.data;
 	assert_int_equal(w[0], UINT16_MAX);
 	assert_int_equal(w[1], 1); /* all else drowns beside the freak */
 	region_free(&space, &weights);
 
-	assert_int_equal(quantise(&n, 0.001, &weights, NULL), 0);
+	assert_int_equal(quantise(&n, 0.001, 2, &weights, NULL), 0);
 	w = weights.data;
 	assert_int_equal(w[0], UINT16_MAX);
 	assert_int_equal(w[1], UINT16_MAX); /* 0.999 is the top of the scale now */

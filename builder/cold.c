@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define PORTION 64u /* cold items a thread takes at once */
+#define JOIN_ROWS 1024u /* lists that are joined at once */
 #define ROOM (1000u + COLD_NEIGHBOURS + COLD_PLACES) /* of a list while it is put together */
 
 /* --- who is cold --- */
@@ -160,14 +161,22 @@ struct entry {
 	bool by_attributes;
 };
 
+/* Of the threads that put lists together: at first only to know their lengths, then into their places. */
 struct joining {
 	struct cold *cold;
 	const struct cold_input *input;
+	const struct asking *asking;
+	const struct hosts *hosts;
 	const struct neighbours *learnt;
-	const uint16_t *weights;
+	const uint16_t *learnt_weights;
 	double usual; /* x attribute_weight */
-	struct pile offsets, rows, joined; /* as struct neighbours and the weights */
-	struct entry list[ROOM];
+	struct region offsets, rows, weights; /* as struct neighbours and the weights */
+	_Atomic uint64_t added;
+};
+
+/* One while it is put together. */
+struct list {
+	struct entry entries[ROOM];
 	uint32_t count;
 };
 
@@ -194,13 +203,25 @@ static uint32_t rounded(double weight)
 	return weight < 1 ? 1 : weight > UINT16_MAX ? UINT16_MAX : (uint32_t)weight;
 }
 
-static void take_learnt(struct joining *j, uint32_t row)
+/* Most lists stay as they were learnt. */
+static bool changes(const struct joining *j, uint32_t row)
+{
+	return is_cold(j->cold, row) || j->hosts->counts[row] > 0;
+}
+
+static void take_learnt(const struct joining *j, struct list *list, uint32_t row)
 {
 	const uint64_t *offsets = j->learnt->offsets.data;
 	const uint32_t *rows = j->learnt->rows.data;
-	j->count = 0;
+	list->count = 0;
 	for (uint64_t n = offsets[row]; n < offsets[row + 1]; n++)
-		j->list[j->count++] = (struct entry){ rows[n], j->weights[n], false };
+		list->entries[list->count++] = (struct entry){ rows[n], j->learnt_weights[n], false };
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return (x > y) - (x < y);
 }
 
 static int compare_entries(const void *a, const void *b)
@@ -211,91 +232,146 @@ static int compare_entries(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-static void add_alike(struct joining *j, uint32_t row, const struct alike *alike, uint32_t count)
+static void add_alike(const struct joining *j, struct list *list, uint32_t row, const struct alike *alike,
+		      uint32_t count)
 {
 	double users = (double)lists_users(j->input->lists, row);
 	double scale = j->usual * (1 - users / j->input->params->attribute_events);
-	uint32_t learnt = j->count, most = (uint32_t)j->input->params->neighbours;
+	uint32_t learnt = list->count, most = (uint32_t)j->input->params->neighbours;
+	struct entry *entries = list->entries;
 	for (uint32_t a = 0; a < count; a++) {
 		uint32_t weight = rounded(scale * (double)alike[a].likeness), at = 0;
-		while (at < learnt && j->list[at].row != alike[a].row)
+		while (at < learnt && entries[at].row != alike[a].row)
 			at++;
 		if (at < learnt)
-			j->list[at].weight = rounded((double)j->list[at].weight + weight);
+			entries[at].weight = rounded((double)entries[at].weight + weight);
 		else
-			j->list[j->count++] = (struct entry){ alike[a].row, weight, true };
+			entries[list->count++] = (struct entry){ alike[a].row, weight, true };
 	}
-	qsort(j->list, j->count, sizeof *j->list, compare_entries);
-	j->count = j->count < most ? j->count : most;
+	qsort(entries, list->count, sizeof *entries, compare_entries);
+	list->count = list->count < most ? list->count : most;
 }
 
-static void add_guests(struct joining *j, const struct alike *guests, uint32_t count)
+static void add_guests(const struct joining *j, struct list *list, const struct alike *guests, uint32_t count)
 {
-	uint32_t learnt = j->count, most = learnt ? j->list[learnt - 1].weight / 2 : UINT16_MAX;
+	struct entry *entries = list->entries;
+	uint32_t learnt = list->count, most = learnt ? entries[learnt - 1].weight / 2 : UINT16_MAX;
 	for (uint32_t g = 0; g < count; g++) {
 		uint32_t weight = rounded(j->usual * (double)guests[g].likeness), at = 0;
 		weight = weight < most ? weight : most;
-		while (at < learnt && j->list[at].row != guests[g].row)
+		while (at < learnt && entries[at].row != guests[g].row)
 			at++;
 		if (at == learnt)
-			j->list[j->count++] = (struct entry){ guests[g].row, weight ? weight : 1, true };
+			entries[list->count++] = (struct entry){ guests[g].row, weight ? weight : 1, true };
 	}
-	qsort(j->list + learnt, j->count - learnt, sizeof *j->list, compare_entries);
+	qsort(entries + learnt, list->count - learnt, sizeof *entries, compare_entries);
 }
 
-static int put_list(struct joining *j, struct error *err)
+static void make_list(const struct joining *j, struct list *list, uint32_t row)
 {
-	struct space *space = j->input->space;
-	uint64_t first = j->joined.used / sizeof(uint16_t), *bits = j->cold->by_attributes.data;
-	uint32_t *rows = pile_extend(space, &j->rows, j->count * sizeof *rows, err);
-	uint16_t *weights = rows ? pile_extend(space, &j->joined, j->count * sizeof *weights, err) : NULL;
-	uint64_t *offset = weights ? pile_extend(space, &j->offsets, sizeof *offset, err) : NULL;
-	if (!offset)
-		return E_EXHAUSTED;
-	for (uint32_t n = 0; n < j->count; n++) {
-		rows[n] = j->list[n].row;
-		weights[n] = (uint16_t)j->list[n].weight;
-		bits[(first + n) / 64] |= (uint64_t)j->list[n].by_attributes << (first + n) % 64;
-		j->cold->added += j->list[n].by_attributes;
+	take_learnt(j, list, row);
+	if (is_cold(j->cold, row)) {
+		const uint32_t *rows = j->asking->rows;
+		const uint32_t *place = bsearch(&row, rows, j->cold->items, sizeof row, compare_numbers);
+		size_t n = (size_t)(place - rows);
+		add_alike(j, list, row, (struct alike *)j->asking->alike.data + n * COLD_NEIGHBOURS,
+			  j->asking->counts[n]);
+	} else {
+		add_guests(j, list, (struct alike *)j->hosts->alike.data + (size_t)row * COLD_PLACES,
+			   j->hosts->counts[row]);
 	}
-	*offset = first + j->count;
+}
+
+static int measure_part(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct joining *j = context;
+	const uint64_t *learnt = j->learnt->offsets.data;
+	uint64_t *lengths = (uint64_t *)j->offsets.data + 1;
+	struct list list;
+	(void)thread;
+	for (uint64_t row = first; row < end; row++) {
+		lengths[row] = learnt[row + 1] - learnt[row];
+		if (!changes(j, (uint32_t)row))
+			continue;
+		make_list(j, &list, (uint32_t)row);
+		lengths[row] = list.count;
+		for (uint32_t n = 0; n < list.count; n++)
+			j->added += list.entries[n].by_attributes;
+	}
 	return 0;
 }
 
-static int join_all(struct joining *j, const struct asking *asking, const struct hosts *hosts, struct error *err)
+static void put_list(const struct joining *j, const struct list *list, uint64_t at)
+{
+	/* words of bits are shared with the lists before and after, which may be other threads' */
+	_Atomic uint64_t *bits = j->cold->by_attributes.data;
+	for (uint32_t n = 0; n < list->count; n++, at++) {
+		((uint32_t *)j->rows.data)[at] = list->entries[n].row;
+		((uint16_t *)j->weights.data)[at] = (uint16_t)list->entries[n].weight;
+		if (list->entries[n].by_attributes)
+			atomic_fetch_or(&bits[at / 64], UINT64_C(1) << at % 64);
+	}
+}
+
+static int join_part(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	struct joining *j = context;
+	const uint64_t *learnt = j->learnt->offsets.data, *offsets = j->offsets.data;
+	const uint32_t *rows = j->learnt->rows.data;
+	struct list list;
+	(void)thread;
+	for (uint64_t row = first; row < end; row++) {
+		uint64_t at = offsets[row], count = offsets[row + 1] - at;
+		if (changes(j, (uint32_t)row)) {
+			make_list(j, &list, (uint32_t)row);
+			put_list(j, &list, at);
+			continue;
+		}
+		memcpy((uint32_t *)j->rows.data + at, rows + learnt[row], count * sizeof *rows);
+		memcpy((uint16_t *)j->weights.data + at, j->learnt_weights + learnt[row],
+		       count * sizeof *j->learnt_weights);
+	}
+	return 0;
+}
+
+static int join_all(struct joining *j, struct error *err)
 {
 	struct space *space = j->input->space;
-	uint64_t most = j->learnt->count + (uint64_t)asking->cold->items * (COLD_NEIGHBOURS + COLD_HOSTS);
-	int code = region_make(space, &j->cold->by_attributes, (most / 64 + 1) * sizeof(uint64_t), err);
-	uint64_t *first = pile_extend(space, &j->offsets, sizeof *first, err);
-	if (code || !first || !pile_extend(space, &j->rows, 0, err) || !pile_extend(space, &j->joined, 0, err))
-		return E_EXHAUSTED;
-	*first = 0;
-	for (uint32_t row = 0, n = 0; row < j->learnt->items && !code; row++) {
-		take_learnt(j, row);
-		if (is_cold(j->cold, row)) {
-			add_alike(j, row, (struct alike *)asking->alike.data + (size_t)n * COLD_NEIGHBOURS,
-				  asking->counts[n]);
-			n++;
-		} else {
-			add_guests(j, (struct alike *)hosts->alike.data + (size_t)row * COLD_PLACES,
-				   hosts->counts[row]);
-		}
-		code = put_list(j, err);
-	}
-	return code;
+	uint32_t items = j->learnt->items, threads = j->input->threads;
+	int code = region_make(space, &j->offsets, ((size_t)items + 1) * sizeof(uint64_t), err);
+	if (code)
+		return code;
+	parallel_parts(threads, items, JOIN_ROWS, measure_part, j);
+	j->cold->added = j->added;
+	if (j->cold->added == 0)
+		return 0;
+	uint64_t *offsets = j->offsets.data;
+	offsets[0] = 0;
+	for (uint32_t row = 0; row < items; row++)
+		offsets[row + 1] += offsets[row];
+	uint64_t count = offsets[items];
+	code = region_make(space, &j->cold->by_attributes, (count / 64 + 1) * sizeof(uint64_t), err);
+	if (!code)
+		code = region_make(space, &j->rows, count * sizeof(uint32_t), err);
+	if (!code)
+		code = region_make(space, &j->weights, count * sizeof(uint16_t), err);
+	return code ? code : parallel_parts(threads, items, JOIN_ROWS, join_part, j);
+}
+
+static void exchange(struct region *a, struct region *b)
+{
+	struct region was = *a;
+	*a = *b;
+	*b = was;
 }
 
 /* What was joined takes the place of what was learnt. */
 static void replace(struct joining *j, struct neighbours *neighbours, struct region *weights)
 {
-	region_free(j->input->space, &neighbours->offsets);
-	region_free(j->input->space, &neighbours->rows);
-	region_free(j->input->space, weights);
-	neighbours->offsets = j->offsets.region;
-	neighbours->rows = j->rows.region;
-	neighbours->count = j->joined.used / sizeof(uint16_t);
-	*weights = j->joined.region;
+	neighbours->count = ((const uint64_t *)j->offsets.data)[neighbours->items];
+	exchange(&neighbours->offsets, &j->offsets);
+	exchange(&neighbours->rows, &j->rows);
+	exchange(weights, &j->weights);
 }
 
 int cold_join(struct cold *cold, const struct cold_input *input, struct neighbours *neighbours, struct region *weights,
@@ -305,29 +381,29 @@ int cold_join(struct cold *cold, const struct cold_input *input, struct neighbou
 		return 0;
 	struct asking asking = { .cold = cold, .input = input };
 	struct hosts hosts = { 0 };
-	struct joining *j = calloc(1, sizeof *j);
-	int code = j ? ask_all(&asking, err) : E_EXHAUSTED;
+	struct joining j = { .cold = cold,
+			     .input = input,
+			     .asking = &asking,
+			     .hosts = &hosts,
+			     .learnt = neighbours,
+			     .learnt_weights = weights->data };
+	int code = ask_all(&asking, err);
 	if (!code)
 		code = find_hosts(&hosts, &asking, err);
 	if (!code) {
-		*j = (struct joining){ .cold = cold, .input = input, .learnt = neighbours, .weights = weights->data };
-		j->usual = usual_weight(cold, neighbours, weights->data) * input->params->attribute_weight;
-		code = join_all(j, &asking, &hosts, err);
+		j.usual = usual_weight(cold, neighbours, weights->data) * input->params->attribute_weight;
+		code = join_all(&j, err);
 	}
-	if (!code && cold->added > 0) {
-		replace(j, neighbours, weights);
-	} else if (j) {
-		pile_free(input->space, &j->offsets);
-		pile_free(input->space, &j->rows);
-		pile_free(input->space, &j->joined);
-		region_free(input->space, &cold->by_attributes);
-	}
+	if (!code && cold->added > 0)
+		replace(&j, neighbours, weights);
+	region_free(input->space, &j.offsets);
+	region_free(input->space, &j.rows);
+	region_free(input->space, &j.weights);
 	free(asking.rows);
 	free(asking.counts);
 	free(hosts.counts);
 	region_free(input->space, &asking.alike);
 	region_free(input->space, &hosts.alike);
-	free(j);
 	return code ? error_set(err, E_EXHAUSTED, "no memory or disk for the neighbours of %u new items", cold->items)
 		    : 0;
 }

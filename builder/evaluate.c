@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define PORTION 64u /* queries a thread takes at once */
+#define PART_EVENTS 65536u
 #define LEARN_PART 0.7 /* of the evaluation, for its progress */
 
 /* Of a question. */
@@ -171,18 +172,31 @@ static int ask_portions(void *context, uint32_t thread)
 
 /* --- figures --- */
 
-/* Which items the training part knows: 1 in known[item]. */
-static void mark_known(const struct exam *q, uint8_t *known)
+/* Which items the training part knows. */
+struct knowing {
+	const struct exam *exam;
+	struct lists_window before;
+	_Atomic uint8_t *known; /* [items], 1: it does */
+};
+
+static int mark_known(void *context, uint32_t thread, uint64_t first, uint64_t end)
 {
-	const struct plan_relation *plan = q->input->relation;
-	struct lists_window before = learn_window(plan, q->questions.split_s, q->questions.split_s);
-	const struct event *all = events_all(q->input->events);
-	for (uint64_t e = 0; e < q->input->events->count; e++)
-		if (plan->weights[all[e].type] > 0 && all[e].time_s >= before.from_s && all[e].time_s < before.to_s)
-			known[all[e].item] = 1;
+	const struct knowing *k = context;
+	const struct plan_relation *plan = k->exam->input->relation;
+	const struct event *all = events_all(k->exam->input->events);
+	(void)thread;
+	for (uint64_t e = first; e < end; e++) {
+		if (!(plan->weights[all[e].type] > 0) || all[e].time_s < k->before.from_s ||
+		    all[e].time_s >= k->before.to_s)
+			continue;
+		/* most are known already, and what is only read stays in the caches of all threads */
+		if (!atomic_load_explicit(&k->known[all[e].item], memory_order_relaxed))
+			atomic_store_explicit(&k->known[all[e].item], 1, memory_order_relaxed);
+	}
+	return 0;
 }
 
-static void sum_up(struct evaluation *out, const struct exam *q, const uint8_t *known)
+static void sum_up(struct evaluation *out, const struct exam *q, const _Atomic uint8_t *known)
 {
 	struct model_evaluation *figures = &out->figures;
 	uint64_t targets = 0, cold = 0, shown = 0, work = 0;
@@ -272,7 +286,7 @@ uint64_t exam_user(const struct exam *exam, uint32_t question)
 int exam_ask(struct exam *q, const struct model_relation *relation, uint32_t step, struct evaluation *out, float *gains,
 	     struct error *err)
 {
-	uint8_t *known = calloc((size_t)q->input->items + 1, 1);
+	struct knowing knowing = { .exam = q, .known = calloc((size_t)q->input->items + 1, sizeof *knowing.known) };
 	int code = 0;
 	*out = (struct evaluation){ .split_s = q->questions.split_s, .possible_queries = q->questions.possible };
 	q->relation = relation;
@@ -282,15 +296,16 @@ int exam_ask(struct exam *q, const struct model_relation *relation, uint32_t ste
 	q->busy_ns = 0;
 	q->shown = calloc((size_t)q->input->items + 1, sizeof *q->shown);
 	q->answers = calloc(q->asked, sizeof *q->answers);
-	if (!known || !q->shown || !q->answers || parallel_run(q->input->threads, ask_portions, q))
+	if (!knowing.known || !q->shown || !q->answers || parallel_run(q->input->threads, ask_portions, q))
 		code = error_set(err, E_EXHAUSTED, "no memory for the evaluation");
 	if (!code) {
-		mark_known(q, known);
-		sum_up(out, q, known);
+		knowing.before = learn_window(q->input->relation, q->questions.split_s, q->questions.split_s);
+		parallel_parts(q->input->threads, q->input->events->count, PART_EVENTS, mark_known, &knowing);
+		sum_up(out, q, knowing.known);
 	}
 	for (uint32_t n = 0; n < q->asked && !code && gains; n++)
 		gains[n] = q->gain_hits ? q->answers[n].hits : q->answers[n].gain;
-	free(known);
+	free(knowing.known);
 	free(q->shown);
 	free(q->answers);
 	q->shown = NULL;

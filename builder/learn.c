@@ -1,7 +1,10 @@
 #include "builder/learn.h"
 
+#include "builder/parallel.h"
 #include "builder/quantise.h"
 #include "common/score.h"
+
+#define PART_ENTRIES 65536u
 
 struct lists_window learn_window(const struct plan_relation *relation, uint64_t to_s, uint32_t now_s)
 {
@@ -73,13 +76,26 @@ static int warm_up(struct learned *learned, const struct learn_input *input, con
 	return code;
 }
 
+struct entries {
+	uint32_t *rows; /* become entries */
+	const uint16_t *weights;
+	uint32_t row_mask;
+};
+
+static int make_part(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	const struct entries *entries = context;
+	(void)thread;
+	for (uint64_t n = first; n < end; n++)
+		entries->rows[n] = model_entry(entries->rows[n], entries->weights[n], entries->row_mask);
+	return 0;
+}
+
 /* Rows and weights become the entries of the model, where the rows are. */
 static void make_entries(struct learned *learned, const struct learn_input *input)
 {
-	uint32_t *entries = learned->neighbours.rows.data, row_mask = model_row_mask(input->items);
-	const uint16_t *weights = learned->weights.data;
-	for (uint64_t n = 0; n < learned->neighbours.count; n++)
-		entries[n] = model_entry(entries[n], weights[n], row_mask);
+	struct entries entries = { learned->neighbours.rows.data, learned->weights.data, model_row_mask(input->items) };
+	parallel_parts(input->threads, learned->neighbours.count, PART_ENTRIES, make_part, &entries);
 	region_free(input->space, &learned->weights);
 }
 

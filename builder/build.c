@@ -148,7 +148,7 @@ static int order_catalog(struct build *build, size_t number, struct events *even
 	uint32_t threads = build->options->threads;
 	int code = scan_counts(&build->scan, number, items->count, threads, counts, err);
 	if (!code)
-		code = items_order(items, counts, &row_of, err);
+		code = items_order(items, counts, threads, &row_of, err);
 	free(counts);
 	if (!code)
 		code = scan_join(&build->scan, number, row_of, threads, events, err);
@@ -391,6 +391,7 @@ static int publish(struct build *build, uint64_t generation, char *path, struct 
 				   (json_int_t)build->scan.damaged),
 		.catalog_notes = build->catalog_notes,
 		.relation_notes = build->relation_notes,
+		.threads = build->options->threads,
 	};
 	int code = publish_write(&publication, datadir_models(&build->place.dir, folder), path, err);
 	json_decref(publication.time);

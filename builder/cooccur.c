@@ -12,6 +12,7 @@
 
 #define BLOCK_ROWS 64u
 #define WEIGH_ENTRIES 65536u /* weighed at once */
+#define NORM_ITEMS 4096u
 #define DAY_S 86400.0
 
 struct scored_row {
@@ -118,8 +119,26 @@ static int weigh_entries(void *context, uint32_t thread, uint64_t first, uint64_
 	return 0;
 }
 
+struct norming {
+	struct product *product;
+	const struct lists *lists;
+	const struct params *params;
+};
+
+static int norm_items(void *context, uint32_t thread, uint64_t first, uint64_t end)
+{
+	const struct norming *norming = context;
+	(void)thread;
+	for (uint64_t item = first; item < end; item++) {
+		double users = (double)lists_users(norming->lists, (uint32_t)item);
+		norming->product->from[item] = (float)pow(users, norming->params->norm_from);
+		norming->product->to[item] = (float)pow(users, norming->params->norm_to);
+	}
+	return 0;
+}
+
 static int make_tables(struct product *product, const struct lists *lists, const struct params *params,
-		       uint32_t longest)
+		       uint32_t longest, uint32_t threads)
 {
 	product->gap = malloc(((size_t)longest + 1) * sizeof *product->gap);
 	product->length = malloc(((size_t)longest + 1) * sizeof *product->length);
@@ -132,11 +151,8 @@ static int make_tables(struct product *product, const struct lists *lists, const
 		product->gap[n] = (float)pow(n, -params->gap);
 		product->length[n] = (float)pow(n, -params->length_discount);
 	}
-	for (uint32_t item = 0; item < lists->items; item++) {
-		double users = (double)lists_users(lists, item);
-		product->from[item] = (float)pow(users, params->norm_from);
-		product->to[item] = (float)pow(users, params->norm_to);
-	}
+	struct norming norming = { product, lists, params };
+	parallel_parts(threads, lists->items, NORM_ITEMS, norm_items, &norming);
 	if (params->pair_days > 0) {
 		product->pair = malloc(ROW_PAIR_STEPS * ROW_PAIR_TAUS * sizeof *product->pair);
 		if (!product->pair)
@@ -283,7 +299,7 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 					 .min_count = (uint32_t)params->min_count };
 	rows.block_count = (lists->items + rows.block_rows - 1) / rows.block_rows;
 	rows.blocks = calloc((size_t)rows.block_count + 1, sizeof *rows.blocks);
-	if (!rows.blocks || make_tables(&rows.product, lists, params, longest))
+	if (!rows.blocks || make_tables(&rows.product, lists, params, longest, threads))
 		code = error_set(err, E_EXHAUSTED, "no memory to learn the neighbours of %u items", lists->items);
 	if (!code && parallel_run(threads, make_blocks, &rows))
 		code = error_set(err, rows.error.code, "%s", rows.error.text);

@@ -64,7 +64,7 @@ size_t items_value_bytes(enum value_type type);
  * Puts the items in rows: most events first, then by key. events: [count], by slot. *row_of: uint32_t[count], the row of each slot,
  * malloced for the caller.
  */
-int items_order(struct items *items, const uint64_t *events, uint32_t **row_of, struct error *err);
+int items_order(struct items *items, const uint64_t *events, uint32_t threads, uint32_t **row_of, struct error *err);
 
 /* Points the model's catalog at the columns; its attributes array is malloced, its names are the items' own. */
 int items_bind(const struct items *items, struct model_catalog *catalog, struct error *err);

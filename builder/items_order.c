@@ -1,5 +1,7 @@
 #include "builder/items.h"
 
+#include "builder/parallel.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,30 +61,46 @@ static int permute_ranges(struct items *items, struct pile *offsets, struct pile
 	return 0;
 }
 
-static int permute_all(struct items *items, const uint32_t *slot_of)
+/* What of the items is put in order, each by one thread. */
+enum { KEYS, VERSIONS, HIDDEN, IDS, NAMES, IMAGES, COLUMNS };
+
+struct permuting {
+	struct items *items;
+	const uint32_t *slot_of;
+};
+
+static int permute_column(struct items *items, struct item_column *column, const uint32_t *slot_of)
 {
-	int code = permute(items, &items->keys, sizeof(uint64_t), slot_of);
-	if (!code)
-		code = permute(items, &items->versions, sizeof(uint64_t), slot_of);
-	if (!code)
-		code = permute(items, &items->hidden, 1, slot_of);
-	if (!code)
-		code = permute_ranges(items, &items->ids.offsets, &items->ids.bytes, 1, slot_of);
-	if (!code)
-		code = permute_ranges(items, &items->names.offsets, &items->names.bytes, 1, slot_of);
-	if (!code)
-		code = permute_ranges(items, &items->images.offsets, &items->images.bytes, 1, slot_of);
-	for (uint32_t c = 0; c < items->column_count && !code; c++) {
-		struct item_column *column = &items->columns[c];
-		if (column->type == VALUE_STRING_LIST)
-			code = permute_ranges(items, &column->list_offsets, &column->values, sizeof(uint32_t), slot_of);
-		else
-			code = permute(items, &column->values, items_value_bytes(column->type), slot_of);
-	}
-	return code;
+	if (column->type == VALUE_STRING_LIST)
+		return permute_ranges(items, &column->list_offsets, &column->values, sizeof(uint32_t), slot_of);
+	return permute(items, &column->values, items_value_bytes(column->type), slot_of);
 }
 
-int items_order(struct items *items, const uint64_t *events, uint32_t **row_of, struct error *err)
+static int permute_part(void *context, uint32_t thread, uint64_t part, uint64_t end)
+{
+	const struct permuting *p = context;
+	struct items *items = p->items;
+	(void)thread;
+	(void)end;
+	switch (part) {
+	case KEYS:
+		return permute(items, &items->keys, sizeof(uint64_t), p->slot_of);
+	case VERSIONS:
+		return permute(items, &items->versions, sizeof(uint64_t), p->slot_of);
+	case HIDDEN:
+		return permute(items, &items->hidden, 1, p->slot_of);
+	case IDS:
+		return permute_ranges(items, &items->ids.offsets, &items->ids.bytes, 1, p->slot_of);
+	case NAMES:
+		return permute_ranges(items, &items->names.offsets, &items->names.bytes, 1, p->slot_of);
+	case IMAGES:
+		return permute_ranges(items, &items->images.offsets, &items->images.bytes, 1, p->slot_of);
+	default:
+		return permute_column(items, &items->columns[part - COLUMNS], p->slot_of);
+	}
+}
+
+int items_order(struct items *items, const uint64_t *events, uint32_t threads, uint32_t **row_of, struct error *err)
 {
 	struct ranked *ranked = malloc(((size_t)items->count + 1) * sizeof *ranked);
 	uint32_t *slot_of = malloc(((size_t)items->count + 1) * sizeof *slot_of);
@@ -97,7 +115,8 @@ int items_order(struct items *items, const uint64_t *events, uint32_t **row_of, 
 			slot_of[row] = ranked[row].slot;
 			rows[ranked[row].slot] = row;
 		}
-		good = !permute_all(items, slot_of);
+		struct permuting permuting = { items, slot_of };
+		good = !parallel_parts(threads, COLUMNS + items->column_count, 1, permute_part, &permuting);
 	}
 	free(ranked);
 	free(slot_of);

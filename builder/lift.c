@@ -17,6 +17,7 @@
 #define COVERED_TIMES 4 /* time the data must cover for a trend, in trend_days */
 
 #define PART_EVENTS 65536u
+#define PART_ITEMS 4096u
 /* Decayed counts are whole numbers too, which come out the same in whatever order they are added: one event of now is this. */
 #define COUNT_ONE 0x1p32
 
@@ -145,8 +146,26 @@ static struct rates rates_of(const struct counting *c, uint32_t item)
 	return sum;
 }
 
-static void multiply(struct lifting *l, const struct counting *c, uint16_t *multipliers)
+struct multiplying {
+	const struct counting *counting;
+	struct rates total;
+	uint16_t *multipliers;
+};
+
+static int multiply_part(void *context, uint32_t thread, uint64_t first, uint64_t end)
 {
+	const struct multiplying *m = context;
+	(void)thread;
+	for (uint64_t item = first; item < end; item++) {
+		struct rates rates = rates_of(m->counting, (uint32_t)item);
+		m->multipliers[item] = multiplier(m->counting->lifting, &rates, &m->total);
+	}
+	return 0;
+}
+
+static void multiply(struct lifting *l, const struct counting *c, uint32_t threads, uint16_t *multipliers)
+{
+	struct multiplying m = { .counting = c, .multipliers = multipliers };
 	struct rates total = { 0 };
 	for (uint32_t item = 0; item < c->items; item++) {
 		struct rates rates = rates_of(c, item);
@@ -154,10 +173,8 @@ static void multiply(struct lifting *l, const struct counting *c, uint16_t *mult
 	}
 	l->season = l->season && total.season >= SEASON_EVENTS_MIN;
 	l->trend = l->trend && total.usual > 0; /* counts of events that are old enough come to nothing */
-	for (uint32_t item = 0; item < c->items; item++) {
-		struct rates rates = rates_of(c, item);
-		multipliers[item] = multiplier(l, &rates, &total);
-	}
+	m.total = total;
+	parallel_parts(threads, c->items, PART_ITEMS, multiply_part, &m);
 }
 
 int lift_make(struct lift *lift, const struct events *events, uint32_t items, const struct plan_relation *relation,
@@ -183,7 +200,7 @@ int lift_make(struct lift *lift, const struct events *events, uint32_t items, co
 	if (code)
 		error_set(err, code, "no memory for the seasons of %u items", items);
 	else
-		multiply(&l, &counting, lift->multipliers);
+		multiply(&l, &counting, threads, lift->multipliers);
 	for (uint32_t t = 0; t < PARALLEL_SUMS; t++)
 		free(counting.rates[t]);
 	lift->season = l.season;

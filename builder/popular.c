@@ -2,9 +2,11 @@
 
 #include "builder/decay.h"
 #include "builder/parallel.h"
+#include "builder/rank.h"
 #include "common/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define DAY_S 86400.0
 
@@ -49,8 +51,42 @@ static int sum_part(void *context, uint32_t thread, uint64_t first, uint64_t end
 	return 0;
 }
 
-/* The rows with a sum, best first. Returns how many. */
-static uint32_t order_rows(const struct summing *summing, struct popular_row *rows)
+/* A number of 32 bits that is in the order of the sums: positive floats are in the order of their bits. */
+static uint32_t step_of(uint64_t sum)
+{
+	float value = (float)sum;
+	uint32_t bits;
+	memcpy(&bits, &value, sizeof bits);
+	return bits;
+}
+
+static void count_steps(struct rank *rank, const struct popular_row *rows, uint32_t count)
+{
+	for (uint32_t r = 0; r < count; r++)
+		rank_count(rank, step_of(rows[r].sum));
+}
+
+/* Of more rows than are wanted only those that can be among the best, so that few have to be sorted. Returns how many. */
+static uint32_t choose_rows(struct popular_row *rows, uint32_t count, uint32_t wanted)
+{
+	struct rank *rank = count > wanted ? malloc(sizeof *rank) : NULL;
+	uint32_t kept = 0;
+	if (!rank)
+		return count;
+	rank_init(rank);
+	count_steps(rank, rows, count);
+	rank_narrow(rank, count - wanted);
+	count_steps(rank, rows, count);
+	uint32_t least = rank_value(rank);
+	for (uint32_t r = 0; r < count; r++)
+		if (step_of(rows[r].sum) >= least)
+			rows[kept++] = rows[r];
+	free(rank);
+	return kept;
+}
+
+/* The rows with a sum, as many as are wanted, best first. Returns how many. */
+static uint32_t order_rows(const struct summing *summing, struct popular_row *rows, uint32_t wanted)
 {
 	uint32_t count = 0;
 	for (uint32_t row = 0; row < summing->lists->items; row++) {
@@ -60,8 +96,9 @@ static uint32_t order_rows(const struct summing *summing, struct popular_row *ro
 		if (sum)
 			rows[count++] = (struct popular_row){ sum, row };
 	}
+	count = choose_rows(rows, count, wanted);
 	qsort(rows, count, sizeof *rows, compare_rows);
-	return count;
+	return count < wanted ? count : wanted;
 }
 
 int popular_make(struct popular *popular, const struct lists *lists, uint32_t now_s, double half_life_days,
@@ -80,9 +117,7 @@ int popular_make(struct popular *popular, const struct lists *lists, uint32_t no
 	if (code)
 		error_set(err, code, "no memory for the popular ones of %u items", lists->items);
 	else
-		popular->count = order_rows(&summing, rows);
-	if (popular->count > room)
-		popular->count = room;
+		popular->count = order_rows(&summing, rows, room);
 	for (uint32_t r = 0; r < popular->count; r++) {
 		double score = (double)rows[r].sum / (double)rows[0].sum * POPULAR_TOP;
 		popular->rows[r] = rows[r].row;

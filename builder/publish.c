@@ -27,6 +27,8 @@
  */
 #include "builder/publish.h"
 
+#include "builder/parallel.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -35,8 +37,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <xxhash.h>
-
-#define BUFFER_BYTES (1u << 20)
 
 /* The sections in the order in which they are written. */
 struct layout {
@@ -239,44 +239,48 @@ static char *meta_text(const struct publication *p)
 
 struct output {
 	int fd;
-	uint8_t *buffer;
-	size_t used;
+	const struct layout *layout;
+	uint64_t table_bytes;
 	XXH3_state_t *checksum;
 	int errnum; /* of the first failure */
 };
 
-static void flush_buffer(struct output *output)
+static void write_bytes(struct output *output, const void *data, uint64_t bytes)
 {
-	for (size_t done = 0; done < output->used && !output->errnum;) {
-		ssize_t wrote = write(output->fd, output->buffer + done, output->used - done);
+	for (uint64_t done = 0; done < bytes && !output->errnum;) {
+		ssize_t wrote = write(output->fd, (const uint8_t *)data + done, bytes - done);
 		if (wrote < 0 && errno != EINTR)
 			output->errnum = errno;
 		else if (wrote > 0)
-			done += (size_t)wrote;
+			done += (uint64_t)wrote;
 	}
-	output->used = 0;
 }
 
-static void put_bytes(struct output *output, const void *data, uint64_t bytes)
+static void sum_bytes(struct output *output, const void *data, uint64_t bytes)
 {
-	for (uint64_t done = 0; done < bytes && !output->errnum;) {
-		uint64_t part = BUFFER_BYTES - output->used;
-		if (part > bytes - done)
-			part = bytes - done;
-		uint8_t *to = output->buffer + output->used;
-		memcpy(to, (const uint8_t *)data + done, part);
-		XXH3_64bits_update(output->checksum, to, part);
-		output->used += part;
-		done += part;
-		if (output->used == BUFFER_BYTES)
-			flush_buffer(output);
-	}
+	if (bytes > 0)
+		XXH3_64bits_update(output->checksum, data, bytes);
 }
 
-static void put_zeros(struct output *output, uint64_t bytes)
+/* All that follows the head, each part up to a multiple of 64 bytes. */
+static void put_all(struct output *output, void (*put)(struct output *output, const void *data, uint64_t bytes))
 {
 	static const uint8_t zeros[64];
-	put_bytes(output, zeros, bytes);
+	const struct layout *layout = output->layout;
+	put(output, layout->sections, output->table_bytes);
+	put(output, zeros, -(sizeof(struct model_head) + output->table_bytes) & 63);
+	for (size_t s = 0; s < layout->count; s++) {
+		put(output, layout->data[s], layout->sections[s].bytes);
+		put(output, zeros, -layout->sections[s].bytes & 63);
+	}
+}
+
+static int put_part(void *context, uint32_t thread, uint64_t part, uint64_t end)
+{
+	(void)thread;
+	(void)end;
+	put_all(context, part == 0 ? write_bytes : sum_bytes);
+	return 0;
 }
 
 static int write_sections(int fd, const struct publication *p, struct layout *layout, const char *path,
@@ -287,36 +291,66 @@ static int write_sections(int fd, const struct publication *p, struct layout *la
 				   .sections = (uint32_t)layout->count,
 				   .generation = p->generation,
 				   .create_ms = p->create_ms };
-	uint64_t table_end = sizeof head + layout->count * sizeof *layout->sections;
-	uint64_t first = (table_end + 63) / 64 * 64;
+	struct output output = { .fd = fd,
+				 .layout = layout,
+				 .table_bytes = layout->count * sizeof *layout->sections,
+				 .checksum = XXH3_createState() };
+	if (!output.checksum)
+		return error_set(err, E_EXHAUSTED, "no memory to write %s", path);
+	uint64_t first = (sizeof head + output.table_bytes + 63) / 64 * 64;
 	for (size_t s = 0; s < layout->count; s++)
 		layout->sections[s].offset += first;
 	head.file_bytes = first + layout->end;
 
-	struct output output = { .fd = fd, .buffer = malloc(BUFFER_BYTES), .checksum = XXH3_createState() };
-	if (!output.buffer || !output.checksum) {
-		free(output.buffer);
-		XXH3_freeState(output.checksum);
-		return error_set(err, E_EXHAUSTED, "no memory to write %s", path);
-	}
 	XXH3_64bits_reset(output.checksum);
 	if (lseek(fd, sizeof head, SEEK_SET) < 0)
 		output.errnum = errno;
-	put_bytes(&output, layout->sections, layout->count * sizeof *layout->sections);
-	put_zeros(&output, first - table_end);
-	for (size_t s = 0; s < layout->count; s++) {
-		put_bytes(&output, layout->data[s], layout->sections[s].bytes);
-		put_zeros(&output, -layout->sections[s].bytes & 63);
-	}
-	flush_buffer(&output);
+	parallel_parts(p->threads, 2, 1, put_part, &output);
 	head.checksum = XXH3_64bits_digest(output.checksum);
 	if (!output.errnum && pwrite(fd, &head, sizeof head, 0) != (ssize_t)sizeof head)
 		output.errnum = errno ? errno : EIO;
-	if (!output.errnum && fsync(fd) < 0)
-		output.errnum = errno;
-	free(output.buffer);
 	XXH3_freeState(output.checksum);
 	return output.errnum ? error_errno(err, output.errnum, "write %s", path) : 0;
+}
+
+/* As a worker will: what cannot be served is not published. */
+static int check_file(const char *path, struct error *err)
+{
+	struct model *model = NULL;
+	int code = model_open(&model, path, true, err);
+	model_close(model);
+	return code;
+}
+
+/* While the disk takes the file it can be read back. */
+struct settling {
+	int fd;
+	const char *path;
+	int sync_errnum, check_code;
+	struct error check_error;
+};
+
+static int settle_part(void *context, uint32_t thread, uint64_t part, uint64_t end)
+{
+	struct settling *s = context;
+	(void)thread;
+	(void)end;
+	if (part == 0)
+		s->check_code = check_file(s->path, &s->check_error);
+	else if (fsync(s->fd) < 0)
+		s->sync_errnum = errno;
+	return 0;
+}
+
+static int settle(int fd, const char *path, uint32_t threads, struct error *err)
+{
+	struct settling settling = { .fd = fd, .path = path };
+	parallel_parts(threads, 2, 1, settle_part, &settling);
+	if (settling.sync_errnum)
+		return error_errno(err, settling.sync_errnum, "write %s", path);
+	if (settling.check_code && err)
+		*err = settling.check_error;
+	return settling.check_code;
 }
 
 static int sync_folder(const char *path, struct error *err)
@@ -345,15 +379,6 @@ static int rename_new(const char *from, const char *to, struct error *err)
 	return error_errno(err, errno, "rename %s to %s", from, to);
 }
 
-/* As a worker will: what cannot be served is not published. */
-static int check_file(const char *path, struct error *err)
-{
-	struct model *model = NULL;
-	int code = model_open(&model, path, true, err);
-	model_close(model);
-	return code;
-}
-
 static int write_file(const struct publication *p, struct layout *layout, const char *models_directory,
 		      const char *path, struct error *err)
 {
@@ -366,10 +391,10 @@ static int write_file(const struct publication *p, struct layout *layout, const 
 	if (fd < 0)
 		return error_errno(err, errno, "make %s", temporary);
 	int code = write_sections(fd, p, layout, temporary, err);
+	if (!code)
+		code = settle(fd, temporary, p->threads, err);
 	if (close(fd) < 0 && !code)
 		code = error_errno(err, errno, "write %s", temporary);
-	if (!code)
-		code = check_file(temporary, err);
 	if (!code)
 		code = rename_new(temporary, path, err);
 	if (code) {

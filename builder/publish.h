@@ -25,6 +25,7 @@ struct publication {
 	json_t *build; /* object: what the build was given and what it noticed. NULL: none */
 	json_t *const *catalog_notes; /* an object a catalog, NULL: none */
 	json_t *const *relation_notes; /* an object a relation, catalogs in order; NULL: none */
+	uint32_t threads; /* 0: one */
 };
 
 /*

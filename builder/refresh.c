@@ -266,6 +266,7 @@ static int publish(struct refresh *refresh, uint64_t generation, char *path, str
 		.build = build,
 		.catalog_notes = refresh->catalog_notes,
 		.relation_notes = refresh->relation_notes,
+		.threads = refresh->options->threads,
 	};
 	int code = publish_write(&publication, datadir_models(&refresh->place.dir, folder), path, err);
 	json_decref(time);

@@ -352,9 +352,9 @@ static int join_all(struct joining *j, struct error *err)
 	uint64_t count = offsets[items];
 	code = region_make(space, &j->cold->by_attributes, (count / 64 + 1) * sizeof(uint64_t), err);
 	if (!code)
-		code = region_make(space, &j->rows, count * sizeof(uint32_t), err);
+		code = region_take(space, &j->rows, count * sizeof(uint32_t), err);
 	if (!code)
-		code = region_make(space, &j->weights, count * sizeof(uint16_t), err);
+		code = region_take(space, &j->weights, count * sizeof(uint16_t), err);
 	return code ? code : parallel_parts(threads, items, JOIN_ROWS, join_part, j);
 }
 

@@ -253,9 +253,9 @@ static int join_blocks(struct neighbours *out, struct rows *rows, uint32_t threa
 		out->count += rows->blocks[row / rows->block_rows].counts[row % rows->block_rows];
 		offsets[row + 1] = out->count;
 	}
-	code = region_make(out->space, &out->rows, out->count * sizeof(uint32_t), err);
+	code = region_take(out->space, &out->rows, out->count * sizeof(uint32_t), err);
 	if (!code)
-		code = region_make(out->space, &out->scores, out->count * sizeof(float), err);
+		code = region_take(out->space, &out->scores, out->count * sizeof(float), err);
 	if (code)
 		return code;
 	struct joining joining = { rows, out->rows.data, out->scores.data, offsets };
@@ -303,6 +303,7 @@ int cooccur_make(struct neighbours *out, struct lists *lists, const struct param
 		code = error_set(err, E_EXHAUSTED, "no memory to learn the neighbours of %u items", lists->items);
 	if (!code && parallel_run(threads, make_blocks, &rows))
 		code = error_set(err, rows.error.code, "%s", rows.error.text);
+	lists_forget(lists);
 	if (!code)
 		code = join_blocks(out, &rows, threads, err);
 	for (uint32_t t = 0; t < PARALLEL_MAX; t++)

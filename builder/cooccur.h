@@ -24,7 +24,8 @@ struct neighbours {
 };
 
 /*
- * now_s: T, the newest event. Fills `aged` of the lists' entries. neighbours is to be freed after an error too.
+ * now_s: T, the newest event. The lists are forgotten (lists_forget) as soon as they are no longer needed, for the memory. neighbours is to be
+ * freed after an error too.
  * report: may be NULL.
  */
 int cooccur_make(struct neighbours *neighbours, struct lists *lists, const struct params *params, uint32_t now_s,

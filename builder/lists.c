@@ -176,11 +176,11 @@ static int join_blocks(struct making *making, uint32_t threads, struct error *er
 	if (lists->count >= LISTS_ENTRIES_MAX)
 		return error_set(err, E_EXHAUSTED, "%llu list entries: more than this builder can number",
 				 (unsigned long long)lists->count);
-	int code = region_make(lists->space, &lists->entries, lists->count * sizeof(struct list_entry), err);
+	int code = region_take(lists->space, &lists->entries, lists->count * sizeof(struct list_entry), err);
 	if (!code)
-		code = region_make(lists->space, &lists->times, lists->count * sizeof(uint32_t), err);
+		code = region_take(lists->space, &lists->times, lists->count * sizeof(uint32_t), err);
 	if (!code)
-		code = region_make(lists->space, &lists->offsets, ((size_t)lists->users + 1) * sizeof(uint64_t), err);
+		code = region_take(lists->space, &lists->offsets, ((size_t)lists->users + 1) * sizeof(uint64_t), err);
 	if (!code)
 		code = parallel_parts(threads, making->block_count, 1, join_block, making);
 	if (!code)
@@ -280,7 +280,7 @@ static int make_places(struct lists *lists, uint32_t threads, struct error *err)
 {
 	uint32_t shares = threads < SHARES_MAX ? threads : SHARES_MAX;
 	struct placing placing = { .lists = lists, .share_users = lists->users / shares + 1 };
-	int code = region_make(lists->space, &lists->places, lists->count * sizeof(struct list_place), err);
+	int code = region_take(lists->space, &lists->places, lists->count * sizeof(struct list_place), err);
 	if (!code)
 		code = region_make(lists->space, &lists->item_offsets, ((size_t)lists->items + 1) * sizeof(uint64_t),
 				   err);
@@ -316,14 +316,19 @@ int lists_make(struct lists *lists, struct space *space, const struct events *ev
 	return code ? code : make_places(lists, threads, err);
 }
 
+void lists_forget(struct lists *lists)
+{
+	region_free(lists->space, &lists->entries);
+	region_free(lists->space, &lists->times);
+	region_free(lists->space, &lists->places);
+}
+
 void lists_free(struct lists *lists)
 {
 	if (!lists->space)
 		return;
-	region_free(lists->space, &lists->entries);
-	region_free(lists->space, &lists->times);
+	lists_forget(lists);
 	region_free(lists->space, &lists->offsets);
-	region_free(lists->space, &lists->places);
 	region_free(lists->space, &lists->item_offsets);
 	*lists = (struct lists){ 0 };
 }

@@ -54,6 +54,8 @@ struct lists_window {
 int lists_make(struct lists *lists, struct space *space, const struct events *events, uint32_t items,
 	       const struct plan_relation *relation, struct lists_window window, uint32_t list_items, uint32_t threads,
 	       struct error *err);
+/* Frees the lists themselves; their lengths, the numbers and lists_users() stay. */
+void lists_forget(struct lists *lists);
 void lists_free(struct lists *lists);
 
 static inline const struct list_entry *lists_entries(const struct lists *lists)

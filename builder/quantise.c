@@ -61,7 +61,7 @@ static int scale_part(void *context, uint32_t thread, uint64_t first, uint64_t e
 int quantise(const struct neighbours *neighbours, double above, uint32_t threads, struct region *weights,
 	     struct error *err)
 {
-	int code = region_make(neighbours->space, weights, neighbours->count * sizeof(uint16_t), err);
+	int code = region_take(neighbours->space, weights, neighbours->count * sizeof(uint16_t), err);
 	if (code || neighbours->count == 0)
 		return code;
 	uint64_t over = (uint64_t)((double)neighbours->count * above);

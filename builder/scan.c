@@ -418,7 +418,7 @@ static int place_parts(struct join *join, struct error *err)
 		return error_set(err, E_EXHAUSTED, "%llu users: more than this builder can number",
 				 (unsigned long long)users);
 	events->users = (uint32_t)users;
-	int code = region_make(join->scan->space, &events->all, events->count * sizeof(struct event), err);
+	int code = region_take(join->scan->space, &events->all, events->count * sizeof(struct event), err);
 	return code ? code : region_make(join->scan->space, &events->offsets, (users + 1) * sizeof(uint64_t), err);
 }
 

@@ -17,7 +17,70 @@ void space_init(struct space *space, const char *folder, uint64_t limit_bytes)
 	memset(space, 0, sizeof *space);
 	snprintf(space->folder, sizeof space->folder, "%s", folder);
 	space->limit = limit_bytes;
+	pthread_mutex_init(&space->mutex, NULL);
 }
+
+/* --- what is kept --- */
+
+static void forget_oldest(struct space *space)
+{
+	munmap(space->kept[0].data, space->kept[0].bytes);
+	space->kept_bytes -= space->kept[0].bytes;
+	memmove(space->kept, space->kept + 1, --space->kept_count * sizeof *space->kept);
+}
+
+void space_fini(struct space *space)
+{
+	while (space->kept_count > 0)
+		forget_oldest(space);
+	pthread_mutex_destroy(&space->mutex);
+}
+
+/* After more memory came to be in regions. */
+static void make_way(struct space *space)
+{
+	pthread_mutex_lock(&space->mutex);
+	while (space->kept_count > 0 &&
+	       atomic_load(&space->in_memory) + space->kept_bytes > atomic_load(&space->peak_memory))
+		forget_oldest(space);
+	pthread_mutex_unlock(&space->mutex);
+}
+
+/* Instead of giving it back to the system. */
+static void keep(struct space *space, const struct region *region)
+{
+	pthread_mutex_lock(&space->mutex);
+	if (space->kept_count == SPACE_KEPT)
+		forget_oldest(space);
+	space->kept[space->kept_count++] = *region;
+	space->kept_bytes += region->bytes;
+	atomic_fetch_sub(&space->in_memory, region->bytes);
+	pthread_mutex_unlock(&space->mutex);
+}
+
+/* The smallest one of those kept that is large enough and not far too large, which then counts as memory in use. */
+static bool take_kept(struct space *space, struct region *region, size_t bytes)
+{
+	pthread_mutex_lock(&space->mutex);
+	uint32_t found = space->kept_count;
+	for (uint32_t k = 0; k < space->kept_count; k++)
+		if (space->kept[k].bytes >= bytes && space->kept[k].bytes <= bytes + bytes / 4 &&
+		    (found == space->kept_count || space->kept[k].bytes < space->kept[found].bytes))
+			found = k;
+	bool taken =
+		found < space->kept_count && atomic_load(&space->in_memory) + space->kept[found].bytes <= space->limit;
+	if (taken) {
+		*region = space->kept[found];
+		space->kept_bytes -= region->bytes;
+		atomic_fetch_add(&space->in_memory, region->bytes);
+		memmove(space->kept + found, space->kept + found + 1,
+			(--space->kept_count - found) * sizeof *space->kept);
+	}
+	pthread_mutex_unlock(&space->mutex);
+	return taken;
+}
+
+/* --- what is used --- */
 
 static void raise_peak(_Atomic uint64_t *peak, uint64_t value)
 {
@@ -35,6 +98,7 @@ static bool take_memory(struct space *space, size_t more)
 		return false;
 	}
 	raise_peak(&space->peak_memory, now);
+	make_way(space);
 	return true;
 }
 
@@ -101,6 +165,14 @@ int region_make(struct space *space, struct region *region, size_t bytes, struct
 	return 0;
 }
 
+int region_take(struct space *space, struct region *region, size_t bytes, struct error *err)
+{
+	bytes = whole_pages(bytes);
+	if (bytes >= HUGE_BYTES && take_kept(space, region, bytes))
+		return 0;
+	return region_make(space, region, bytes, err);
+}
+
 static int remap(struct region *region, size_t bytes, struct error *err)
 {
 	void *data = mremap(region->data, region->bytes, bytes, MREMAP_MAYMOVE);
@@ -131,6 +203,13 @@ int region_grow(struct space *space, struct region *region, size_t bytes, struct
 	if (bytes <= region->bytes)
 		return 0;
 	size_t more = bytes - region->bytes;
+	struct region kept;
+	if (region->fd < 0 && bytes >= HUGE_BYTES && take_kept(space, &kept, bytes)) {
+		memcpy(kept.data, region->data, region->bytes);
+		region_free(space, region);
+		*region = kept;
+		return 0;
+	}
 	if (region->fd < 0) {
 		if (!take_memory(space, more))
 			return move_to_larger(space, region, bytes, err);
@@ -152,7 +231,9 @@ int region_grow(struct space *space, struct region *region, size_t bytes, struct
 
 void region_free(struct space *space, struct region *region)
 {
-	if (region->data) {
+	if (region->data && region->fd < 0 && region->bytes >= HUGE_BYTES) {
+		keep(space, region);
+	} else if (region->data) {
 		munmap(region->data, region->bytes);
 		if (region->fd < 0) {
 			atomic_fetch_sub(&space->in_memory, region->bytes);

@@ -77,6 +77,7 @@ int workplace_open(struct workplace *place, const char *data, uint64_t memory_mb
 
 void workplace_close(struct workplace *place)
 {
+	space_fini(&place->space);
 	if (place->lock_fd >= 0)
 		close(place->lock_fd);
 	datadir_close(&place->dir);

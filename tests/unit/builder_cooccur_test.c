@@ -181,6 +181,8 @@ static void test_any_number_of_threads_gives_the_same_bytes(void **state)
 	events_fixture_lists(&f, &lists, ITEMS);
 	assert_int_equal(cooccur_make(&one, &lists, &p, NOW, 1, NULL, NULL), 0);
 	for (uint32_t threads = 2; threads <= 5; threads++) {
+		lists_free(&lists);
+		events_fixture_lists(&f, &lists, ITEMS);
 		assert_int_equal(cooccur_make(&other, &lists, &p, NOW, threads, NULL, NULL), 0);
 		assert_int_equal(one.count, other.count);
 		assert_same(&one.offsets, &other.offsets, (ITEMS + 1) * sizeof(uint64_t));
@@ -212,7 +214,9 @@ static void test_cost_is_bounded(void **state)
 	assert_int_equal(n.pairs_skipped, 0);
 	assert_int_equal(n.count, ITEMS * (ITEMS - 1));
 	neighbours_free(&n);
+	lists_free(&lists);
 
+	events_fixture_lists(&f, &lists, ITEMS);
 	p.pairs_per_item = 10;
 	assert_int_equal(cooccur_make(&n, &lists, &p, NOW, 1, NULL, NULL), 0);
 	assert_int_equal(n.window, 5); /* 5 before and 5 after, but for the ends */
@@ -220,7 +224,9 @@ static void test_cost_is_bounded(void **state)
 	assert_true(n.pairs <= 10 * ITEMS);
 	assert_int_equal(n.pairs + n.pairs_skipped, ITEMS * (ITEMS - 1));
 	neighbours_free(&n);
+	lists_free(&lists);
 
+	events_fixture_lists(&f, &lists, ITEMS);
 	p.pairs_per_item = 1; /* neighbours next to each other are always paired */
 	assert_int_equal(cooccur_make(&n, &lists, &p, NOW, 1, NULL, NULL), 0);
 	assert_int_equal(n.window, 1);

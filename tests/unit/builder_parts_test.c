@@ -91,6 +91,56 @@ static void test_no_folder_no_disk(void **state)
 	assert_int_equal(space.in_memory + space.in_files, 0);
 }
 
+/* Large regions that are freed serve others, and the peak is that of what was used at once. */
+static void test_freed_memory_is_taken_again(void **state)
+{
+	(void)state;
+	enum { MB = 1 << 20 };
+	struct space space;
+	space_init(&space, home.path, 64 * MB);
+	struct region a = { 0 }, b = { 0 }, c = { 0 };
+	assert_int_equal(region_make(&space, &a, 20 * MB, NULL), 0);
+	memset(a.data, 7, a.bytes);
+	void *was = a.data;
+	region_free(&space, &a);
+	assert_int_equal(space.in_memory, 0);
+	assert_int_equal(region_take(&space, &b, 18 * MB, NULL), 0);
+	assert_ptr_equal(b.data, was);
+	assert_int_equal(space.in_memory, 20 * MB);
+	region_free(&space, &b);
+	assert_int_equal(region_take(&space, &b, 5 * MB, NULL), 0); /* far smaller: not from what is kept */
+	assert_ptr_not_equal(b.data, was);
+	assert_int_equal(region_make(&space, &c, 18 * MB, NULL), 0); /* there is no room left for that */
+	for (size_t at = 0; at < c.bytes; at += 4096)
+		assert_int_equal(((const char *)c.data)[at], 0);
+	assert_int_equal(space.kept_count, 0);
+	assert_int_equal(space.peak_memory, 23 * MB);
+	region_free(&space, &b);
+	region_free(&space, &c);
+	space_fini(&space);
+}
+
+static void test_pile_grows_into_what_is_kept(void **state)
+{
+	(void)state;
+	struct space space;
+	space_init(&space, home.path, 256 << 20);
+	struct pile pile = { 0 };
+	for (int time = 0; time < 3; time++) {
+		for (uint32_t n = 0; n < 5000000; n++) {
+			uint32_t *place = pile_extend(&space, &pile, sizeof *place, NULL);
+			assert_non_null(place);
+			*place = n * 3;
+		}
+		for (uint32_t n = 0; n < 5000000; n++)
+			assert_true(((uint32_t *)pile.region.data)[n] == n * 3);
+		pile_free(&space, &pile);
+		assert_int_equal(space.in_memory, 0);
+		assert_true(space.kept_bytes > 0 && space.kept_bytes <= space.peak_memory);
+	}
+	space_fini(&space);
+}
+
 static void test_pile_keeps_what_was_put(void **state)
 {
 	(void)state;
@@ -161,6 +211,40 @@ static void test_rank(void **state)
 		qsort(numbers, 2000, sizeof *numbers, compare_numbers);
 		assert_int_equal(found, numbers[position]);
 	}
+	free(rank);
+}
+
+static void count_numbers(const void *context, struct rank *rank, uint64_t first, uint64_t end)
+{
+	const uint32_t *numbers = context;
+	for (uint64_t n = first; n < end; n++)
+		rank_count(rank, numbers[n]);
+}
+
+static void test_rank_by_several_threads(void **state)
+{
+	(void)state;
+	enum { COUNT = 300000 };
+	uint32_t *numbers = malloc(COUNT * sizeof *numbers);
+	struct rank *rank = malloc(sizeof *rank);
+	struct rank_values values = { COUNT, count_numbers, numbers };
+	uint64_t seed = 5;
+	for (size_t n = 0; n < COUNT; n++)
+		numbers[n] = 1000 + events_fixture_random(&seed, n % 2 ? 70000 : UINT32_MAX - 1000);
+	uint32_t found[4];
+	for (uint32_t threads = 1; threads <= 4; threads++) {
+		rank_init(rank);
+		assert_int_equal(rank_count_all(rank, &values, threads), 0);
+		assert_int_equal(rank->total, COUNT);
+		rank_narrow(rank, COUNT / 3);
+		assert_int_equal(rank_count_all(rank, &values, threads), 0);
+		found[threads - 1] = rank_value(rank);
+	}
+	qsort(numbers, COUNT, sizeof *numbers, compare_numbers);
+	assert_int_equal(rank->least, numbers[0]);
+	for (size_t t = 0; t < 4; t++)
+		assert_int_equal(found[t], numbers[COUNT / 3]);
+	free(numbers);
 	free(rank);
 }
 
@@ -253,9 +337,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_regions_move_to_files),
 		cmocka_unit_test(test_no_folder_no_disk),
+		cmocka_unit_test(test_freed_memory_is_taken_again),
+		cmocka_unit_test(test_pile_grows_into_what_is_kept),
 		cmocka_unit_test(test_pile_keeps_what_was_put),
 		cmocka_unit_test(test_dictionary),
 		cmocka_unit_test(test_rank),
+		cmocka_unit_test(test_rank_by_several_threads),
 		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_plan_shares_relations),
 	};

@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define BLOCK_USERS 4096u
-#define SHARES_MAX 16u /* of the users, each with a counter an item: see make_places */
+#define SHARES_A_THREAD 4u /* of the users, see make_places: more than one, so that the threads end together */
+#define SHARES_MAX 16u /* each with a counter an item */
 
 /* An entry on its way, before it is known where in all lists it will be. */
 struct found {
@@ -228,7 +229,8 @@ static int make_lists(struct making *making, uint32_t threads, struct error *err
 struct placing {
 	struct lists *lists;
 	uint64_t share_users;
-	uint64_t *next[SHARES_MAX]; /* [items]: of each share, at first its count, then where its next place goes */
+	uint32_t *next
+		[SHARES_MAX]; /* [items]: of each share, at first its count, then where among the item's its next place goes */
 };
 
 static int count_share(void *context, uint32_t thread, uint64_t first, uint64_t end)
@@ -237,7 +239,7 @@ static int count_share(void *context, uint32_t thread, uint64_t first, uint64_t 
 	(void)thread;
 	const uint64_t *offsets = lists_offsets(placing->lists);
 	const struct list_entry *entries = lists_entries(placing->lists);
-	uint64_t *counts = placing->next[first / placing->share_users];
+	uint32_t *counts = placing->next[first / placing->share_users];
 	for (uint64_t e = offsets[first]; e < offsets[end]; e++)
 		counts[entries[e].item]++;
 	return 0;
@@ -249,13 +251,16 @@ static int place_share(void *context, uint32_t thread, uint64_t first, uint64_t 
 	(void)thread;
 	const uint64_t *offsets = lists_offsets(placing->lists);
 	const struct list_entry *entries = lists_entries(placing->lists);
-	uint64_t *next = placing->next[first / placing->share_users];
+	const uint64_t *item_offsets = placing->lists->item_offsets.data;
+	uint32_t *next = placing->next[first / placing->share_users];
 	struct list_place *places = placing->lists->places.data;
 	for (uint64_t user = first; user < end; user++) {
 		struct list_place place = { .list = offsets[user] & (LISTS_ENTRIES_MAX - 1),
 					    .length = (uint16_t)(offsets[user + 1] - offsets[user]) & LISTS_ITEMS_MAX };
-		for (; offsets[user] + place.place < offsets[user + 1]; place.place++)
-			places[next[entries[offsets[user] + place.place].item]++] = place;
+		for (; offsets[user] + place.place < offsets[user + 1]; place.place++) {
+			uint32_t item = entries[offsets[user] + place.place].item;
+			places[item_offsets[item] + next[item]++] = place;
+		}
 	}
 	return 0;
 }
@@ -265,20 +270,21 @@ static void sum_shares(struct placing *placing, uint32_t shares)
 	struct lists *lists = placing->lists;
 	uint64_t *offsets = lists->item_offsets.data;
 	for (uint32_t item = 0; item < lists->items; item++) {
-		uint64_t at = offsets[item];
+		uint32_t at = 0; /* a list has an item once, so there are no more than users */
 		for (uint32_t s = 0; s < shares; s++) {
-			uint64_t count = placing->next[s][item];
+			uint32_t count = placing->next[s][item];
 			placing->next[s][item] = at;
 			at += count;
 		}
-		lists->known += at > offsets[item];
-		offsets[item + 1] = at;
+		lists->known += at > 0;
+		offsets[item + 1] = offsets[item] + at;
 	}
 }
 
 static int make_places(struct lists *lists, uint32_t threads, struct error *err)
 {
-	uint32_t shares = threads < SHARES_MAX ? threads : SHARES_MAX;
+	uint32_t shares = threads > 1 ? threads * SHARES_A_THREAD : 1;
+	shares = shares < SHARES_MAX ? shares : SHARES_MAX;
 	struct placing placing = { .lists = lists, .share_users = lists->users / shares + 1 };
 	int code = region_take(lists->space, &lists->places, lists->count * sizeof(struct list_place), err);
 	if (!code)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define LINE_NS 200000000u
-#define LAP_SHOWN 0.05 /* seconds, to be worth a word */
+#define LAP_SHOWN 0.01 /* seconds, to be worth a word */
 
 static const char *const phase_names[REPORT_PHASES] = { "scan", "learn", "evaluate", "publish" };
 
@@ -164,12 +164,12 @@ void report_times_text(const struct report *report, char *text, size_t bytes)
 	for (int phase = 0; phase < REPORT_PHASES && at < bytes; phase++) {
 		const struct report_lap *lap = report->laps[phase];
 		const char *between = " (";
-		at += (size_t)snprintf(text + at, bytes - at, "%s%s %.1f", phase ? ", " : "", phase_names[phase],
+		at += (size_t)snprintf(text + at, bytes - at, "%s%s %.2f", phase ? ", " : "", phase_names[phase],
 				       report->seconds[phase]);
 		for (size_t l = 0; l < REPORT_LAPS && lap[l].what && at < bytes; l++) {
 			if (lap[l].seconds < LAP_SHOWN)
 				continue;
-			at += (size_t)snprintf(text + at, bytes - at, "%s%s %.1f", between, lap[l].what,
+			at += (size_t)snprintf(text + at, bytes - at, "%s%s %.2f", between, lap[l].what,
 					       lap[l].seconds);
 			between = ", ";
 		}

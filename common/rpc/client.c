@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD_BYTES (1 << 20) /* of a stream's answers, taken before they are asked for */
+
 struct rpc_client {
 	grpc_channel *channel;
 	char target[256];
@@ -70,6 +72,12 @@ int rpc_open(struct rpc_client **client, const char *target, struct error *err)
 		{ GRPC_ARG_INTEGER, GRPC_ARG_ENABLE_HTTP_PROXY, { .integer = 0 } },
 		/* a connection of its own: two clients may find two front-ends */
 		{ GRPC_ARG_INTEGER, GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, { .integer = 1 } },
+		/*
+		 * Else C core takes the more ahead of who reads slowly, or was kept from the processor, the faster the
+		 * connection once was: tens of megabytes.
+		 */
+		{ GRPC_ARG_INTEGER, GRPC_ARG_HTTP2_BDP_PROBE, { .integer = 0 } },
+		{ GRPC_ARG_INTEGER, GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, { .integer = AHEAD_BYTES } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, { .integer = 100 } },
 		{ GRPC_ARG_INTEGER, GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, { .integer = 1000 } },
 	};

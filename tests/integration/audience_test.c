@@ -271,6 +271,43 @@ static void test_goes_on_behind_every_response(void **state)
 
 /* --- while other things happen --- */
 
+/* 0: it is down. */
+static int worker_pid(unsigned number)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	int pid = status->workers[number]->up ? status->workers[number]->pid : 0;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return pid;
+}
+
+struct victim {
+	unsigned number;
+	int pid; /* 0: not killed yet */
+};
+
+/* One that is down already is left alone: to kill(), 0 is all of us. */
+static void kill_worker(struct victim *victim)
+{
+	int pid = worker_pid(victim->number);
+	if (!pid)
+		return;
+	victim->pid = pid;
+	kill(pid, SIGKILL);
+}
+
+/* Not before the server has heard of the death, however late that is. */
+static bool is_back(void *context)
+{
+	const struct victim *victim = context;
+	int pid = worker_pid(victim->number);
+	return pid && pid != victim->pid;
+}
+
+static void wait_for_worker(struct victim *victim)
+{
+	wait_until("the worker is back", 30, is_back, victim);
+}
+
 static bool pinned_is_gone(void *context)
 {
 	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
@@ -309,9 +346,8 @@ static void test_swaps_and_ingest_beside(void **state)
 	assert_true(api_active_generation(client) >= generation + 4);
 	assert_false(pinned_is_gone(&generation)); /* it is held */
 	/* A worker that never had it is given it: the call goes on after its death. */
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	kill(status->workers[0]->pid, SIGKILL);
-	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	struct victim victim = { 0 };
+	kill_worker(&victim);
 	int got;
 	while ((got = read_some(1, &err)) != 0) {
 		if (got > 0)
@@ -361,6 +397,7 @@ static void test_many_of_a_kept_generation(void **state)
 
 static void test_workers_killed(void **state)
 {
+	struct victim victims[] = { { .number = 0 }, { .number = 1 } };
 	struct error err;
 	unsigned broken = 0, round = 0;
 	int got;
@@ -368,12 +405,8 @@ static void test_workers_killed(void **state)
 	audience_begin();
 	call_again();
 	while ((got = read_some(1, &err)) != 0) {
-		if (got > 0 && ++round % 12 == 0 && round < 60) {
-			Kindred__V1__GetStatusResponse *status = api_status(client);
-			if (status->workers[round / 12 % 2]->pid)
-				kill(status->workers[round / 12 % 2]->pid, SIGKILL);
-			kindred__v1__get_status_response__free_unpacked(status, NULL);
-		}
+		if (got > 0 && ++round % 12 == 0 && round < 60)
+			kill_worker(&victims[round / 12 % 2]);
 		if (got > 0)
 			continue;
 		if (got != E_UNAVAILABLE || !strstr(err.text, "last cursor"))
@@ -385,6 +418,8 @@ static void test_workers_killed(void **state)
 	hang_up();
 	assert_true(broken > 0);
 	expect_all();
+	for (unsigned i = 0; i < 2; i++)
+		wait_for_worker(&victims[i]);
 }
 
 static long resident_kb(pid_t pid)
@@ -400,12 +435,26 @@ static long resident_kb(pid_t pid)
 	return kb;
 }
 
+static unsigned long long users_answered(void)
+{
+	static const char name[] = "\nkindred_recommend_users_total ";
+	char url[128];
+	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
+	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	const char *at = strstr(metrics.out, name);
+	assert_non_null(at);
+	unsigned long long users = strtoull(at + strlen(name), NULL, 10);
+	output_free(&metrics);
+	return users;
+}
+
 /* A client that stops reading holds the work back, and nobody else. */
 static void test_slow_client(void **state)
 {
 	struct error err;
 	(void)state;
 	long before = resident_kb(cluster.server);
+	unsigned long long users_before = users_answered();
 	audience_begin();
 	call_again();
 	assert_int_equal(read_some(2, &err), 1);
@@ -417,20 +466,16 @@ static void test_slow_client(void **state)
 	long grown = resident_kb(cluster.server) - before;
 	print_message("a client that does not read: %ld kB more in the server\n", grown);
 	assert_true(grown < 24 * 1024); /* of 40 MB that it would get */
+	/* The connection takes little ahead: the tests below reckon with a call that is far from over. */
+	unsigned long long ahead = users_answered() - users_before;
+	print_message("and %llu users answered ahead\n", ahead);
+	assert_true(ahead < (USERS + SHOP_USERS) / 4);
 	/* Another one beside it goes through all. */
 	char out[256];
 	snprintf(out, sizeof out, "%s/beside.ndjson.gz", cluster.home);
 	cluster_ok(&cluster, CLI("export", "wanted-next", "--out", out, "--compress", "gzip"));
 	read_to_the_end();
 	expect_all();
-}
-
-static bool worker_is_back(void *context)
-{
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	bool back = status->workers[0]->up && status->workers[0]->pid != *(int *)context;
-	kindred__v1__get_status_response__free_unpacked(status, NULL);
-	return back;
 }
 
 /* It dies and is back while the client does not read, so that nothing is asked of it: the walk it had is not there any more. */
@@ -445,11 +490,9 @@ static void test_worker_back_before_it_is_asked(void **state)
 	Kindred__V1__RecommendResponse *answer =
 		api_recommend(client, "wanted-next", "m7", 5); /* the stream is full by now */
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	int pid = status->workers[0]->pid;
-	kindred__v1__get_status_response__free_unpacked(status, NULL);
-	kill(pid, SIGKILL);
-	wait_until("the worker is back", 30, worker_is_back, &pid);
+	struct victim victim = { 0 };
+	kill_worker(&victim);
+	wait_for_worker(&victim);
 	while ((got = read_some(RESPONSES_MAX, &err)) < 0) {
 		if (got != E_UNAVAILABLE)
 			fail_msg("%s: %s", error_name(got), err.text);

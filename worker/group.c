@@ -34,11 +34,13 @@ struct ops {
 	uint32_t count;
 };
 
-int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, struct error *err)
+int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, const struct turns *turns,
+	       struct error *err)
 {
 	memset(group, 0, sizeof *group);
 	group->shards = shards;
 	group->rules = *rules;
+	group->turns = turns;
 	group->refused = calloc(shards->count, sizeof *group->refused);
 	group->segments = calloc(shards->count, sizeof *group->segments);
 	if (!group->refused || !group->segments || arena_init(&group->arena, ARENA_BYTES, 0)) {
@@ -317,6 +319,7 @@ static void write_segment(void *context, uint32_t part)
 {
 	struct group *group = context;
 	const struct group_segment *segment = &group->segments[part];
+	turns_keep(group->turns);
 	write_shard(group, segment->shard, segment->ops, segment->count);
 }
 

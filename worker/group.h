@@ -17,6 +17,7 @@
 #include "worker/crew.h"
 #include "worker/encode.h"
 #include "worker/shards.h"
+#include "worker/turns.h"
 
 #include <stdatomic.h>
 #include <stddef.h>
@@ -61,6 +62,7 @@ struct write_call {
 struct group {
 	struct shards *shards;
 	struct history_rules rules;
+	const struct turns *turns;
 	struct arena arena; /* of one group */
 	uint64_t *refused; /* [shards->count], of this group */
 	struct crew crew; /* writes shards side by side, the writer thread along with it */
@@ -76,7 +78,8 @@ struct group_segment {
 	struct op **ops;
 };
 
-int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, struct error *err);
+int group_init(struct group *group, struct shards *shards, const struct history_rules *rules, const struct turns *turns,
+	       struct error *err);
 void group_fini(struct group *group);
 
 /*

@@ -81,8 +81,8 @@ static int set_up(struct worker *worker, const Kindred__Internal__Setup *setup, 
 	if (!code)
 		code = recommender_init(&worker->recommender, err);
 	if (!code)
-		code = writer_start(&worker->writer, &worker->loop, &worker->shards, &rules, &writer_handler, worker,
-				    err);
+		code = writer_start(&worker->writer, &worker->loop, &worker->shards, &rules, &worker->turns,
+				    &writer_handler, worker, err);
 	if (!code && setup->front_ends)
 		code = front_ends_open(&worker->front_ends, worker, err);
 	return code;

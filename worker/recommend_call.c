@@ -94,5 +94,6 @@ void recommend_calls_answer(struct worker *worker)
 		recommend(&worker->recommender, calls->recipe, calls->jobs, calls->count);
 	for (uint32_t at = 0; at < calls->count; at++)
 		answer(worker, at);
+	calls->answered += calls->count;
 	calls->count = 0;
 }

@@ -15,6 +15,7 @@ struct worker;
 struct recommend_calls {
 	struct recipe *recipe; /* of all of them */
 	uint32_t count;
+	uint64_t answered; /* since the start, errors too */
 	uint64_t calls[RECOMMEND_JOBS];
 	bool with_names[RECOMMEND_JOBS];
 	struct recommend_job jobs[RECOMMEND_JOBS];

@@ -138,6 +138,7 @@ static int begin(struct worker *worker, int fd, struct error *err)
 	if (status)
 		return error_set(err, E_EXHAUSTED, "no event loop: %s", uv_strerror(status));
 	uv_timer_init(&worker->loop, &worker->stats_timer);
+	turns_init(&worker->turns, &worker->loop, &worker->recommend_calls.answered);
 	many_init(&worker->many, &worker->loop, worker);
 	audiences_init(&worker->audiences, &worker->loop, worker);
 	generations_init(&worker->generations, &worker->loop, on_loaded, worker);
@@ -163,6 +164,7 @@ static void finish(struct worker *worker)
 	front_ends_close(&worker->front_ends);
 	uplink_close(&worker->link, NULL);
 	uv_close((uv_handle_t *)&worker->stats_timer, NULL);
+	turns_close(&worker->turns);
 	blob_fini(&worker->stats_sent);
 	arena_fini(&worker->arena);
 	uv_run(&worker->loop, UV_RUN_DEFAULT);

@@ -16,6 +16,7 @@
 #include "worker/recommend_call.h"
 #include "worker/rules.h"
 #include "worker/shards.h"
+#include "worker/turns.h"
 #include "worker/uplink.h"
 #include "worker/writer.h"
 
@@ -35,6 +36,7 @@ struct worker {
 	uint64_t batch_ns; /* when the frames now at work arrived; 0: between batches */
 
 	struct shards shards;
+	struct turns turns;
 	struct writer *writer; /* NULL in state NEW */
 	struct rules rules;
 	struct generations generations;

@@ -1,5 +1,4 @@
 #include "worker/writer.h"
-#include "common/slice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@ struct writer {
 	void *context;
 	uv_async_t wake;
 	uv_thread_t thread;
+	struct turns *turns;
 	struct write_call *newest; /* under way */
 	struct write_call *spare;
 	uint32_t pending, spares;
@@ -132,14 +132,6 @@ static void give_back(struct writer *writer, struct write_call *call)
 	writer->spares++;
 }
 
-/*
- * While anything is written, the loop takes its turn before the threads that write: else a call waits for as long as they may keep the core.
- */
-static void hurry(bool hurried)
-{
-	(void)slice_take(hurried ? SLICE_SHORT : SLICE_BATCH); /* it costs latency only */
-}
-
 static void unlink_call(struct writer *writer, struct write_call *call)
 {
 	if (call->newer)
@@ -165,8 +157,6 @@ static void on_wake(uv_async_t *wake)
 			writer->handler->done(writer->context, call);
 		give_back(writer, call);
 	}
-	if (calls && !writer->pending)
-		hurry(false);
 	if (calls)
 		writer->handler->batch(writer->context);
 }
@@ -197,16 +187,17 @@ static int init_locks(struct writer *writer)
 }
 
 int writer_start(struct writer **made, uv_loop_t *loop, struct shards *shards, const struct history_rules *rules,
-		 const struct writer_handler *handler, void *context, struct error *err)
+		 struct turns *turns, const struct writer_handler *handler, void *context, struct error *err)
 {
 	struct writer *writer = calloc(1, sizeof *writer);
 	if (!writer)
 		return error_set(err, E_EXHAUSTED, "no memory for the writer");
+	writer->turns = turns;
 	writer->handler = handler;
 	writer->context = context;
 	queue_init(&writer->waiting);
 	queue_init(&writer->done);
-	int code = group_init(&writer->group, shards, rules, err);
+	int code = group_init(&writer->group, shards, rules, turns, err);
 	if (code) {
 		free(writer);
 		return code;
@@ -306,8 +297,8 @@ int writer_submit(struct writer *writer, struct write_call *call, struct error *
 	if (writer->newest)
 		writer->newest->newer = call;
 	writer->newest = call;
-	if (writer->pending++ == 0)
-		hurry(true);
+	writer->pending++;
+	turns_wrote(writer->turns);
 	return 0;
 }
 

@@ -34,8 +34,9 @@ struct writer_handler {
 	void (*batch)(void *context);
 };
 
+/* turns: lives longer than the writer. */
 int writer_start(struct writer **writer, uv_loop_t *loop, struct shards *shards, const struct history_rules *rules,
-		 const struct writer_handler *handler, void *context, struct error *err);
+		 struct turns *turns, const struct writer_handler *handler, void *context, struct error *err);
 /*
  * Everything submitted is put on disk, then the thread ends; done is not called any more. Frees (the loop
  * must run once more for its handle).

@@ -1,0 +1,179 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "worker/turns.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+/* A thread that writes: it says on how many cores it may run. */
+struct writing {
+	uv_thread_t thread;
+	uv_sem_t go, done;
+	struct turns *turns;
+	int cores;
+	bool lowest, stop; /* lowest: the lowest core of the process is one of them */
+};
+
+struct table {
+	uv_loop_t loop;
+	struct turns turns;
+	uint64_t answered;
+	bool calling; /* calls are answered all the time */
+	struct writing writing;
+};
+
+static int lowest_of(const cpu_set_t *cores)
+{
+	for (int core = 0; core < CPU_SETSIZE; core++)
+		if (CPU_ISSET(core, cores))
+			return core;
+	return -1;
+}
+
+static cpu_set_t cores_of(pid_t thread)
+{
+	cpu_set_t cores;
+	assert_int_equal(sched_getaffinity(thread, sizeof cores, &cores), 0);
+	return cores;
+}
+
+static void write_on(void *argument)
+{
+	struct writing *writing = argument;
+	for (;;) {
+		uv_sem_wait(&writing->go);
+		if (writing->stop)
+			return;
+		turns_keep(writing->turns);
+		cpu_set_t own = cores_of(0), all = cores_of(getpid());
+		writing->cores = CPU_COUNT(&own);
+		writing->lowest = CPU_ISSET(lowest_of(&all), &own);
+		uv_sem_post(&writing->done);
+	}
+}
+
+/* What the thread that writes may use in its next transaction. */
+static void ask(struct writing *writing)
+{
+	uv_sem_post(&writing->go);
+	uv_sem_wait(&writing->done);
+}
+
+static void on_time(uv_timer_t *timer)
+{
+	uv_stop(timer->loop);
+}
+
+static void on_call(uv_timer_t *timer)
+{
+	struct table *table = timer->data;
+	table->answered += table->calling ? TURNS_ANSWERED : 0;
+}
+
+/* Runs the loop for so many looks and a half. */
+static void let_look(struct table *table, unsigned looks)
+{
+	uv_timer_t timer, calls;
+	uv_timer_init(&table->loop, &calls);
+	calls.data = table;
+	uv_timer_start(&calls, on_call, 0, 5);
+	uv_timer_init(&table->loop, &timer);
+	uv_timer_start(&timer, on_time, looks * TURNS_LOOK_MS + TURNS_LOOK_MS / 2, 0);
+	uv_run(&table->loop, UV_RUN_DEFAULT);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_close((uv_handle_t *)&calls, NULL);
+	uv_run(&table->loop, UV_RUN_NOWAIT);
+}
+
+static void set_up(struct table *table)
+{
+	*table = (struct table){ 0 };
+	uv_loop_init(&table->loop);
+	turns_init(&table->turns, &table->loop, &table->answered);
+	table->writing.turns = &table->turns;
+	uv_sem_init(&table->writing.go, 0);
+	uv_sem_init(&table->writing.done, 0);
+	assert_int_equal(uv_thread_create(&table->writing.thread, write_on, &table->writing), 0);
+}
+
+static void tear_down(struct table *table)
+{
+	table->writing.stop = true;
+	uv_sem_post(&table->writing.go);
+	uv_thread_join(&table->writing.thread);
+	uv_sem_destroy(&table->writing.go);
+	uv_sem_destroy(&table->writing.done);
+	turns_close(&table->turns);
+	uv_run(&table->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&table->loop), 0);
+}
+
+static void test_writers_stand_aside_while_calls_are_answered(void **state)
+{
+	(void)state;
+	struct table table;
+	set_up(&table);
+	cpu_set_t all = cores_of(0);
+	int cores = CPU_COUNT(&all);
+	struct writing *writing = &table.writing;
+
+	turns_wrote(&table.turns);
+	ask(writing);
+	assert_int_equal(writing->cores, cores); /* not before the first look */
+
+	table.calling = true;
+	let_look(&table, 1);
+	table.calling = false;
+	ask(writing);
+	assert_int_equal(writing->cores, cores - cores / 2);
+	assert_true(writing->lowest == (cores == 1));
+
+	turns_wrote(&table.turns);
+	let_look(&table, 3); /* nobody calls any more */
+	ask(writing);
+	assert_int_equal(writing->cores, cores);
+	assert_true(writing->lowest);
+
+	turns_wrote(&table.turns);
+	table.answered += TURNS_ANSWERED - 1; /* hardly anybody calls */
+	let_look(&table, 1);
+	ask(writing);
+	assert_int_equal(writing->cores, cores);
+	tear_down(&table);
+}
+
+static int policy(void)
+{
+	return sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+}
+
+static void test_the_loop_is_quick_while_there_are_writes(void **state)
+{
+	(void)state;
+	struct table table;
+	set_up(&table);
+	turns_wrote(&table.turns);
+	assert_int_equal(policy(), SCHED_OTHER);
+	let_look(&table, TURNS_QUIET / 2);
+	turns_wrote(&table.turns);
+	let_look(&table, TURNS_QUIET - 1);
+	assert_int_equal(policy(), SCHED_OTHER);
+	let_look(&table, 3);
+	assert_int_equal(policy(), SCHED_BATCH);
+	assert_false(uv_is_active((uv_handle_t *)&table.turns.timer)); /* nothing wakes an idle worker */
+	tear_down(&table);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_writers_stand_aside_while_calls_are_answered),
+		cmocka_unit_test(test_the_loop_is_quick_while_there_are_writes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,15 +1,12 @@
 #include "server/door_private.h"
 
 #include "common/log.h"
-#include "server/address.h"
 #include "server/cork.h"
 #include "server/epoll_tap.h"
 
 #include <assert.h>
 #include <grpc/grpc_posix.h>
-#include <grpc/support/log.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +14,6 @@
 #define EVENTS_A_LOOK 100 /* C core's epoll_wait has room for so many (MAX_EPOLL_EVENTS): fewer are all there were */
 #define CATCH_ALL_STANDING 2
 #define CROWD 3 /* calls in work, for which the loop rests before it waits */
-#define METADATA_MAX_BYTES (16 << 10)
 #define TICK_BUSY_MS 5
 #define TICK_IDLE_MS 100
 #define SWEEP_MS 100
@@ -307,147 +303,6 @@ void door_rest(struct door *door)
 
 /* --- open, start --- */
 
-/*
- * absl::SetMutexDeadlockDetectionMode. Abseil looks for deadlocks at every lock, as a help for who writes code with it, unless it was built
- * otherwise than Debian's is. Weak: another abseil (it has another inline namespace) keeps what it does.
- */
-extern void set_deadlock_detection(int mode) __asm__(
-	"_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE") __attribute__((weak));
-#define DEADLOCKS_IGNORED 0 /* absl::OnDeadlockCycle::kIgnore */
-
-/* What C core complained of last before clients could come: why a port could not be opened. */
-static char complaint[160];
-static bool listening_in; /* only then: later C core complains from threads of its own */
-
-/*
- * C core logs an error for much that a client does wrong, which may not fill the log; and says why it cannot
- * open a port only here, in a text of nested braces that has os_error:"Address already in use" somewhere.
- */
-static void on_grpc_log(gpr_log_func_args *args)
-{
-	const char *cause = strstr(args->message, "os_error:\"");
-
-	log_debug("grpc: %s", args->message);
-	if (args->severity != GPR_LOG_SEVERITY_ERROR || !listening_in)
-		return;
-	if (cause) {
-		cause += strlen("os_error:\"");
-		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "\""), cause);
-	} else {
-		cause = strncmp(args->message, "UNKNOWN:", 8) ? args->message : args->message + 8;
-		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "{"), cause);
-	}
-}
-
-/* With a queue of its own. shared: SO_REUSEPORT. */
-static void make_server(struct door *door, bool shared)
-{
-	const struct door_options *options = &door->options;
-	struct {
-		const char *name;
-		int value;
-	} limits[] = {
-		{ GRPC_ARG_ALLOW_REUSEPORT, shared },
-		{ GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, (int)options->message_max_bytes },
-		/* one for all connections: C core knows no other */
-		{ GRPC_ARG_MAX_CONCURRENT_STREAMS,
-		  shared && options->upstream_fd < 0 ? DOOR_PASSED_MAX : DOOR_STREAMS_MAX },
-		{ GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX_BYTES },
-		{ GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000 },
-		/* Peers that are gone are found by pings. A limit of idle time would cost every call 4,000 instructions. */
-		{ GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000 },
-		{ GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000 },
-		{ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1 },
-		{ GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10 * 1000 },
-		/* Inflating happens before any limit is looked at: a megabyte of gzip can cost a gigabyte. */
-		{ GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0 },
-		{ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE },
-		{ GRPC_ARG_ENABLE_CHANNELZ, 0 },
-	};
-	grpc_arg args[sizeof limits / sizeof limits[0]];
-	grpc_channel_args list = { sizeof limits / sizeof limits[0], args };
-
-	for (size_t i = 0; i < list.num_args; i++) {
-		args[i].type = GRPC_ARG_INTEGER;
-		args[i].key = (char *)limits[i].name;
-		args[i].value.integer = limits[i].value;
-	}
-	door->queue = grpc_completion_queue_create_for_next(NULL);
-	door->grpc = grpc_server_create(&list, NULL);
-	grpc_server_register_completion_queue(door->grpc, door->queue, NULL);
-}
-
-static int bind_port(struct door *door, const char *listen, struct error *err)
-{
-	grpc_server_credentials *plain;
-	int port;
-	int rc = address_check("listen", listen, err);
-
-	if (rc)
-		return rc;
-	complaint[0] = 0;
-	listening_in = true;
-	plain = grpc_insecure_server_credentials_create();
-	port = grpc_server_add_http2_port(door->grpc, listen, plain);
-	listening_in = false;
-	grpc_server_credentials_release(plain);
-	if (port <= 0)
-		return error_set(err, E_UNAVAILABLE, "listen: cannot open %s: %s", listen,
-				 *complaint ? complaint
-					    : "another program has it, or it is no address of this machine");
-	door->port = (uint16_t)port;
-	return 0;
-}
-
-static void await_tag(struct door *door, const void *tag)
-{
-	grpc_event event;
-
-	do
-		event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-	while (event.tag != tag);
-}
-
-static void await_shutdown(struct door *door)
-{
-	grpc_event event;
-
-	do
-		event = grpc_completion_queue_next(door->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
-	while (event.type != GRPC_QUEUE_SHUTDOWN);
-}
-
-/* One that was not started. */
-static void drop_server(struct door *door)
-{
-	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
-	await_tag(door, &door->stopped_tag);
-	grpc_server_destroy(door->grpc);
-	grpc_completion_queue_shutdown(door->queue);
-	await_shutdown(door);
-	grpc_completion_queue_destroy(door->queue);
-}
-
-/*
- * A second server on the port is to fail, instead of taking half the calls of the first. Sharing it among our own processes
- * would let it: so the port is first taken alone.
- */
-static int take_port(struct door *door, struct error *err)
-{
-	const char *listen = door->options.listen, *colon = strrchr(listen, ':');
-	char address[300];
-	int rc;
-
-	make_server(door, false);
-	rc = bind_port(door, listen, err);
-	if (rc || !door->options.shared)
-		return rc;
-	drop_server(door);
-	make_server(door, true);
-	snprintf(address, sizeof address, "%.*s:%u", (int)(colon - listen), listen, door->port);
-	return bind_port(door, address, err);
-}
-
 static void register_methods(struct door *door)
 {
 	for (size_t i = 0; i + 1 < door->method_count; i++) {
@@ -491,16 +346,7 @@ int door_open(struct door **opened, const struct door_options *options, struct e
 		free(door);
 		return error_set(err, E_EXHAUSTED, "out of memory");
 	}
-	gpr_set_log_function(on_grpc_log);
-	if (set_deadlock_detection)
-		set_deadlock_detection(DEADLOCKS_IGNORED);
-	grpc_init();
-	if (options->upstream_fd < 0) {
-		rc = take_port(door, err);
-	} else {
-		make_server(door, true);
-		rc = bind_port(door, options->listen, err);
-	}
+	rc = door_port_open(door, err);
 	register_methods(door);
 	if (!rc && options->upstream_fd >= 0)
 		rc = door_pass_open(door, err);
@@ -610,7 +456,7 @@ void door_close(struct door *door)
 		grpc_server_cancel_all_calls(door->grpc);
 	}
 	if (!door->threaded && !door->stopped)
-		await_tag(door, &door->stopped_tag);
+		door_await_stopped(door);
 	grpc_server_destroy(door->grpc);
 	door_pass_close(door);
 	grpc_completion_queue_shutdown(door->queue);
@@ -618,7 +464,7 @@ void door_close(struct door *door)
 		uv_thread_join(&door->thread);
 		uv_mutex_destroy(&door->mutex);
 	} else {
-		await_shutdown(door);
+		door_await_queue_end(door);
 	}
 	grpc_completion_queue_destroy(door->queue);
 	grpc_shutdown();

@@ -1,5 +1,5 @@
 /*
- * What door.c (the server, polling, standing requests), door_call.c (the life of one call), door_stream.c
+ * What door.c (polling, standing requests, start and end), door_port.c (the server on its port), door_call.c (the life of one call), door_stream.c
  * (messages and replies of a stream) and door_pass.c (calls passed on) share. Nobody else includes this.
  *
  * A call's states:
@@ -141,6 +141,12 @@ struct door {
 	} * done, *taken;
 	size_t done_count, done_room, taken_room;
 };
+
+/* door_port.c */
+/* gRPC's server on the port of the options, with a queue of its own; also after an error door_close is due. */
+int door_port_open(struct door *door, struct error *err);
+void door_await_stopped(struct door *door); /* takes and drops what comes before */
+void door_await_queue_end(struct door *door);
 
 /* door.c */
 void door_post(struct door_method *method); /* one more standing request */

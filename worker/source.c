@@ -1,11 +1,15 @@
 #include "worker/source.h"
 #include "kindred/v1/recommend.pb-c.h"
 
+#include <string.h>
+
 #define PERSONAL KINDRED__V1__SOURCE__SOURCE_PERSONAL
 #define SIMILAR KINDRED__V1__SOURCE__SOURCE_SIMILAR
 
-/* Where the answer's rows are: open addressing, linear, so that a neighbour costs one look. */
+/* Where the answer's rows are: open addressing, linear. Before it a filter of a bit for each of them, in two cache lines: hardly a neighbour passes it. */
+#define FILTER_BITS 1024u
 struct places {
+	uint64_t filter[FILTER_BITS / 64];
 	struct recommended **slots; /* NULL: free */
 	uint32_t mask;
 };
@@ -20,6 +24,7 @@ static bool places_make(struct places *places, struct arena *arena, struct recom
 	uint32_t size = 16;
 	while (size < 4 * count)
 		size *= 2;
+	memset(places->filter, 0, sizeof places->filter);
 	places->mask = size - 1;
 	places->slots = arena_zalloc(arena, size * sizeof *places->slots);
 	if (!places->slots)
@@ -29,6 +34,7 @@ static bool places_make(struct places *places, struct arena *arena, struct recom
 		while (places->slots[slot])
 			slot = (slot + 1) & places->mask;
 		places->slots[slot] = &items[i];
+		places->filter[items[i].row / 64 % (FILTER_BITS / 64)] |= UINT64_C(1) << items[i].row % 64;
 	}
 	return true;
 }
@@ -37,6 +43,8 @@ static bool places_make(struct places *places, struct arena *arena, struct recom
 static struct recommended *place_of(const struct places *places, uint32_t row)
 {
 	struct recommended *item;
+	if (!(places->filter[row / 64 % (FILTER_BITS / 64)] >> row % 64 & 1))
+		return NULL;
 	for (uint32_t slot = slot_of(places, row); (item = places->slots[slot]); slot = (slot + 1) & places->mask)
 		if (item->row == row)
 			return item;

@@ -39,12 +39,15 @@ static bool places_make(struct places *places, struct arena *arena, struct recom
 	return true;
 }
 
+static inline bool may_have(const struct places *places, uint32_t row)
+{
+	return places->filter[row / 64 % (FILTER_BITS / 64)] >> row % 64 & 1;
+}
+
 /* The row's place in the answer; NULL: it has none. */
 static struct recommended *place_of(const struct places *places, uint32_t row)
 {
 	struct recommended *item;
-	if (!(places->filter[row / 64 % (FILTER_BITS / 64)] >> row % 64 & 1))
-		return NULL;
 	for (uint32_t slot = slot_of(places, row); (item = places->slots[slot]); slot = (slot + 1) & places->mask)
 		if (item->row == row)
 			return item;
@@ -65,7 +68,10 @@ static uint32_t turn_list(const struct places *places, const struct model_relati
 {
 	uint32_t turned = 0;
 	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++) {
-		struct recommended *item = place_of(places, model_entry_row(relation->entries[at], relation->row_mask));
+		uint32_t row = model_entry_row(relation->entries[at], relation->row_mask);
+		if (!may_have(places, row))
+			continue;
+		struct recommended *item = place_of(places, row);
 		if (item && item->source == from && is_by_attributes(relation, at) == by_attributes) {
 			item->source = to;
 			turned++;
@@ -125,8 +131,13 @@ bool source_find(struct arena *arena, const struct model_relation *relation, con
 		items[i].source = may_be ? SIMILAR : PERSONAL;
 		similar += may_be;
 	}
-	for (uint32_t p = 0; told && !context && p < profile_count; p++)
-		cold += model_bit(relation->cold, profile[p].row);
+	for (uint32_t p = 0; told && !context && p < profile_count; p++) {
+		if (!model_bit(relation->cold, profile[p].row))
+			continue;
+		cold++;
+		/* turn_list reads some of this list's bits, and they are in no cache */
+		__builtin_prefetch((const char *)relation->by_attributes + relation->offsets[profile[p].row] / 8);
+	}
 	if (!similar && !cold)
 		return true;
 	if ((cold || similar > FEW) && !places_make(&places, arena, items, count))

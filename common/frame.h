@@ -24,6 +24,8 @@
 #define LINK_FD 3
 /* A worker finds here the socket on which further front-ends come (Setup says whether there are any); such a front-end its gRPC connection to the server. */
 #define FRONT_END_FD 4
+/* The server gives a worker the memory of their link here (common/ring.h). Without it frames go through the socket. */
+#define LINK_MEMORY_FD 5
 
 enum frame_kind {
 	/* server to worker */

@@ -17,7 +17,8 @@ int link_init(struct link *link, uv_loop_t *loop)
 	link->open = link->writing = link->closing = false;
 	link->free_slot = NO_SLOT;
 	link->slot_count = link->asked = 0;
-	link->in_used = 0;
+	link->in_used = link->flight_sent = 0;
+	rings_drop(&link->rings);
 	buffer_clear(&link->out, KEEP_BYTES);
 	buffer_clear(&link->flight, KEEP_BYTES);
 	if (uv_pipe_init(loop, &link->pipe, 0))
@@ -146,19 +147,14 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 	*room = uv_buf_init((char *)link->in.data + link->in_used, (unsigned)(link->in.bytes - link->in_used));
 }
 
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
+/* So many bytes more are in `in`. */
+static void take(struct link *link, size_t bytes)
 {
-	struct link *link = stream->data;
 	struct frame_head head;
 	size_t at = 0;
 	int64_t whole = 0;
 
-	(void)room;
-	if (nread < 0) {
-		link_break(link, nread == UV_EOF ? "its end of the link was closed" : uv_strerror((int)nread));
-		return;
-	}
-	link->in_used += (size_t)nread;
+	link->in_used += bytes;
 	while (link->open && (whole = frame_next(link->in.data + at, link->in_used - at, &head)) > 0) {
 		dispatch(link, &head, link->in.data + at + sizeof head);
 		at += (size_t)whole;
@@ -174,6 +170,55 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
 		memmove(link->in.data, link->in.data + at, link->in_used);
 	if (!link->in_used && link->in.room > KEEP_BYTES)
 		buffer_fini(&link->in);
+}
+
+/* Up to a ring full, so that a worker that writes all the time does not hold up the loop. */
+void link_receive(struct link *link)
+{
+	size_t taken = 0;
+	int64_t got;
+	uv_buf_t room;
+
+	if (!link->open || !link->rings.in)
+		return;
+	rings_awake(&link->rings);
+	do {
+		on_room((uv_handle_t *)&link->pipe, 0, &room);
+		if (!room.base) {
+			link_break(link, "there was no memory for what it sent");
+			return;
+		}
+		got = ring_get(link->rings.in, room.base, room.len);
+		if (got < 0) {
+			link_break(link, "it broke the memory of the link");
+			return;
+		}
+		take(link, (size_t)got);
+		taken += (size_t)got;
+	} while (link->open && got && taken < RING_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
+{
+	struct link *link = stream->data;
+
+	(void)room;
+	if (nread < 0)
+		link_receive(link); /* what it said before */
+	if (nread < 0)
+		link_break(link, nread == UV_EOF ? "its end of the link was closed" : uv_strerror((int)nread));
+	else if (!link->rings.in) /* else it was bells */
+		take(link, (size_t)nread);
+}
+
+int link_memory(struct link *link)
+{
+	struct error err;
+	int fd;
+
+	if (rings_make(&link->rings, &fd, &err))
+		log_warning("link: %s; its frames go through the socket", err.text);
+	return fd;
 }
 
 int link_open(struct link *link, struct error *err)
@@ -222,6 +267,7 @@ void link_fini(struct link *link)
 	buffer_fini(&link->in);
 	buffer_fini(&link->out);
 	buffer_fini(&link->flight);
+	rings_drop(&link->rings);
 	free(link->slots);
 	link->slots = NULL;
 	link->slot_room = link->slot_count = 0;
@@ -306,12 +352,48 @@ static void on_written(uv_write_t *request, int status)
 		link_break(link, uv_strerror(status));
 }
 
+static void flush_to_ring(struct link *link)
+{
+	struct buffer empty;
+	uv_buf_t bell = uv_buf_init("", 1);
+
+	for (;;) {
+		size_t rest = link->flight.bytes - link->flight_sent;
+
+		if (!rest) {
+			empty = link->flight;
+			buffer_clear(&empty, KEEP_BYTES);
+			link->flight = link->out;
+			link->out = empty;
+			link->flight_sent = 0;
+			rest = link->flight.bytes;
+		}
+		if (!rest)
+			break;
+		link->flight_sent += ring_put(link->rings.out, link->flight.data + link->flight_sent, rest);
+		if (link->flight_sent < link->flight.bytes)
+			break;
+	}
+	/* A bell that finds no room has others before it; what is wrong with the socket is found by reading. */
+	if (rings_bell(&link->rings))
+		(void)uv_try_write((uv_stream_t *)&link->pipe, &bell, 1);
+}
+
+bool link_wait(struct link *link)
+{
+	return !link->open || !link->rings.in || rings_wait(&link->rings, true, link_unsent(link) > 0);
+}
+
 void link_flush(struct link *link)
 {
 	struct buffer all = link->out;
 	uv_buf_t rest;
 	int done, rc;
 
+	if (link->open && link->rings.out) {
+		flush_to_ring(link);
+		return;
+	}
 	if (!link->open || link->writing || all.bytes == 0)
 		return;
 	rest = uv_buf_init((char *)all.data, (unsigned)all.bytes);

@@ -3,7 +3,8 @@
  * worker was asked and has not answered; also the one between the server and a further front-end, where either may ask.
  * Nothing else knows how bytes travel.
  *
- * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once.
+ * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once. Between the server and its workers
+ * bytes go through shared memory, and the socket is only for bells and for the end.
  * Runs on the loop thread.
  *
  * Failure: when the socket ends or breaks, or the other side speaks nonsense, every ask is answered with
@@ -15,6 +16,7 @@
 
 #include "common/error.h"
 #include "common/frame.h"
+#include "common/ring.h"
 #include "server/buffer.h"
 
 #include <stdbool.h>
@@ -50,14 +52,18 @@ struct link {
 	uv_pipe_t pipe;
 	uv_write_t write;
 	bool open, writing, closing;
+	struct rings rings; /* with them, all that the socket carries is bells */
 	struct buffer out, flight, in;
 	size_t in_used; /* bytes of `in` that were read */
+	size_t flight_sent; /* bytes of `flight` that the ring took */
 	struct link_slot *slots;
 	uint32_t slot_count, slot_room, free_slot, asked;
 };
 
 /* The handle for uv_spawn's stdio, before link_open. */
 int link_init(struct link *link, uv_loop_t *loop);
+/* Before link_open: frames go through memory. The descriptor is for the other end, as LINK_MEMORY_FD, and the caller's to close; -1: there is no memory, so all goes through the socket. */
+int link_memory(struct link *link);
 /* Starts reading; the socket is connected. */
 int link_open(struct link *link, struct error *err);
 /* The same for a connected socket of one's own, after link_init. The link closes it, also after an error. */
@@ -85,6 +91,10 @@ void link_send_message(struct link *link, enum frame_kind kind, const ProtobufCM
 void link_reply(struct link *link, uint64_t call, int code, const char *text);
 /* Writes what was gathered. Called once per turn of the loop, before it waits. */
 void link_flush(struct link *link);
+/* With memory: takes what has come. Called once per turn of the loop, before what is to be flushed is made. */
+void link_receive(struct link *link);
+/* Called last, before the loop waits. False: more has come meanwhile, the loop must not wait. */
+bool link_wait(struct link *link);
 
 /* Asks in flight; bytes not yet taken by the socket. */
 static inline uint32_t link_asked(const struct link *link)
@@ -93,7 +103,7 @@ static inline uint32_t link_asked(const struct link *link)
 }
 static inline size_t link_unsent(const struct link *link)
 {
-	return link->out.bytes + link->flight.bytes;
+	return link->out.bytes + link->flight.bytes - link->flight_sent;
 }
 
 #endif

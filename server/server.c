@@ -202,10 +202,12 @@ static void on_prepare(uv_prepare_t *prepare)
 {
 	struct server *server = prepare->data;
 
+	supervisor_receive(&server->supervisor);
 	door_flush(server->door);
 	supervisor_flush(&server->supervisor);
 	front_ends_flush(&server->front_ends);
 	door_rest(server->door);
+	supervisor_wait(&server->supervisor);
 }
 
 /* --- generations --- */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define QUICK_MS 5000 /* a death sooner after the start than this counts as one more in a row */
 #define BACKOFF_MS 100
@@ -323,22 +324,24 @@ static void send_setup(struct worker *worker)
 static int spawn(struct worker *worker)
 {
 	struct server *server = worker->server;
+	int memory = link_memory(&worker->link);
 	char path[DATADIR_PATH_MAX + 32];
 	char *arguments[] = { path, NULL };
-	uv_stdio_container_t stdio[FRONT_END_FD + 1] = {
+	uv_stdio_container_t stdio[LINK_MEMORY_FD + 1] = {
 		{ .flags = UV_IGNORE },
 		{ .flags = UV_INHERIT_FD,
 		  .data.fd = 2 }, /* standard output is nobody's: what it prints is a log line */
 		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
 		{ .flags = UV_CREATE_PIPE | UV_READABLE_PIPE | UV_WRITABLE_PIPE,
 		  .data.stream = (uv_stream_t *)&worker->link.pipe },
-		{ .flags = UV_INHERIT_FD, .data.fd = worker->listen_fd },
+		{ .flags = worker->listen_fd >= 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = worker->listen_fd },
+		{ .flags = memory >= 0 ? UV_INHERIT_FD : UV_IGNORE, .data.fd = memory },
 	};
 	uv_process_options_t options = {
 		.exit_cb = on_process_exit,
 		.file = path,
 		.args = arguments,
-		.stdio_count = worker->listen_fd >= 0 ? FRONT_END_FD + 1 : LINK_FD + 1,
+		.stdio_count = LINK_MEMORY_FD + 1,
 		.stdio = stdio,
 		.flags = UV_PROCESS_DETACHED, /* Ctrl-C is for the server, which drains its workers */
 	};
@@ -347,6 +350,8 @@ static int spawn(struct worker *worker)
 	snprintf(path, sizeof path, "%s/kindred-worker", server->program_directory);
 	worker->process.data = worker;
 	rc = uv_spawn(&server->loop, &worker->process, &options);
+	if (memory >= 0)
+		close(memory);
 	if (rc)
 		log_error("supervisor: cannot start %s: %s", path, uv_strerror(rc));
 	return rc;
@@ -392,6 +397,7 @@ int supervisor_init(struct server *server, uint32_t workers, struct error *err)
 	if (!supervisor->workers)
 		return error_set(err, E_EXHAUSTED, "out of memory for %u workers", workers);
 	supervisor->count = workers;
+	uv_idle_init(&server->loop, &supervisor->more);
 	/*
 	 * An even load needs limit / workers; one worker may have twice that, never all, so that a stuck one
 	 * leaves room for the others.
@@ -484,6 +490,29 @@ void supervisor_flush(struct supervisor *supervisor)
 {
 	for (uint32_t i = 0; i < supervisor->count; i++)
 		link_flush(&supervisor->workers[i].link);
+}
+
+void supervisor_receive(struct supervisor *supervisor)
+{
+	for (uint32_t i = 0; i < supervisor->count; i++)
+		link_receive(&supervisor->workers[i].link);
+}
+
+static void on_more(uv_idle_t *idle)
+{
+	(void)idle; /* its being active keeps the loop from waiting */
+}
+
+void supervisor_wait(struct supervisor *supervisor)
+{
+	bool wait = true;
+
+	for (uint32_t i = 0; i < supervisor->count; i++)
+		wait &= link_wait(&supervisor->workers[i].link);
+	if (wait)
+		uv_idle_stop(&supervisor->more);
+	else
+		uv_idle_start(&supervisor->more, on_more);
 }
 
 void supervisor_tell(struct supervisor *supervisor, const void *frames, size_t bytes)

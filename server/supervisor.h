@@ -60,6 +60,7 @@ struct supervisor {
 	uint32_t count;
 	uint32_t ask_limit; /* calls in flight to one worker */
 	bool draining, announced;
+	uv_idle_t more; /* active: a worker has sent more, the loop must not wait */
 };
 
 /* Makes the table, with no process. */
@@ -71,8 +72,10 @@ void supervisor_fini(struct supervisor *supervisor);
 void supervisor_drain(struct supervisor *supervisor, uint64_t timeout_ms);
 /* Gives every worker that serves another generation than the active one the active one. */
 void supervisor_align(struct supervisor *supervisor);
-/* Writes what was gathered for the workers. Once per turn of the loop. */
+/* Once per turn of the loop, in this order: takes what the workers have sent; writes what was gathered for them; lets the loop wait, unless there is more. */
+void supervisor_receive(struct supervisor *supervisor);
 void supervisor_flush(struct supervisor *supervisor);
+void supervisor_wait(struct supervisor *supervisor);
 
 /* Sends whole frames to every worker that is past its start: catalogs, definitions. */
 void supervisor_tell(struct supervisor *supervisor, const void *frames, size_t bytes);

@@ -104,14 +104,38 @@ static void take_frames(struct uplink *link)
 
 static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buf);
 
+/* With rings the socket is always read, for its bells. */
 static void read_or_pause(struct uplink *link)
 {
 	bool want = !link->ended && !uplink_full(link);
-	if (want && !link->reading)
+	if (link->rings.in)
+		;
+	else if (want && !link->reading)
 		uv_read_start((uv_stream_t *)&link->pipe, on_alloc, on_read);
 	else if (!want && link->reading)
 		uv_read_stop((uv_stream_t *)&link->pipe);
 	link->reading = want;
+}
+
+/* Takes from the ring what has come; whether there was anything. */
+static bool receive(struct uplink *link)
+{
+	struct error err;
+	uv_buf_t room;
+	on_alloc((uv_handle_t *)&link->pipe, 0, &room);
+	int64_t got = room.base ? ring_get(link->rings.in, room.base, room.len) : E_EXHAUSTED;
+	if (got < 0) {
+		error_set(&err, (int)got,
+			  room.base ? "link: the server broke its memory" : "link: no memory for a frame");
+		end(link, &err);
+		return false;
+	}
+	if (got == 0)
+		return false;
+	link->in.used += (size_t)got;
+	take_frames(link);
+	read_or_pause(link);
+	return true;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buf)
@@ -119,6 +143,11 @@ static void on_read(uv_stream_t *stream, ssize_t bytes, const uv_buf_t *buf)
 	(void)buf;
 	struct uplink *link = stream->data;
 	struct error err = { 0 };
+	if (bytes > 0 && link->rings.in)
+		return; /* a bell: on_prepare sees what it is for */
+	if (bytes < 0 && link->rings.in)
+		while (!link->ended && receive(link)) /* what was said before */
+			;
 	if (bytes > 0) {
 		link->in.used += (size_t)bytes;
 		take_frames(link);
@@ -148,16 +177,10 @@ static void write_failed(struct uplink *link, int status)
 	end(link, &err);
 }
 
-static void on_written(uv_write_t *write, int status)
+/* Replies that had waited for the server were written. */
+static void go_on(struct uplink *link)
 {
-	struct uplink *link = write->data;
 	bool waited = !link->reading;
-	link->writing = false;
-	trim(&link->sending);
-	if (status < 0) {
-		write_failed(link, status);
-		return;
-	}
 	uplink_flush(link);
 	if (link->ended || uplink_full(link))
 		return;
@@ -169,11 +192,86 @@ static void on_written(uv_write_t *write, int status)
 		link->handler->room(link->context);
 }
 
+static void on_written(uv_write_t *write, int status)
+{
+	struct uplink *link = write->data;
+	link->writing = false;
+	trim(&link->sending);
+	if (status < 0)
+		write_failed(link, status);
+	else
+		go_on(link);
+}
+
+static void swap_out(struct uplink *link)
+{
+	struct blob empty = link->sending;
+	link->sending = link->out;
+	link->out = empty;
+}
+
+static void put_in_ring(struct uplink *link)
+{
+	bool all;
+	do {
+		if (link->sending.used == 0)
+			swap_out(link);
+		link->sent +=
+			ring_put(link->rings.out, link->sending.data + link->sent, link->sending.used - link->sent);
+		all = link->sent == link->sending.used;
+		if (all) {
+			trim(&link->sending);
+			link->sent = 0;
+		}
+	} while (all && link->out.used);
+}
+
+static void flush_to_ring(struct uplink *link)
+{
+	if (link->sending.used + link->out.used)
+		put_in_ring(link);
+	link->held_up |= link->sending.used > 0;
+	/* A bell that finds no room has others before it; what is wrong with the socket is found by reading. */
+	uv_buf_t bell = uv_buf_init("", 1);
+	if (rings_bell(&link->rings))
+		(void)uv_try_write((uv_stream_t *)&link->pipe, &bell, 1);
+}
+
+static void on_more(uv_idle_t *idle)
+{
+	(void)idle; /* its being active keeps the loop from waiting */
+}
+
+#define ROUNDS 8u /* of taking and answering, before the loop's other handles have their turn */
+
+/* Before the loop waits. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct uplink *link = prepare->data;
+	rings_awake(&link->rings);
+	uplink_flush(link);
+	if (link->held_up && !link->sending.used && !link->ended) {
+		link->held_up = false;
+		go_on(link);
+	}
+	for (unsigned round = 0; round < ROUNDS && !link->ended && link->reading; round++)
+		if (!receive(link))
+			break;
+	if (link->ended || rings_wait(&link->rings, link->reading, link->sending.used > 0))
+		uv_idle_stop(&link->more);
+	else
+		uv_idle_start(&link->more, on_more);
+}
+
 void uplink_flush(struct uplink *link)
 {
 	if (link->writing || link->ended)
 		return;
-	if (link->out.used) {
+	if (link->rings.out) {
+		flush_to_ring(link);
+		if (link->sending.used)
+			return;
+	} else if (link->out.used) {
 		uv_buf_t buf = uv_buf_init((char *)link->out.data, (unsigned)link->out.used);
 		int sent = uv_try_write((uv_stream_t *)&link->pipe, &buf, 1);
 		if (sent < 0 && sent != UV_EAGAIN) {
@@ -182,9 +280,7 @@ void uplink_flush(struct uplink *link)
 		}
 		size_t done = sent > 0 ? (size_t)sent : 0;
 		if (done < link->out.used) {
-			struct blob empty = link->sending;
-			link->sending = link->out;
-			link->out = empty;
+			swap_out(link);
 			buf = uv_buf_init((char *)link->sending.data + done, (unsigned)(link->sending.used - done));
 			link->write.data = link;
 			link->writing = true;
@@ -270,6 +366,7 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 	memset(link, 0, sizeof *link);
 	link->handler = handler;
 	link->context = context;
+	link->handles = 1;
 	int status = uv_pipe_init(loop, &link->pipe, 0);
 	if (!status)
 		status = uv_pipe_open(&link->pipe, fd);
@@ -280,10 +377,26 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 	return 0;
 }
 
-/* Not before: the handler that found the end may still be reading from a frame. */
-static void on_closed(uv_handle_t *pipe)
+int uplink_memory(struct uplink *link, int fd, struct error *err)
 {
-	struct uplink *link = pipe->data;
+	int code = rings_take(&link->rings, fd, err);
+	if (code)
+		return code;
+	uv_prepare_init(link->pipe.loop, &link->prepare);
+	uv_idle_init(link->pipe.loop, &link->more);
+	link->handles = 3;
+	link->prepare.data = link->more.data = link;
+	uv_prepare_start(&link->prepare, on_prepare);
+	return 0;
+}
+
+/* Not before: the handler that found the end may still be reading from a frame. */
+static void on_closed(uv_handle_t *handle)
+{
+	struct uplink *link = handle->data;
+	if (--link->handles)
+		return;
+	rings_drop(&link->rings);
 	blob_fini(&link->in);
 	blob_fini(&link->out);
 	blob_fini(&link->sending);
@@ -296,5 +409,9 @@ void uplink_close(struct uplink *link, void (*closed)(struct uplink *link))
 	link->ended = true;
 	link->closed = closed;
 	link->pipe.data = link;
+	if (link->rings.in) {
+		uv_close((uv_handle_t *)&link->prepare, on_closed);
+		uv_close((uv_handle_t *)&link->more, on_closed);
+	}
 	uv_close((uv_handle_t *)&link->pipe, on_closed);
 }

@@ -7,6 +7,8 @@
  * (uplink_full); it goes on below UPLINK_OUT_LOW. So a server that does not read is not served, and its own
  * bounds tell its clients.
  *
+ * With the link's memory (uplink_memory) all bytes go through it, and the socket is for bells and for the end.
+ *
  * Happy path: uplink_open -> handler->frame ... handler->batch -> ... -> uplink_finish -> handler->end(0).
  * Failures: the server closes its end (handler->end with 0); a broken frame or a failed write (handler->end
  * with a negative code). end is called once; what is replied after it is thrown away.
@@ -16,6 +18,7 @@
 
 #include "common/error.h"
 #include "common/frame.h"
+#include "common/ring.h"
 #include "worker/encode.h"
 
 #include <stdbool.h>
@@ -43,8 +46,14 @@ struct uplink {
 	struct blob in; /* used: up to where bytes were read */
 	size_t taken; /* bytes of in that were frames already */
 	struct blob out; /* replies being gathered */
-	struct blob sending; /* what uv_write holds */
+	struct blob sending; /* what uv_write holds, or the ring has taken `sent` bytes of */
+	size_t sent;
+	bool held_up; /* with rings: since go_on, replies had to wait for room */
 	uv_write_t write;
+	struct rings rings;
+	uv_prepare_t prepare; /* with rings */
+	uv_idle_t more; /* with rings; active: there is more, the loop must not wait */
+	uint32_t handles; /* open ones */
 	size_t frame_start; /* of the frame between uplink_begin and uplink_end */
 	bool writing, reading, finishing, ended, taking;
 	void (*closed)(struct uplink *link);
@@ -53,6 +62,8 @@ struct uplink {
 /* fd: a connected stream socket. E_INVALID when it is none. */
 int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,
 		struct error *err);
+/* Right after uplink_open. fd: LINK_MEMORY_FD, closed also after an error. */
+int uplink_memory(struct uplink *link, int fd, struct error *err);
 /* Closes and frees; the loop must run once more, and then calls closed (NULL: nobody), after which the memory of *link may go. */
 void uplink_close(struct uplink *link, void (*closed)(struct uplink *link));
 

@@ -144,7 +144,8 @@ static int begin(struct worker *worker, int fd, struct error *err)
 	generations_init(&worker->generations, &worker->loop, on_loaded, worker);
 	if (arena_init(&worker->arena, ARENA_BYTES, 0))
 		return error_set(err, E_EXHAUSTED, "no memory");
-	return uplink_open(&worker->link, &worker->loop, fd, &link_handler, worker, err);
+	int code = uplink_open(&worker->link, &worker->loop, fd, &link_handler, worker, err);
+	return code || !rings_are(LINK_MEMORY_FD) ? code : uplink_memory(&worker->link, LINK_MEMORY_FD, err);
 }
 
 /* What was queued for the disk gets there first. */

@@ -43,6 +43,7 @@ static void forget_link(struct worker_process *process)
 	if (process->fd >= 0)
 		close(process->fd);
 	process->fd = -1;
+	rings_drop(&process->rings);
 	while (process->kept) {
 		struct worker_frame *next = process->kept->next;
 		free(process->kept);
@@ -58,6 +59,20 @@ void worker_process_fini(struct worker_process *process)
 	forget_link(process);
 	free(process->in);
 	temp_dir_remove(&process->home);
+}
+
+int worker_process_setup(void **state)
+{
+	static struct worker_process process;
+	worker_process_init(&process);
+	*state = &process;
+	return 0;
+}
+
+int worker_process_teardown(void **state)
+{
+	worker_process_fini(*state);
+	return 0;
 }
 
 /* --- the process --- */
@@ -76,11 +91,19 @@ void worker_spawn(struct worker_process *process)
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, theirs, LINK_FD);
+	const char *link = getenv("KINDRED_TEST_LINK");
+	int memory = -1;
+	if (link && strcmp(link, "memory") == 0) {
+		assert_int_equal(rings_make(&process->rings, &memory, NULL), 0);
+		posix_spawn_file_actions_adddup2(&actions, memory, LINK_MEMORY_FD);
+	}
 	char program[] = TEST_BIN "/kindred-worker";
 	char *const arguments[] = { program, NULL };
 	int status = posix_spawn(&process->pid, program, &actions, NULL, arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(theirs);
+	if (memory >= 0)
+		close(memory);
 	if (status)
 		fail_msg("%s: %s", program, strerror(status));
 }
@@ -131,11 +154,44 @@ void worker_kill(struct worker_process *process)
 
 /* --- frames --- */
 
-static void write_all(int fd, const void *data, size_t bytes)
+static void ring_bell(struct worker_process *process)
+{
+	if (rings_bell(&process->rings))
+		(void)send(process->fd, "", 1, MSG_DONTWAIT);
+}
+
+/* Waits for the worker's bell. False: the link was closed. */
+static bool await_bell(struct worker_process *process)
+{
+	struct pollfd ready = { .fd = process->fd, .events = POLLIN };
+	char bells[64];
+	if (poll(&ready, 1, PATIENCE_MS) != 1)
+		fail_msg("the worker rings no bell");
+	return read(process->fd, bells, sizeof bells) > 0;
+}
+
+static void put_all(struct worker_process *process, const void *data, size_t bytes)
 {
 	const char *at = data;
 	while (bytes) {
-		ssize_t written = write(fd, at, bytes);
+		size_t put = ring_put(process->rings.out, at, bytes);
+		at += put;
+		bytes -= put;
+		ring_bell(process);
+		if (bytes && rings_wait(&process->rings, false, true) && !await_bell(process))
+			return; /* the worker is gone, which reading will show */
+	}
+}
+
+void worker_send_bytes(struct worker_process *process, const void *data, size_t bytes)
+{
+	const char *at = data;
+	if (process->rings.out) {
+		put_all(process, data, bytes);
+		return;
+	}
+	while (bytes) {
+		ssize_t written = write(process->fd, at, bytes);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written < 0 && (errno == EPIPE || errno == ECONNRESET))
@@ -146,10 +202,36 @@ static void write_all(int fd, const void *data, size_t bytes)
 	}
 }
 
+static size_t put_some(struct worker_process *process, const void *bytes, size_t count, int patience_ms)
+{
+	struct pollfd bell = { .fd = process->fd, .events = POLLIN };
+	char bells[64];
+	size_t put = ring_put(process->rings.out, bytes, count);
+	ring_bell(process);
+	if (put || (rings_wait(&process->rings, false, true) &&
+		    (poll(&bell, 1, patience_ms) != 1 || read(process->fd, bells, sizeof bells) <= 0)))
+		return put;
+	return ring_put(process->rings.out, bytes, count);
+}
+
+size_t worker_send_some(struct worker_process *process, const void *bytes, size_t count, int patience_ms)
+{
+	struct pollfd room = { .fd = process->fd, .events = POLLOUT };
+	if (process->rings.out)
+		return put_some(process, bytes, count, patience_ms);
+	while (poll(&room, 1, patience_ms) == 1) {
+		ssize_t sent = send(process->fd, bytes, count, MSG_DONTWAIT);
+		if (sent >= 0)
+			return (size_t)sent;
+		assert_int_equal(errno, EAGAIN);
+	}
+	return 0;
+}
+
 void worker_send_head(struct worker_process *process, struct frame_head head, const void *payload)
 {
-	write_all(process->fd, &head, sizeof head);
-	write_all(process->fd, payload, head.bytes);
+	worker_send_bytes(process, &head, sizeof head);
+	worker_send_bytes(process, payload, head.bytes);
 }
 
 uint64_t worker_send(struct worker_process *process, enum frame_kind kind, const void *payload, size_t bytes)
@@ -171,17 +253,38 @@ uint64_t worker_send_message(struct worker_process *process, enum frame_kind kin
 	return call;
 }
 
+static ssize_t get_some(struct worker_process *process, void *to, size_t room)
+{
+	bool open = true;
+	for (;;) {
+		int64_t got = ring_get(process->rings.in, to, room);
+		assert_true(got >= 0);
+		ring_bell(process);
+		if (got || !open)
+			return (ssize_t)got;
+		if (rings_wait(&process->rings, true, false))
+			open = await_bell(process);
+	}
+}
+
+static ssize_t read_some(struct worker_process *process, void *to, size_t room)
+{
+	struct pollfd ready = { .fd = process->fd, .events = POLLIN };
+	if (process->rings.in)
+		return get_some(process, to, room);
+	if (poll(&ready, 1, PATIENCE_MS) != 1)
+		fail_msg("the worker says nothing");
+	return read(process->fd, to, room);
+}
+
 /* False: the link was closed. */
 static bool read_more(struct worker_process *process)
 {
-	struct pollfd ready = { .fd = process->fd, .events = POLLIN };
-	if (poll(&ready, 1, PATIENCE_MS) != 1)
-		fail_msg("the worker says nothing");
 	if (process->in_room - process->in_used < 65536) {
 		process->in_room = process->in_room * 2 + 65536;
 		process->in = realloc(process->in, process->in_room);
 	}
-	ssize_t bytes = read(process->fd, process->in + process->in_used, process->in_room - process->in_used);
+	ssize_t bytes = read_some(process, process->in + process->in_used, process->in_room - process->in_used);
 	if (bytes <= 0)
 		return false;
 	process->in_used += (size_t)bytes;
@@ -295,6 +398,12 @@ void worker_set_shop(struct worker_process *process)
 	catalog.attributes = list;
 	set.catalog = &catalog;
 	worker_send_message(process, FRAME_CATALOG_SET, &set.base);
+}
+
+void worker_start_shop(struct worker_process *process)
+{
+	worker_start(process);
+	worker_set_shop(process);
 }
 
 void worker_set_definition(struct worker_process *process, const Kindred__V1__Definition *definition)
@@ -422,6 +531,14 @@ Kindred__V1__ListUserEventsResponse *worker_list(struct worker_process *process,
 	request.page_token = (char *)token;
 	uint64_t call = worker_send_message(process, FRAME_CALL_LIST_EVENTS, &request.base);
 	return unpack_reply(process, call, &kindred__v1__list_user_events_response__descriptor);
+}
+
+uint32_t worker_kept_events(struct worker_process *process, const char *user)
+{
+	Kindred__V1__ListUserEventsResponse *list = worker_list(process, user, 1, "");
+	uint32_t total = list->total_size;
+	kindred__v1__list_user_events_response__free_unpacked(list, NULL);
+	return total;
 }
 
 Kindred__Internal__WorkerStats *worker_stats(struct worker_process *process)

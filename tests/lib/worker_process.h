@@ -1,6 +1,6 @@
 /*
  * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket pair
- * as the server would. Replies may come in any order; worker_reply waits for one and keeps the others.
+ * as the server would, or through shared memory (KINDRED_TEST_LINK=memory). Replies may come in any order; worker_reply waits for one and keeps the others.
  *
  *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }..
  *     -> worker_end or worker_kill -> worker_process_fini
@@ -12,6 +12,7 @@
 #define KINDRED_TEST_WORKER_PROCESS_H
 
 #include "common/frame.h"
+#include "common/ring.h"
 #include "kindred/internal/link.pb-c.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
@@ -32,6 +33,8 @@ struct worker_process {
 	struct temp_dir home; /* the data directory */
 	pid_t pid; /* 0: not running */
 	int fd;
+	struct rings
+		rings; /* with KINDRED_TEST_LINK=memory: frames go through memory, as between a server and its workers */
 	uint64_t calls; /* numbers given so far */
 	struct worker_frame *kept; /* came while another was waited for */
 	uint8_t *in;
@@ -44,6 +47,10 @@ struct worker_process {
 /* Defaults: 4 shards, all of them the worker's; history_cap 1,000; no retention; sync; 1 GiB of map. */
 void worker_process_init(struct worker_process *process);
 void worker_process_fini(struct worker_process *process);
+
+/* The same as cmocka wants it; *state is the process. */
+int worker_process_setup(void **state);
+int worker_process_teardown(void **state);
 
 /* Starts the process and does no more. */
 void worker_spawn(struct worker_process *process);
@@ -59,6 +66,9 @@ void worker_kill(struct worker_process *process);
 uint64_t worker_send(struct worker_process *process, enum frame_kind kind, const void *payload, size_t bytes);
 void worker_send_head(struct worker_process *process, struct frame_head head, const void *payload);
 uint64_t worker_send_message(struct worker_process *process, enum frame_kind kind, const ProtobufCMessage *message);
+/* Bytes as they are: all of them; or as many as there is room for, 0 when there is none for patience_ms. */
+void worker_send_bytes(struct worker_process *process, const void *bytes, size_t count);
+size_t worker_send_some(struct worker_process *process, const void *bytes, size_t count, int patience_ms);
 /* Waits for a frame of that kind and call; free() it. NULL: the link was closed instead. */
 struct worker_frame *worker_await(struct worker_process *process, enum frame_kind kind, uint64_t call);
 /* The reply to a call; not NULL. */
@@ -72,6 +82,8 @@ void worker_expect_error(struct worker_process *process, uint64_t call, int stat
 
 /* Attributes: those of the fixture shop (lib/model_fixture.h). create_ms 0. */
 void worker_set_shop(struct worker_process *process);
+/* worker_start and that. */
+void worker_start_shop(struct worker_process *process);
 void worker_set_definition(struct worker_process *process, const Kindred__V1__Definition *definition);
 /* Loads models/<number> and activates it; fails unless both are OK. */
 void worker_serve_generation(struct worker_process *process, const char *path, uint64_t number);
@@ -100,6 +112,8 @@ const char *worker_recommended(const Kindred__V1__RecommendResponse *response);
 const char *worker_recommends(struct worker_process *process, const char *user, const char *definition, uint32_t count);
 Kindred__V1__ListUserEventsResponse *worker_list(struct worker_process *process, const char *user, uint32_t page_size,
 						 const char *token);
+/* How many events of the user it has. */
+uint32_t worker_kept_events(struct worker_process *process, const char *user);
 Kindred__Internal__WorkerStats *worker_stats(struct worker_process *process);
 
 #endif

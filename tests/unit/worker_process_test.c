@@ -1,6 +1,5 @@
 /*
- * The real kindred-worker, driven with frames as the server would: what is promised about acks, order, ends
- * and deaths.
+ * The real kindred-worker, driven with frames as the server would: what is promised about acks, order and deaths.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,16 +12,9 @@
 #include "common/shard.h"
 #include "lib/worker_process.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define STATUS_INVALID 3
 #define STATUS_DEADLINE 4
@@ -30,35 +22,6 @@
 #define STATUS_EXHAUSTED 8
 #define STATUS_INTERNAL 13
 #define STATUS_UNAVAILABLE 14
-
-static int setup(void **state)
-{
-	static struct worker_process process;
-	worker_process_init(&process);
-	*state = &process;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	worker_process_fini(*state);
-	return 0;
-}
-
-static void start_with_shop(struct worker_process *process)
-{
-	worker_start(process);
-	worker_set_shop(process);
-}
-
-/* Ids of the user's events, newest first, as "item-key" would not tell: the count alone. */
-static uint32_t kept_events(struct worker_process *process, const char *user)
-{
-	Kindred__V1__ListUserEventsResponse *list = worker_list(process, user, 1, "");
-	uint32_t total = list->total_size;
-	kindred__v1__list_user_events_response__free_unpacked(list, NULL);
-	return total;
-}
 
 static void test_every_event_gets_its_outcome(void **state)
 {
@@ -76,7 +39,7 @@ static void test_every_event_gets_its_outcome(void **state)
 		{ "jane", "ball", "Viewed", NULL, clock_wall_ms() + 2 * DAY_MS },
 		{ "jane", "ball", "Viewed", NULL, clock_wall_ms() + DAY_MS / 2 },
 	};
-	start_with_shop(process);
+	worker_start_shop(process);
 	Kindred__V1__IngestEventsResponse *response = worker_ingest(process, events, 8);
 	static const int expected[] = { 1, 2, 4, 4, 1, 4, 4, 1 };
 	for (size_t i = 0; i < 8; i++)
@@ -90,8 +53,8 @@ static void test_every_event_gets_its_outcome(void **state)
 	assert_int_equal(response->refusals[3]->index, 6);
 	assert_non_null(strstr(response->refusals[3]->reason, "a day from now"));
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
-	assert_int_equal(kept_events(process, "john"), 2);
-	assert_int_equal(kept_events(process, "jane"), 1);
+	assert_int_equal(worker_kept_events(process, "john"), 2);
+	assert_int_equal(worker_kept_events(process, "jane"), 1);
 
 	Kindred__Internal__WorkerStats *stats = worker_stats(process);
 	uint64_t accepted = 0, refused = 0, duplicates = 0;
@@ -139,7 +102,7 @@ static void test_bad_batches_change_nothing(void **state)
 	assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_REFUSED);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
 	free(frame);
-	assert_int_equal(kept_events(process, "john"), 0);
+	assert_int_equal(worker_kept_events(process, "john"), 0);
 }
 
 /* The server routes by the user's hash; a mistake there must not put a history where nobody looks for it. */
@@ -149,7 +112,7 @@ static void test_refuses_users_of_other_workers(void **state)
 	process->shard_total = 4;
 	process->first_shard = 1;
 	process->shard_count = 2;
-	start_with_shop(process);
+	worker_start_shop(process);
 	unsigned taken = 0, refused = 0;
 	for (int i = 0; i < 40; i++) {
 		char user[16];
@@ -177,7 +140,7 @@ static void test_acked_events_survive_kill(void **state)
 	struct worker_process *process = *state;
 	uint64_t calls[CALLS];
 	char users[CALLS][16], ids[CALLS][16];
-	start_with_shop(process);
+	worker_start_shop(process);
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(users[i], sizeof users[i], "user-%d", i % 50);
 		snprintf(ids[i], sizeof ids[i], "event-%d", i);
@@ -191,7 +154,7 @@ static void test_acked_events_survive_kill(void **state)
 	}
 	worker_kill(process);
 
-	start_with_shop(process);
+	worker_start_shop(process);
 	unsigned duplicates = 0;
 	for (int i = 0; i < CALLS; i++) {
 		const struct test_event event = { users[i], "shoes", "Viewed", ids[i], 1000 + i };
@@ -206,17 +169,17 @@ static void test_acked_events_survive_kill(void **state)
 	}
 	assert_true(duplicates >= ACKED);
 	for (int i = 0; i < 50; i++)
-		assert_int_equal(kept_events(process, users[i]), CALLS / 50);
+		assert_int_equal(worker_kept_events(process, users[i]), CALLS / 50);
 }
 
 /* What a call sent after the ack says, whatever else is going on. */
 static void test_reads_see_acked_writes(void **state)
 {
 	struct worker_process *process = *state;
-	start_with_shop(process);
+	worker_start_shop(process);
 	for (uint32_t i = 1; i <= 200; i++) {
 		worker_ingest_one(process, "john", "shoes", "Viewed", 1000 + i);
-		assert_int_equal(kept_events(process, "john"), i);
+		assert_int_equal(worker_kept_events(process, "john"), i);
 	}
 }
 
@@ -229,7 +192,7 @@ static void test_writes_of_one_user_keep_their_order(void **state)
 	const struct test_event after = { "john", "ball", "Viewed", NULL, 0 };
 	Kindred__V1__DeleteUserRequest forget = KINDRED__V1__DELETE_USER_REQUEST__INIT;
 	forget.user_id = (char *)"john";
-	start_with_shop(process);
+	worker_start_shop(process);
 	/* without waiting in between: they meet in one group */
 	uint64_t first = worker_send_events(process, before, 3);
 	uint64_t deletion = worker_send_message(process, FRAME_CALL_DELETE_USER, &forget.base);
@@ -250,8 +213,8 @@ static void test_writes_of_one_user_keep_their_order(void **state)
 	assert_int_equal(replayed->outcomes[2], KINDRED__V1__OUTCOME__OUTCOME_DROPPED);
 	kindred__v1__ingest_events_response__free_unpacked(replayed, NULL);
 	free(frame);
-	assert_int_equal(kept_events(process, "john"), 0);
-	assert_int_equal(kept_events(process, "jane"), 1);
+	assert_int_equal(worker_kept_events(process, "john"), 0);
+	assert_int_equal(worker_kept_events(process, "jane"), 1);
 	/* a new life, from a later moment on */
 	for (int64_t start = clock_wall_ms(); clock_wall_ms() <= start;)
 		;
@@ -280,7 +243,7 @@ static void test_a_flood_is_refused(void **state)
 	for (int i = 0; i < EVENTS; i++)
 		events[i] = (struct test_event){ users[i % 1000], "shoes", "Viewed", NULL, 1000 + i };
 	process->durability = SHARD_NOSYNC;
-	start_with_shop(process);
+	worker_start_shop(process);
 	for (int i = 0; i < FRAMES; i++)
 		calls[i] = worker_send_events(process, events, EVENTS);
 	free(events);
@@ -312,7 +275,7 @@ static void test_a_full_shard_fails_its_calls_alone(void **state)
 	bool full = false;
 	process->shard_total = process->shard_count = 1;
 	process->shard_map_bytes = 1 << 20;
-	start_with_shop(process);
+	worker_start_shop(process);
 	char user[16];
 	for (int i = 0; i < 10000 && !full; i++) {
 		snprintf(user, sizeof user, "user-%d", i);
@@ -331,18 +294,18 @@ static void test_a_full_shard_fails_its_calls_alone(void **state)
 	}
 	assert_true(full && acked > 10);
 	/* what was there can be read, and with more room it goes on */
-	assert_int_equal(kept_events(process, "user-0"), 100);
-	assert_int_equal(kept_events(process, user), 0);
+	assert_int_equal(worker_kept_events(process, "user-0"), 100);
+	assert_int_equal(worker_kept_events(process, user), 0);
 	assert_int_equal(worker_end(process), 0);
 	process->shard_map_bytes = 64 << 20;
-	start_with_shop(process);
+	worker_start_shop(process);
 	for (uint32_t i = 0; i < acked; i++) {
 		snprintf(user, sizeof user, "user-%u", i);
-		assert_int_equal(kept_events(process, user), 100);
+		assert_int_equal(worker_kept_events(process, user), 100);
 	}
 	snprintf(user, sizeof user, "user-%u", acked);
 	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, 100), NULL);
-	assert_int_equal(kept_events(process, user), 100);
+	assert_int_equal(worker_kept_events(process, user), 100);
 }
 
 static void test_too_many_types_are_refused_one_by_one(void **state)
@@ -351,7 +314,7 @@ static void test_too_many_types_are_refused_one_by_one(void **state)
 	struct worker_process *process = *state;
 	static char types[TYPES][16];
 	struct test_event events[TYPES + 1];
-	start_with_shop(process);
+	worker_start_shop(process);
 	for (int i = 0; i < TYPES; i++) {
 		snprintf(types[i], sizeof types[i], "type %d", i);
 		events[i] = (struct test_event){ "john", "shoes", types[i], NULL, 1000 + i };
@@ -365,154 +328,13 @@ static void test_too_many_types_are_refused_one_by_one(void **state)
 	assert_non_null(strstr(response->refusals[0]->reason, "\"type 1000\""));
 	assert_int_equal(response->refusals[1]->index, 1001);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
-	assert_int_equal(kept_events(process, "john"), 1000); /* the cap */
-}
-
-static void test_drain_finishes_what_came_before(void **state)
-{
-	struct worker_process *process = *state;
-	uint64_t calls[100];
-	start_with_shop(process);
-	for (int i = 0; i < 100; i++) {
-		const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 + i };
-		calls[i] = worker_send_events(process, &event, 1);
-	}
-	worker_send(process, FRAME_DRAIN, "", 0);
-	const struct test_event late = { "john", "shoes", "Viewed", NULL, 5000 };
-	uint64_t turned_away = worker_send_events(process, &late, 1);
-	for (int i = 0; i < 100; i++) {
-		struct worker_frame *frame = worker_reply(process, calls[i]);
-		assert_int_equal(frame->head.status, 0);
-		free(frame);
-	}
-	worker_expect_error(process, turned_away, STATUS_UNAVAILABLE, "stopping");
-	struct worker_frame *drained = worker_await(process, FRAME_DRAINED, 0);
-	assert_non_null(drained);
-	free(drained);
-	assert_int_equal(worker_wait(process), 0);
-	start_with_shop(process);
-	assert_int_equal(kept_events(process, "john"), 100);
-}
-
-/* The server died: what it had sent is written all the same. */
-static void test_a_closed_link_ends_it_after_the_queue(void **state)
-{
-	struct worker_process *process = *state;
-	start_with_shop(process);
-	for (int i = 0; i < 100; i++) {
-		const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 + i };
-		worker_send_events(process, &event, 1);
-	}
-	assert_int_equal(worker_end(process), 0);
-	start_with_shop(process);
-	assert_int_equal(kept_events(process, "john"), 100);
-}
-
-static void test_signals_do_not_end_it(void **state)
-{
-	struct worker_process *process = *state;
-	start_with_shop(process);
-	kill(process->pid, SIGTERM);
-	kill(process->pid, SIGINT);
-	worker_ingest_one(process, "john", "shoes", "Viewed", 1000);
-	assert_int_equal(kept_events(process, "john"), 1);
-	assert_int_equal(worker_end(process), 0);
-}
-
-static void test_passed_deadlines_are_not_worked_on(void **state)
-{
-	struct worker_process *process = *state;
-	const struct test_event event = { "john", "shoes", "Viewed", NULL, 1000 };
-	start_with_shop(process);
-	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
-	uint8_t packed[64];
-	request.user_id = (char *)"john";
-	request.definition = (char *)"next";
-	struct frame_head head = { .kind = FRAME_CALL_RECOMMEND, .call = 1000000, .timeout_ms = 0 };
-	head.bytes = (uint32_t)kindred__v1__recommend_request__pack(&request, packed);
-	worker_send_head(process, head, packed);
-	worker_expect_error(process, 1000000, STATUS_DEADLINE, "deadline");
-
-	/* the same for a write: the second frame carries the deadline that has passed */
-	Kindred__V1__DeleteUserRequest forget = KINDRED__V1__DELETE_USER_REQUEST__INIT;
-	free(worker_reply(process, worker_send_events(process, &event, 1)));
-	forget.user_id = (char *)"john";
-	head.kind = FRAME_CALL_DELETE_USER;
-	head.call = 1000001;
-	head.bytes = (uint32_t)kindred__v1__delete_user_request__pack(&forget, packed);
-	worker_send_head(process, head, packed);
-	worker_expect_error(process, 1000001, STATUS_DEADLINE, "nothing was written");
-	assert_int_equal(kept_events(process, "john"), 1);
-	Kindred__Internal__WorkerStats *stats = worker_stats(process);
-	assert_int_equal(stats->expired_calls, 2);
-	kindred__internal__worker_stats__free_unpacked(stats, NULL);
-}
-
-static void expect_failed_end(struct worker_process *process)
-{
-	int code = worker_wait(process);
-	assert_true(code != 0 && code < 128);
-}
-
-static void test_broken_frames_end_it(void **state)
-{
-	struct worker_process *process = *state;
-	const struct frame_head before_setup = { .kind = FRAME_CANCEL };
-	const struct frame_head wrong_way = { .kind = FRAME_REPLY };
-	const struct frame_head unknown = { .kind = 999 };
-	const struct frame_head too_long = { .kind = FRAME_CALL_INGEST, .bytes = FRAME_PAYLOAD_MAX + 1 };
-	worker_spawn(process);
-	worker_send_head(process, before_setup, "");
-	expect_failed_end(process);
-	worker_start(process);
-	worker_send_head(process, wrong_way, "");
-	expect_failed_end(process);
-	worker_start(process);
-	worker_send_head(process, unknown, "");
-	expect_failed_end(process);
-	worker_start(process);
-	/* only the head: the rest would never be read */
-	struct frame_head head = too_long;
-	assert_int_equal(write(process->fd, &head, sizeof head), sizeof head);
-	expect_failed_end(process);
-	worker_start(process);
-	worker_send(process, FRAME_CATALOG_SET, "\x0a\xff", 2);
-	expect_failed_end(process);
-
-	Kindred__Internal__Setup setup = KINDRED__INTERNAL__SETUP__INIT;
-	setup.link_version = LINK_VERSION + 1;
-	setup.data_directory = process->home.path;
-	worker_spawn(process);
-	worker_send_message(process, FRAME_SETUP, &setup.base);
-	expect_failed_end(process);
-}
-
-/*
- * A frame a byte at a time is a frame all the same, and one half of a frame is no reason to wait for
- * nothing else.
- */
-static void test_frames_in_pieces(void **state)
-{
-	struct worker_process *process = *state;
-	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
-	uint8_t bytes[128];
-	start_with_shop(process);
-	worker_ingest_one(process, "john", "shoes", "Viewed", 1000);
-	request.user_id = (char *)"john";
-	struct frame_head head = { .kind = FRAME_CALL_LIST_EVENTS, .call = 77777, .timeout_ms = UINT32_MAX };
-	head.bytes = (uint32_t)kindred__v1__list_user_events_request__pack(&request, bytes + sizeof head);
-	memcpy(bytes, &head, sizeof head);
-	for (size_t i = 0; i < sizeof head + head.bytes; i++)
-		assert_int_equal(write(process->fd, bytes + i, 1), 1);
-	struct worker_frame *frame = worker_reply(process, 77777);
-	assert_int_equal(frame->head.status, 0);
-	free(frame);
+	assert_int_equal(worker_kept_events(process, "john"), 1000); /* the cap */
 }
 
 static void test_lists_events_in_pages(void **state)
 {
 	struct worker_process *process = *state;
-	start_with_shop(process);
+	worker_start_shop(process);
 	struct test_event events[25];
 	for (int i = 0; i < 25; i++)
 		/* five at each time, so that pages end between equal times */
@@ -553,101 +375,28 @@ static void test_lists_events_in_pages(void **state)
 	worker_expect_error(process, call, STATUS_INVALID, "page_size: 10001");
 }
 
-/* The server does not read for a while. Nothing is lost, and the worker does not gather replies without bound. */
-static void test_a_server_that_does_not_read(void **state)
-{
-	enum { EVENTS = 500, CALLS = 20000 };
-	struct worker_process *process = *state;
-	struct test_event events[EVENTS];
-	start_with_shop(process);
-	for (int i = 0; i < EVENTS; i++)
-		events[i] =
-			(struct test_event){ "john", "shoes", "a type whose name is as long as names of types may be..",
-					     NULL, 1000 + i };
-	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, EVENTS), NULL);
-
-	/* every answer has some 50 kB: all of them together would be 1 GB */
-	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
-	uint8_t one[128];
-	request.user_id = (char *)"john";
-	request.page_size = EVENTS;
-	struct frame_head head = { .kind = FRAME_CALL_LIST_EVENTS, .timeout_ms = UINT32_MAX };
-	head.bytes = (uint32_t)kindred__v1__list_user_events_request__pack(&request, one + sizeof head);
-	size_t whole = sizeof head + head.bytes;
-	fcntl(process->fd, F_SETFL, O_NONBLOCK);
-	uint32_t sent = 0;
-	size_t part = 0;
-	struct pollfd room = { .fd = process->fd, .events = POLLOUT };
-	/* until the worker has not taken anything for half a second */
-	while (sent < CALLS && poll(&room, 1, 500) == 1) {
-		head.call = 1000000 + sent;
-		memcpy(one, &head, sizeof head);
-		ssize_t written = write(process->fd, one + part, whole - part);
-		if (written < 0) {
-			assert_int_equal(errno, EAGAIN);
-			continue;
-		}
-		part += (size_t)written;
-		if (part == whole) {
-			part = 0;
-			sent++;
-		}
-	}
-	assert_true(sent < CALLS);
-	fcntl(process->fd, F_SETFL, 0);
-	if (part)
-		assert_int_equal(write(process->fd, one + part, whole - part), whole - part);
-	sent += part != 0;
-	for (uint32_t i = 0; i < sent; i++) {
-		struct worker_frame *frame = worker_reply(process, 1000000 + i);
-		assert_int_equal(frame->head.status, 0);
-		assert_true(frame->head.bytes > 10000);
-		free(frame);
-	}
-	assert_int_equal(kept_events(process, "john"), EVENTS);
-	Kindred__Internal__WorkerStats *stats = worker_stats(process);
-	print_message("%u answers waited; resident %.0f MB\n", sent, (double)stats->resident_bytes / 1e6);
-	kindred__internal__worker_stats__free_unpacked(stats, NULL);
-}
-
-static void test_started_by_hand(void **state)
-{
-	(void)state;
-	FILE *pipe = popen(TEST_BIN "/kindred-worker 3<&- 2>&1", "r");
-	char text[1024];
-	size_t bytes = fread(text, 1, sizeof text - 1, pipe);
-	text[bytes] = '\0';
-	assert_non_null(strstr(text, "is started by kindred-server"));
-	assert_non_null(strstr(text, "kindred serve"));
-	assert_int_equal(WEXITSTATUS(pclose(pipe)), 64);
-	pipe = popen(TEST_BIN "/kindred-worker --version", "r");
-	bytes = fread(text, 1, sizeof text - 1, pipe);
-	text[bytes] = '\0';
-	assert_int_equal(strncmp(text, "kindred-worker ", 15), 0);
-	assert_int_equal(pclose(pipe), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_every_event_gets_its_outcome, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_bad_batches_change_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_refuses_users_of_other_workers, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_acked_events_survive_kill, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reads_see_acked_writes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_writes_of_one_user_keep_their_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_flood_is_refused, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_full_shard_fails_its_calls_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_too_many_types_are_refused_one_by_one, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_drain_finishes_what_came_before, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_closed_link_ends_it_after_the_queue, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_signals_do_not_end_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_passed_deadlines_are_not_worked_on, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_broken_frames_end_it, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_frames_in_pieces, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_lists_events_in_pages, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_a_server_that_does_not_read, setup, teardown),
-		cmocka_unit_test(test_started_by_hand),
+		cmocka_unit_test_setup_teardown(test_every_event_gets_its_outcome, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_bad_batches_change_nothing, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_refuses_users_of_other_workers, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_acked_events_survive_kill, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_reads_see_acked_writes, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_writes_of_one_user_keep_their_order, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_a_flood_is_refused, worker_process_setup, worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_a_full_shard_fails_its_calls_alone, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_types_are_refused_one_by_one, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_lists_events_in_pages, worker_process_setup,
+						worker_process_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,7 +94,10 @@ void worker_spawn(struct worker_process *process)
 	const char *link = getenv("KINDRED_TEST_LINK");
 	int memory = -1;
 	if (link && strcmp(link, "memory") == 0) {
-		assert_int_equal(rings_make(&process->rings, &memory, NULL), 0);
+		int made;
+		assert_int_equal(rings_make(&process->rings, &made, NULL), 0);
+		memory = fcntl(made, F_DUPFD_CLOEXEC, 10);
+		close(made);
 		posix_spawn_file_actions_adddup2(&actions, memory, LINK_MEMORY_FD);
 	}
 	char program[] = TEST_BIN "/kindred-worker";

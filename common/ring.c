@@ -51,7 +51,9 @@ int rings_make(struct rings *rings, int *fd, struct error *err)
 
 bool rings_are(int fd)
 {
-	return fcntl(fd, F_GET_SEALS) == SEALS && lseek(fd, 0, SEEK_END) == (off_t)(2 * sizeof(struct ring));
+	int seals = fcntl(fd, F_GET_SEALS);
+	/* the system may add seals of its own (vm.memfd_noexec) */
+	return seals >= 0 && (seals & SEALS) == SEALS && lseek(fd, 0, SEEK_END) == (off_t)(2 * sizeof(struct ring));
 }
 
 int rings_take(struct rings *rings, int fd, struct error *err)

@@ -234,6 +234,27 @@ static void test_another_descriptor_is_refused(void **state)
 	rings_drop(&rings);
 }
 
+#define SEAL_OF_THE_SYSTEM 0x0008u /* MFD_NOEXEC_SEAL, since Linux 6.3; with vm.memfd_noexec the default */
+
+/* Else the server would use the memory and the worker the socket. */
+static void test_a_seal_of_the_system_does_no_harm(void **state)
+{
+	(void)state;
+	struct rings rings;
+	int made;
+	int fd = memfd_create("more seals", MFD_CLOEXEC | MFD_ALLOW_SEALING | SEAL_OF_THE_SYSTEM);
+	if (fd < 0)
+		skip();
+	assert_int_equal(rings_make(&rings, &made, NULL), 0);
+	assert_int_equal(ftruncate(fd, lseek(made, 0, SEEK_END)), 0);
+	assert_false(rings_are(fd));
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	assert_true(rings_are(fd));
+	close(fd);
+	close(made);
+	rings_drop(&rings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_no_byte_and_no_bell_is_lost),
 		cmocka_unit_test(test_nonsense_is_noticed),
 		cmocka_unit_test(test_another_descriptor_is_refused),
+		cmocka_unit_test(test_a_seal_of_the_system_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

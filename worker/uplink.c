@@ -71,14 +71,11 @@ static void rest(uint32_t frames)
 		sched_yield();
 }
 
-/* Gives whole frames to the handler until none is left or there is no room to reply. */
-static void take_frames(struct uplink *link)
+/* Gives whole frames to the handler; true: there may be more, but there is no room to reply. */
+static bool give_frames(struct uplink *link, uint32_t *count)
 {
 	struct frame_head head;
 	int64_t whole = 0;
-	uint32_t count = 0;
-	if (link->taking)
-		return;
 	link->taking = true;
 	while (!link->ended && link->taken < link->in.used && !uplink_full(link)) {
 		const uint8_t *at = link->in.data + link->taken;
@@ -87,9 +84,10 @@ static void take_frames(struct uplink *link)
 			break;
 		link->taken += (size_t)whole;
 		link->handler->frame(link->context, &head, at + sizeof head);
-		if (++count % FRAMES_A_WRITE == 0)
+		if (++*count % FRAMES_A_WRITE == 0)
 			uplink_flush(link);
 	}
+	bool stopped = uplink_full(link);
 	link->taking = false;
 	if (whole < 0) {
 		struct error err;
@@ -97,8 +95,24 @@ static void take_frames(struct uplink *link)
 			  (unsigned)head.kind, (unsigned)head.bytes);
 		end(link, &err);
 	}
-	link->handler->batch(link->context);
-	uplink_flush(link);
+	return stopped;
+}
+
+/*
+ * Until none is left or replies wait for room. A server that reads from the ring meanwhile may make room while they are written; what is left
+ * is taken at once then, as nothing would come to say so.
+ */
+static void take_frames(struct uplink *link)
+{
+	uint32_t count = 0;
+	bool stopped;
+	if (link->taking)
+		return;
+	do {
+		stopped = give_frames(link, &count);
+		link->handler->batch(link->context);
+		uplink_flush(link);
+	} while (stopped && !link->ended && !uplink_full(link));
 	rest(count);
 }
 

@@ -1,0 +1,143 @@
+/* The worker's end of the link with memory; the server's is played here, and reads when the test says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "worker/uplink.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The largest calls: a number is answered by so many bytes. */
+#define ANSWER_MAX FRAME_PAYLOAD_MAX
+
+struct ends {
+	uv_loop_t loop;
+	struct uplink link;
+	struct rings server;
+	int fd; /* the server's end of the socket */
+	bool read_in_batch; /* the server reads while the worker writes its replies */
+	size_t wanted, got; /* bytes of replies: all frames together; read by the server */
+	uint8_t *zeros;
+};
+
+/* The server reads what is there. */
+static void read_all(struct ends *ends)
+{
+	static uint8_t bytes[RING_BYTES];
+	int64_t got = ring_get(ends->server.in, bytes, sizeof bytes);
+	assert_true(got >= 0);
+	ends->got += (size_t)got;
+	(void)rings_bell(&ends->server); /* the loop is never let wait */
+}
+
+static void on_frame(void *context, const struct frame_head *head, const uint8_t *payload)
+{
+	struct ends *ends = context;
+	(void)payload;
+	uplink_send(&ends->link, FRAME_REPLY, head->call, NULL, ends->zeros, head->call);
+}
+
+static void on_batch(void *context)
+{
+	struct ends *ends = context;
+	if (ends->read_in_batch)
+		read_all(ends);
+}
+
+static void on_room(void *context)
+{
+	(void)context;
+}
+
+static void on_end(void *context, const struct error *err)
+{
+	(void)context;
+	fail_msg("the link ended: %s", err->code ? err->text : "closed");
+}
+
+static const struct uplink_handler handler = { .frame = on_frame, .batch = on_batch, .room = on_room, .end = on_end };
+
+/* Asks for an answer of so many bytes. */
+static void ask(struct ends *ends, size_t answer)
+{
+	struct frame_head head = { .kind = FRAME_CALL_RECOMMEND, .call = answer, .timeout_ms = UINT32_MAX };
+	assert_int_equal(ring_put(ends->server.out, &head, sizeof head), sizeof head);
+	ends->wanted += sizeof head + answer;
+}
+
+static void turn(struct ends *ends)
+{
+	uv_run(&ends->loop, UV_RUN_NOWAIT);
+}
+
+static void set_up(struct ends *ends)
+{
+	int pair[2], memory;
+	memset(ends, 0, sizeof *ends);
+	ends->zeros = calloc(1, ANSWER_MAX);
+	assert_non_null(ends->zeros);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(uv_loop_init(&ends->loop), 0);
+	assert_int_equal(rings_make(&ends->server, &memory, NULL), 0);
+	assert_int_equal(uplink_open(&ends->link, &ends->loop, pair[1], &handler, ends, NULL), 0);
+	assert_int_equal(uplink_memory(&ends->link, memory, NULL), 0);
+	ends->fd = pair[0];
+}
+
+static void tear_down(struct ends *ends)
+{
+	uplink_close(&ends->link, NULL);
+	uv_run(&ends->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&ends->loop), 0);
+	close(ends->fd);
+	rings_drop(&ends->server);
+	free(ends->zeros);
+}
+
+/* What the ring has not taken of the reply that is being sent. */
+static size_t unsent(const struct ends *ends)
+{
+	return ends->link.sending.used - ends->link.sent;
+}
+
+/*
+ * A call finds no room for its reply, and there is room by the time that replies were written, as the server has read meanwhile. It must not be
+ * forgotten: nobody would say that there is room.
+ */
+static void test_room_that_comes_while_replies_are_written(void **state)
+{
+	(void)state;
+	struct ends ends;
+	set_up(&ends);
+	ask(&ends, 230 * RING_BYTES + RING_BYTES / 2); /* nearly UPLINK_OUT_HIGH */
+	do {
+		read_all(&ends);
+		turn(&ends);
+	} while (unsent(&ends) > RING_BYTES);
+	assert_true(unsent(&ends) > 0); /* so the ring is full */
+
+	ask(&ends, UPLINK_OUT_LOW / 2); /* with it, more than UPLINK_OUT_HIGH waits */
+	ask(&ends, 10);
+	ask(&ends, 10);
+	ends.read_in_batch = true;
+	for (int turns = 0; turns < 1000; turns++) {
+		turn(&ends);
+		read_all(&ends);
+	}
+	assert_int_equal(ends.got, ends.wanted);
+	tear_down(&ends);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_room_that_comes_while_replies_are_written),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

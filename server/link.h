@@ -96,7 +96,7 @@ void link_receive(struct link *link);
 /* Called last, before the loop waits. False: more has come meanwhile, the loop must not wait. */
 bool link_wait(struct link *link);
 
-/* Asks in flight; bytes not yet taken by the socket. */
+/* Asks in flight; bytes not yet taken by the socket or the memory. */
 static inline uint32_t link_asked(const struct link *link)
 {
 	return link->asked;

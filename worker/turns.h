@@ -33,7 +33,7 @@ void turns_init(struct turns *turns, uv_loop_t *loop, const uint64_t *answered);
 void turns_close(struct turns *turns);
 /* Something is to be written. */
 void turns_wrote(struct turns *turns);
-/* Before each shard's transaction. The first time a thread calls it, it may use all cores that its process may. */
+/* Before each shard's transaction. Until its first call a thread must have been let use all cores that its process may. */
 void turns_keep(const struct turns *turns);
 
 #endif

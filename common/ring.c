@@ -72,17 +72,19 @@ void rings_drop(struct rings *rings)
 	*rings = (struct rings){ 0 };
 }
 
-size_t ring_put(struct ring *out, const void *data, size_t bytes)
+int64_t ring_put(struct ring *out, const void *data, size_t bytes)
 {
 	uint64_t put = atomic_load_explicit(&out->put, memory_order_relaxed);
 	uint64_t taken = put - atomic_load_explicit(&out->got, memory_order_acquire);
-	size_t room = taken < RING_BYTES ? RING_BYTES - (size_t)taken : 0;
+	if (taken > RING_BYTES)
+		return E_INTERNAL;
+	size_t room = RING_BYTES - (size_t)taken;
 	size_t count = bytes < room ? bytes : room, at = put % RING_BYTES;
 	size_t first = count < RING_BYTES - at ? count : RING_BYTES - at;
 	memcpy(out->data + at, data, first);
 	memcpy(out->data, (const char *)data + first, count - first);
 	atomic_store_explicit(&out->put, put + count, memory_order_release);
-	return count;
+	return (int64_t)count;
 }
 
 int64_t ring_get(struct ring *in, void *to, size_t room)

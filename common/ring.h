@@ -35,9 +35,9 @@ int rings_take(struct rings *rings, int fd, struct error *err);
 /* What was put stays for the other end to get. */
 void rings_drop(struct rings *rings);
 
-/* How many bytes found room. */
-size_t ring_put(struct ring *out, const void *data, size_t bytes);
-/* How many came, at most `room`. E_INTERNAL: the other end has written nonsense. */
+/* How many bytes found room. E_INTERNAL, here and below: the other end has written nonsense. */
+int64_t ring_put(struct ring *out, const void *data, size_t bytes);
+/* How many came, at most `room`. */
 int64_t ring_get(struct ring *in, void *to, size_t room);
 
 /* After putting and getting: whether the other end waits for what was done, and must be waked. It is asked once. */

@@ -11,6 +11,7 @@
 #define IN_BYTES (256u << 10)
 #define KEEP_BYTES (4u << 20) /* a larger buffer, grown for a large frame, is given back */
 #define NO_SLOT UINT32_MAX
+#define NONSENSE "it broke the memory of the link"
 
 int link_init(struct link *link, uv_loop_t *loop)
 {
@@ -190,7 +191,7 @@ void link_receive(struct link *link)
 		}
 		got = ring_get(link->rings.in, room.base, room.len);
 		if (got < 0) {
-			link_break(link, "it broke the memory of the link");
+			link_break(link, NONSENSE);
 			return;
 		}
 		take(link, (size_t)got);
@@ -356,6 +357,7 @@ static void flush_to_ring(struct link *link)
 {
 	struct buffer empty;
 	uv_buf_t bell = uv_buf_init("", 1);
+	int64_t put;
 
 	for (;;) {
 		size_t rest = link->flight.bytes - link->flight_sent;
@@ -370,7 +372,12 @@ static void flush_to_ring(struct link *link)
 		}
 		if (!rest)
 			break;
-		link->flight_sent += ring_put(link->rings.out, link->flight.data + link->flight_sent, rest);
+		put = ring_put(link->rings.out, link->flight.data + link->flight_sent, rest);
+		if (put < 0) {
+			link_break(link, NONSENSE);
+			return;
+		}
+		link->flight_sent += (size_t)put;
 		if (link->flight_sent < link->flight.bytes)
 			break;
 	}

@@ -23,6 +23,13 @@ static void end_no_memory(struct uplink *link)
 	end(link, &err);
 }
 
+static void end_nonsense(struct uplink *link)
+{
+	struct error err;
+	error_set(&err, E_INTERNAL, "link: the server broke its memory");
+	end(link, &err);
+}
+
 static void trim(struct blob *buffer)
 {
 	buffer->used = 0;
@@ -137,14 +144,15 @@ static bool receive(struct uplink *link)
 	struct error err;
 	uv_buf_t room;
 	on_alloc((uv_handle_t *)&link->pipe, 0, &room);
-	int64_t got = room.base ? ring_get(link->rings.in, room.base, room.len) : E_EXHAUSTED;
-	if (got < 0) {
-		error_set(&err, (int)got,
-			  room.base ? "link: the server broke its memory" : "link: no memory for a frame");
+	if (!room.base) {
+		error_set(&err, E_EXHAUSTED, "link: no memory for a frame");
 		end(link, &err);
 		return false;
 	}
-	if (got == 0)
+	int64_t got = ring_get(link->rings.in, room.base, room.len);
+	if (got < 0)
+		end_nonsense(link);
+	if (got <= 0)
 		return false;
 	link->in.used += (size_t)got;
 	take_frames(link);
@@ -230,8 +238,13 @@ static void put_in_ring(struct uplink *link)
 	do {
 		if (link->sending.used == 0)
 			swap_out(link);
-		link->sent +=
+		int64_t put =
 			ring_put(link->rings.out, link->sending.data + link->sent, link->sending.used - link->sent);
+		if (put < 0) {
+			end_nonsense(link);
+			return;
+		}
+		link->sent += (size_t)put;
 		all = link->sent == link->sending.used;
 		if (all) {
 			trim(&link->sending);
@@ -244,6 +257,8 @@ static void flush_to_ring(struct uplink *link)
 {
 	if (link->sending.used + link->out.used)
 		put_in_ring(link);
+	if (link->ended)
+		return;
 	link->held_up |= link->sending.used > 0;
 	/* A bell that finds no room has others before it; what is wrong with the socket is found by reading. */
 	uv_buf_t bell = uv_buf_init("", 1);

@@ -177,9 +177,10 @@ static void put_all(struct worker_process *process, const void *data, size_t byt
 {
 	const char *at = data;
 	while (bytes) {
-		size_t put = ring_put(process->rings.out, at, bytes);
+		int64_t put = ring_put(process->rings.out, at, bytes);
+		assert_true(put >= 0);
 		at += put;
-		bytes -= put;
+		bytes -= (size_t)put;
 		ring_bell(process);
 		if (bytes && rings_wait(&process->rings, false, true) && !await_bell(process))
 			return; /* the worker is gone, which reading will show */
@@ -209,12 +210,13 @@ static size_t put_some(struct worker_process *process, const void *bytes, size_t
 {
 	struct pollfd bell = { .fd = process->fd, .events = POLLIN };
 	char bells[64];
-	size_t put = ring_put(process->rings.out, bytes, count);
+	int64_t put = ring_put(process->rings.out, bytes, count);
 	ring_bell(process);
-	if (put || (rings_wait(&process->rings, false, true) &&
-		    (poll(&bell, 1, patience_ms) != 1 || read(process->fd, bells, sizeof bells) <= 0)))
-		return put;
-	return ring_put(process->rings.out, bytes, count);
+	if (!put && (!rings_wait(&process->rings, false, true) ||
+		     (poll(&bell, 1, patience_ms) == 1 && read(process->fd, bells, sizeof bells) > 0)))
+		put = ring_put(process->rings.out, bytes, count);
+	assert_true(put >= 0);
+	return (size_t)put;
 }
 
 size_t worker_send_some(struct worker_process *process, const void *bytes, size_t count, int patience_ms)

@@ -137,7 +137,7 @@ static void send_some(struct side *side)
 		want = TOTAL - side->sent;
 	for (size_t i = 0; i < want; i++)
 		bytes[i] = byte_at(side->sent + i);
-	side->sent += ring_put(side->rings->out, bytes, want);
+	side->sent += (size_t)ring_put(side->rings->out, bytes, want);
 }
 
 static void get_some(struct side *side)
@@ -215,6 +215,7 @@ static void test_nonsense_is_noticed(void **state)
 	assert_int_equal(*put, 1);
 	*put = RING_BYTES + 1;
 	assert_int_equal(ring_get(there.in, &byte, 1), E_INTERNAL);
+	assert_int_equal(ring_put(here.out, "b", 1), E_INTERNAL);
 	munmap(put, 4096);
 	rings_drop(&here);
 	rings_drop(&there);

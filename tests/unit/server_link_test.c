@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ struct fixture {
 	uv_loop_t loop;
 	struct link link;
 	int worker; /* its end of the socket; -1: closed */
+	uint64_t *memory; /* of the link; NULL: it has none */
 	unsigned broken, closed, stats;
 };
 
@@ -67,7 +69,16 @@ static void on_closed(struct link *link)
 	((struct fixture *)link->owner)->closed++;
 }
 
-static int set_up(void **state)
+static void give_memory(struct fixture *fixture)
+{
+	int fd = link_memory(&fixture->link);
+
+	fixture->memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(fixture->memory != MAP_FAILED);
+	close(fd);
+}
+
+static int make(void **state, bool memory)
 {
 	struct fixture *fixture = calloc(1, sizeof *fixture);
 	int ends[2];
@@ -80,11 +91,23 @@ static int set_up(void **state)
 	fixture->link.on_closed = on_closed;
 	strcpy(fixture->link.down_text, "worker 1 is restarting; try again");
 	assert_int_equal(link_init(&fixture->link, &fixture->loop), 0);
+	if (memory)
+		give_memory(fixture);
 	assert_int_equal(uv_pipe_open(&fixture->link.pipe, ends[0]), 0);
 	assert_int_equal(link_open(&fixture->link, NULL), 0);
 	fixture->worker = ends[1];
 	*state = fixture;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return make(state, false);
+}
+
+static int set_up_memory(void **state)
+{
+	return make(state, true);
 }
 
 static int tear_down(void **state)
@@ -98,6 +121,8 @@ static int tear_down(void **state)
 	assert_int_equal(uv_loop_close(&fixture->loop), 0);
 	if (fixture->worker >= 0)
 		close(fixture->worker);
+	if (fixture->memory)
+		munmap(fixture->memory, 4096);
 	free(fixture);
 	return 0;
 }
@@ -292,6 +317,20 @@ static void test_large_frames(void **state)
 	free(back);
 }
 
+/* The counts of a ring are no counts any more: of what was put there, more has been taken than there was. */
+static void test_nonsense_in_the_memory_breaks_it(void **state)
+{
+	struct fixture *fixture = *state;
+	struct question question;
+
+	ask(fixture, &question, "john");
+	fixture->memory[64 / sizeof *fixture->memory] = 1; /* common/ring.c: `got` of the ring to the worker */
+	link_flush(&fixture->link);
+	assert_int_equal(fixture->broken, 1);
+	assert_int_equal(question.answers, 1);
+	assert_int_equal(question.code, E_UNAVAILABLE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nonsense_breaks_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bound, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_large_frames, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_nonsense_in_the_memory_breaks_it, set_up_memory, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

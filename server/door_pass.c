@@ -31,6 +31,8 @@ int door_pass_open(struct door *door, struct error *err)
 	grpc_arg args[] = {
 		{ .type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, .value.integer = -1 },
 		{ .type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION },
+		/* as common/rpc/client.c: else more is taken ahead the faster the connection once was */
+		{ .type = GRPC_ARG_INTEGER, .key = (char *)GRPC_ARG_HTTP2_BDP_PROBE },
 	};
 	grpc_channel_args list = { sizeof args / sizeof args[0], args };
 	grpc_channel_credentials *plain = grpc_insecure_credentials_create();

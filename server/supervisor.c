@@ -22,6 +22,7 @@
 #define BACKOFF_MAX_MS 10000 /* of one that does not come up */
 #define BACKOFF_UP_MAX_MS 400 /* of one that did: its users are to have it back within a second */
 #define FIRST_TRIES 3
+#define START_LATE_MS 10000 /* opening shards takes milliseconds */
 #define ALIGN_TRIES 2
 
 /* Allowed moves, as bits by target. */
@@ -290,6 +291,7 @@ static bool on_frame(struct link *link, const struct frame_head *head, const uin
 	if (head->kind == FRAME_STATS) {
 		status_update(worker, data, head->bytes);
 	} else if (head->kind == FRAME_READY && worker->state == WORKER_STARTING) {
+		uv_timer_stop(&worker->timer);
 		move(worker, WORKER_LOADING);
 		align(worker);
 	}
@@ -357,6 +359,17 @@ static int spawn(struct worker *worker)
 	return rc;
 }
 
+/* It may only be slow, so it is left alone; but who waits is to know for what. */
+static void on_start_late(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+
+	log_warning("supervisor: worker %u (pid %d) has not said in %d s that it is ready; see whether it is of the "
+		    "same build as "
+		    "the server (kindred-worker --version), and whether its disk answers",
+		    worker->number, worker->pid, START_LATE_MS / 1000);
+}
+
 static void worker_start(struct worker *worker)
 {
 	struct server *server = worker->server;
@@ -384,6 +397,7 @@ static void worker_start(struct worker *worker)
 		link_close(&worker->link);
 		return;
 	}
+	uv_timer_start(&worker->timer, on_start_late, START_LATE_MS, START_LATE_MS);
 	send_setup(worker);
 }
 

@@ -32,7 +32,7 @@ struct worker {
 	enum worker_state state;
 	struct link link;
 	uv_process_t process;
-	uv_timer_t timer; /* the restart; while leaving, the last resort */
+	uv_timer_t timer; /* the restart; while starting, a remark; while leaving, the last resort */
 	int pid; /* 0: no process */
 	int listen_fd; /* where further front-ends come to it, whichever process it is; -1: there are none */
 	bool process_gone, link_gone; /* both: it can be started again */

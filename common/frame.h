@@ -1,6 +1,6 @@
 /*
- * Frames: what travels on the stream sockets between the server and a worker, and, where there are further front-ends, between
- * each of those and the server and the workers (and nowhere else).
+ * Frames: what travels between the server and a worker, through memory (common/ring.h), and, where there are further front-ends, on the
+ * stream sockets between each of those and the server and the workers (and nowhere else).
  *
  * A frame is a 24-byte head, in host byte order (both ends run on one machine today; a link to another machine would
  * translate here), and `bytes` bytes of payload. Calls carry the client's request bytes as they came; replies carry the

@@ -1,18 +1,18 @@
 /*
  * Welcome to kindred-worker, the process that keeps histories and answers for them.
  *
- * A server starts several of these, gives each a contiguous run of shards and a socket on file descriptor
- * 3, and sends it frames (common/frame.h). A worker listens on no network and reads no other file than its
+ * A server starts several of these, gives each a contiguous run of shards and a link, a socket on file descriptor
+ * 3 and memory on 5 (common/ring.h), and sends it frames (common/frame.h). A worker listens on no network and reads no other file than its
  * shards and the model generations it is told of.
  *
- *     uplink.c         the socket: whole frames in, replies gathered and written at once
+ *     uplink.c         the link: whole frames in, replies gathered and written at once
  *     front_ends.c     the sockets of further front-ends, when there are any
  *     dispatch.c       one switch over all kinds of frames
  *     instructions.c   what the server tells us: setup, catalogs and definitions (rules.c), items (overlay.c),
  *                      generations (generations.c)
  *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
  *     many.c           the same for thousands of users, in slices
- *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit
+ *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit, turns.c who goes first
  *     history_call.c   events out
  *     stats.c          what was counted
  *     worker.c         beginning and end
@@ -66,7 +66,7 @@ static void ignore_signals(void)
 /*
  * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from it at that moment would
  * send it home with the rest of its work undone, to be woken in its turn for every few answers. As a batch process a worker
- * begins when a core is free or its time has come; on an idle core that is at once. While it writes, worker/writer.c has it otherwise.
+ * begins when a core is free or its time has come; on an idle core that is at once. While it writes, worker/turns.c has it otherwise.
  */
 static void let_front_end_finish(void)
 {

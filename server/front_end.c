@@ -107,18 +107,6 @@ static void on_second(uv_timer_t *timer)
 		send_stats(front, 0);
 }
 
-static void on_call(struct server *server, const struct method *method)
-{
-	(void)method;
-	server->stats.calls++;
-}
-
-static void on_end(struct server *server, const struct method *method, int code)
-{
-	(void)method;
-	stats_ended(&server->stats, code);
-}
-
 /* --- leaving --- */
 
 static void on_door_stopped(struct server *server)
@@ -171,8 +159,8 @@ static int open_door(struct front *front, struct error *err)
 		.stream_window = setup->stream_window,
 		.message_max_bytes = setup->message_max_mb << 20,
 		.work_max_bytes = WORK_MAX_BYTES,
-		.on_call = on_call,
-		.on_end = on_end,
+		.on_call = server_count_call,
+		.on_end = server_count_end,
 		.on_stopped = on_door_stopped,
 	};
 

@@ -179,13 +179,13 @@ void server_front_ends_up(struct server *server)
 
 /* --- counting --- */
 
-static void on_call(struct server *server, const struct method *method)
+void server_count_call(struct server *server, const struct method *method)
 {
 	(void)method;
 	server->stats.calls++;
 }
 
-static void on_end(struct server *server, const struct method *method, int code)
+void server_count_end(struct server *server, const struct method *method, int code)
 {
 	(void)method;
 	stats_ended(&server->stats, code);
@@ -343,8 +343,8 @@ static int open_door(struct server *server, struct error *err)
 		.stream_window = (uint32_t)config->stream_window,
 		.message_max_bytes = (uint32_t)config->message_max_mb << 20,
 		.work_max_bytes = WORK_MAX_BYTES,
-		.on_call = on_call,
-		.on_end = on_end,
+		.on_call = server_count_call,
+		.on_end = server_count_end,
 		.on_stopped = on_door_stopped,
 	};
 	int rc = door_open(&server->door, &options, err);

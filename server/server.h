@@ -111,6 +111,9 @@ bool server_active_damaged(struct server *server, uint64_t number);
  * already.
  */
 void server_fatal(struct server *server, const struct error *err);
+/* For the door, of the server or of a further front-end: a call was taken; it ended, code 0 or why it failed. */
+void server_count_call(struct server *server, const struct method *method);
+void server_count_end(struct server *server, const struct method *method, int code);
 /* Takes over which generations are on disk. */
 void server_kept(struct server *server, struct kept *kept);
 

@@ -5,9 +5,9 @@
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
+#include "lib/victim.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -271,43 +271,6 @@ static void test_goes_on_behind_every_response(void **state)
 
 /* --- while other things happen --- */
 
-/* 0: it is down. */
-static int worker_pid(unsigned number)
-{
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	int pid = status->workers[number]->up ? status->workers[number]->pid : 0;
-	kindred__v1__get_status_response__free_unpacked(status, NULL);
-	return pid;
-}
-
-struct victim {
-	unsigned number;
-	int pid; /* 0: not killed yet */
-};
-
-/* One that is down already is left alone: to kill(), 0 is all of us. */
-static void kill_worker(struct victim *victim)
-{
-	int pid = worker_pid(victim->number);
-	if (!pid)
-		return;
-	victim->pid = pid;
-	kill(pid, SIGKILL);
-}
-
-/* Not before the server has heard of the death, however late that is. */
-static bool is_back(void *context)
-{
-	const struct victim *victim = context;
-	int pid = worker_pid(victim->number);
-	return pid && pid != victim->pid;
-}
-
-static void wait_for_worker(struct victim *victim)
-{
-	wait_until("the worker is back", 30, is_back, victim);
-}
-
 static bool pinned_is_gone(void *context)
 {
 	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
@@ -347,7 +310,7 @@ static void test_swaps_and_ingest_beside(void **state)
 	assert_false(pinned_is_gone(&generation)); /* it is held */
 	/* A worker that never had it is given it: the call goes on after its death. */
 	struct victim victim = { 0 };
-	kill_worker(&victim);
+	victim_kill(&victim, client);
 	int got;
 	while ((got = read_some(1, &err)) != 0) {
 		if (got > 0)
@@ -406,7 +369,7 @@ static void test_workers_killed(void **state)
 	call_again();
 	while ((got = read_some(1, &err)) != 0) {
 		if (got > 0 && ++round % 12 == 0 && round < 60)
-			kill_worker(&victims[round / 12 % 2]);
+			victim_kill(&victims[round / 12 % 2], client);
 		if (got > 0)
 			continue;
 		if (got != E_UNAVAILABLE || !strstr(err.text, "last cursor"))
@@ -419,7 +382,7 @@ static void test_workers_killed(void **state)
 	assert_true(broken > 0);
 	expect_all();
 	for (unsigned i = 0; i < 2; i++)
-		wait_for_worker(&victims[i]);
+		victim_await(&victims[i], client);
 }
 
 static long resident_kb(pid_t pid)
@@ -491,8 +454,8 @@ static void test_worker_back_before_it_is_asked(void **state)
 		api_recommend(client, "wanted-next", "m7", 5); /* the stream is full by now */
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	struct victim victim = { 0 };
-	kill_worker(&victim);
-	wait_for_worker(&victim);
+	victim_kill(&victim, client);
+	victim_await(&victim, client);
 	while ((got = read_some(RESPONSES_MAX, &err)) < 0) {
 		if (got != E_UNAVAILABLE)
 			fail_msg("%s: %s", error_name(got), err.text);

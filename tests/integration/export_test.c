@@ -2,6 +2,7 @@
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
+#include "lib/victim.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -115,10 +116,8 @@ static void test_export_of_dying_workers(void **state)
 				  CLI("export", "wanted-next", "--out", out, "--format", "csv", "--compress", "zstd",
 				      "--count", "40", "--with-names"));
 	for (unsigned i = 0; i < 3; i++) {
-		Kindred__V1__GetStatusResponse *status = api_status(client);
-		if (status->workers[i % 2]->pid)
-			kill(status->workers[i % 2]->pid, SIGKILL);
-		kindred__v1__get_status_response__free_unpacked(status, NULL);
+		struct victim victim = { .number = i % 2 };
+		victim_kill(&victim, client);
 	}
 	assert_int_equal(process_wait(pid), 0);
 	snprintf(command, sizeof command,

@@ -1,21 +1,16 @@
 /*
- * Several front-ends on one port: a client cannot tell which of them serves it, sees at once what any of them acknowledged, and outlives their
- * deaths as it outlives a worker's. Each client here is a connection of its own, so the clients of a test are spread over all front-ends.
+ * Several front-ends on one port: a client cannot tell which of them serves it, and sees at once what any of them acknowledged. What happens when one
+ * of them dies is in front_ends_deaths_test.c.
  */
 #include "grpc/health/v1/health.pb-c.h"
 #include "kindred/v1/catalogs.pb-c.h"
 #include "kindred/v1/definitions.pb-c.h"
 #include "lib/api.h"
-#include "lib/cluster.h"
+#include "lib/front_ends.h"
 #include "lib/small_shop.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,133 +20,7 @@
 
 #include <cmocka.h>
 
-#define FRONT_ENDS "3"
-#define FURTHER 2
-#define CLIENTS 30
-#define CHILDREN_MAX 32
-
-static struct cluster cluster;
-static struct rpc_client *clients[CLIENTS];
-
-/* --- processes --- */
-
-/* The server's children: all, or the further front-ends. Returns how many. */
-static unsigned children(pid_t *pids, bool front_ends)
-{
-	char path[64], command[256];
-	unsigned count = 0;
-	snprintf(path, sizeof path, "/proc/%d/task/%d/children", cluster.server, cluster.server);
-	FILE *list = fopen(path, "re");
-	assert_non_null(list);
-	for (int pid; count < CHILDREN_MAX && fscanf(list, "%d", &pid) == 1;) {
-		snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
-		FILE *file = fopen(path, "re");
-		size_t bytes = file ? fread(command, 1, sizeof command - 1, file) : 0;
-		if (file)
-			fclose(file);
-		command[bytes] = '\0';
-		bool further = memmem(command, bytes, "--further-front-end", 19) != NULL;
-		if (further || !front_ends)
-			pids[count++] = pid;
-	}
-	fclose(list);
-	return count;
-}
-
-static unsigned sockets(pid_t pid)
-{
-	char path[64], target[64];
-	unsigned count = 0;
-	snprintf(path, sizeof path, "/proc/%d/fd", pid);
-	DIR *files = opendir(path);
-	for (struct dirent *file; files && (file = readdir(files));) {
-		char link[400];
-		snprintf(link, sizeof link, "%s/%s", path, file->d_name);
-		ssize_t bytes = readlink(link, target, sizeof target - 1);
-		count += bytes > 7 && memcmp(target, "socket:", 7) == 0;
-	}
-	if (files)
-		closedir(files);
-	return count;
-}
-
-static uint64_t serving_status(struct rpc_client *client)
-{
-	Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-	Grpc__Health__V1__HealthCheckResponse *answer;
-	struct error err;
-	if (api_try(client, "/grpc.health.v1.Health/Check", &request.base,
-		    &grpc__health__v1__health_check_response__descriptor, &answer, &err))
-		fail_msg("health: %s", err.text);
-	uint64_t status = answer->status;
-	grpc__health__v1__health_check_response__free_unpacked(answer, NULL);
-	return status;
-}
-
-static void open_clients(void)
-{
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		clients[i] = api_open(&cluster);
-		assert_int_equal(serving_status(clients[i]),
-				 GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
-	}
-}
-
-static void close_clients(void)
-{
-	for (unsigned i = 0; i < CLIENTS; i++)
-		rpc_close(clients[i]);
-}
-
-static void start(void)
-{
-	cluster_start(&cluster, CLI("--workers", "2", "--front-ends", FRONT_ENDS, "--build-every-minutes", "0"));
-}
-
-static int set_up(void **state)
-{
-	pid_t pids[CHILDREN_MAX];
-	unsigned before[FURTHER];
-	(void)state;
-	cluster_init(&cluster);
-	start();
-	small_shop_load(&cluster);
-	assert_int_equal(children(pids, true), FURTHER);
-	for (unsigned i = 0; i < FURTHER; i++)
-		before[i] = sockets(pids[i]);
-	open_clients();
-	for (unsigned i = 0; i < FURTHER; i++)
-		assert_true(sockets(pids[i]) > before[i]); /* each has clients, or these tests would show nothing */
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	close_clients();
-	cluster_fini(&cluster);
-	return 0;
-}
-
 /* --- one call, as bytes --- */
-
-static int recommend_with(struct rpc_client *client, const char *definition, const char *user, uint64_t generation,
-			  Kindred__V1__RecommendResponse **answer, struct error *err)
-{
-	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
-	request.user_id = (char *)user;
-	request.definition = (char *)definition;
-	request.count = 5;
-	request.generation = generation;
-	return api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
-		       &kindred__v1__recommend_response__descriptor, answer, err);
-}
-
-static void free_answer(Kindred__V1__RecommendResponse *answer)
-{
-	if (answer)
-		kindred__v1__recommend_response__free_unpacked(answer, NULL);
-}
 
 /* Whether all clients get the same code, text and answer of this call. */
 static void same_for_all(const char *method, const ProtobufCMessage *request, const ProtobufCMessageDescriptor *type,
@@ -163,7 +32,7 @@ static void same_for_all(const char *method, const ProtobufCMessage *request, co
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		ProtobufCMessage *answer = NULL;
 		struct error err = { 0 };
-		int got = api_try(clients[i], method, request, type, &answer, &err);
+		int got = api_try(front_ends_clients[i], method, request, type, &answer, &err);
 		if (got != code)
 			fail_msg("%s: client %u: %s: %s", method, i, error_name(got), err.text);
 		size_t bytes = answer ? protobuf_c_message_get_packed_size(answer) : 0;
@@ -286,19 +155,20 @@ static void test_streams(void **state)
 	item.id = (char *)"new-in-a-stream";
 	import.items = one_item;
 	for (unsigned i = 0; i < CLIENTS; i++) {
-		assert_true(stream_answers(clients[i], "/kindred.v1.RecommendationService/RecommendMany", &many.base,
-					   20, &kindred__v1__recommend_many_response__descriptor) >= 20);
-		assert_true(stream_answers(clients[i], "/kindred.v1.RecommendationService/RecommendAudience",
+		assert_true(stream_answers(front_ends_clients[i], "/kindred.v1.RecommendationService/RecommendMany",
+					   &many.base, 20, &kindred__v1__recommend_many_response__descriptor) >= 20);
+		assert_true(stream_answers(front_ends_clients[i], "/kindred.v1.RecommendationService/RecommendAudience",
 					   &audience.base, 1,
 					   &kindred__v1__recommend_audience_response__descriptor) >= 1);
-		assert_int_equal(stream_answers(clients[i], "/kindred.v1.EventService/IngestEventStream", &events.base,
-						20, &kindred__v1__ingest_event_stream_response__descriptor),
+		assert_int_equal(stream_answers(front_ends_clients[i], "/kindred.v1.EventService/IngestEventStream",
+						&events.base, 20,
+						&kindred__v1__ingest_event_stream_response__descriptor),
 				 20);
-		assert_int_equal(stream_answers(clients[i], "/kindred.v1.CatalogService/ImportItems", &import.base, 20,
-						&kindred__v1__import_items_response__descriptor),
+		assert_int_equal(stream_answers(front_ends_clients[i], "/kindred.v1.CatalogService/ImportItems",
+						&import.base, 20, &kindred__v1__import_items_response__descriptor),
 				 20);
 	}
-	assert_int_equal(api_history_size(clients[0], "stream-user"), 20 * CLIENTS);
+	assert_int_equal(api_history_size(front_ends_clients[0], "stream-user"), 20 * CLIENTS);
 }
 
 /* What one front-end acknowledged, a call that is begun then at another one knows. */
@@ -326,26 +196,27 @@ static void test_acknowledged_is_known_everywhere(void **state)
 		definition.events = weights;
 		definition.n_events = 2;
 		create.definition = &definition;
-		if (api_try(clients[i % CLIENTS], "/kindred.v1.DefinitionService/CreateDefinition", &create.base,
-			    &kindred__v1__create_definition_response__descriptor, &created, &err))
+		if (api_try(front_ends_clients[i % CLIENTS], "/kindred.v1.DefinitionService/CreateDefinition",
+			    &create.base, &kindred__v1__create_definition_response__descriptor, &created, &err))
 			fail_msg("CreateDefinition: %s", err.text);
 		kindred__v1__create_definition_response__free_unpacked(created, NULL);
 		for (unsigned k = 1; k < CLIENTS; k++) {
 			snprintf(user, sizeof user, "u%u", k);
-			if (recommend_with(clients[(i + k) % CLIENTS], name, user, 0, &answer, &err))
+			if (front_ends_recommend(front_ends_clients[(i + k) % CLIENTS], name, user, 0, &answer, &err))
 				fail_msg("client %u does not know definition %s: %s", (i + k) % CLIENTS, name,
 					 err.text);
-			free_answer(answer);
+			front_ends_free_answer(answer);
 		}
 		delete.name = name;
-		if (api_try(clients[i % CLIENTS], "/kindred.v1.DefinitionService/DeleteDefinition", &delete.base,
-			    &kindred__v1__delete_definition_response__descriptor, &deleted, &err))
+		if (api_try(front_ends_clients[i % CLIENTS], "/kindred.v1.DefinitionService/DeleteDefinition",
+			    &delete.base, &kindred__v1__delete_definition_response__descriptor, &deleted, &err))
 			fail_msg("DeleteDefinition: %s", err.text);
 		kindred__v1__delete_definition_response__free_unpacked(deleted, NULL);
 		for (unsigned k = 1; k < CLIENTS; k++) {
-			assert_int_equal(recommend_with(clients[(i + k) % CLIENTS], name, "u1", 0, &answer, &err),
+			assert_int_equal(front_ends_recommend(front_ends_clients[(i + k) % CLIENTS], name, "u1", 0,
+							      &answer, &err),
 					 E_NOT_FOUND);
-			free_answer(answer);
+			front_ends_free_answer(answer);
 		}
 	}
 }
@@ -374,12 +245,12 @@ static void test_item_changes_are_known_everywhere(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 20; i++) {
 		bool in_stock = i % 2 != 0;
-		set_stock(clients[i % CLIENTS], in_stock);
+		set_stock(front_ends_clients[i % CLIENTS], in_stock);
 		for (unsigned k = 1; k < CLIENTS; k++) {
 			Kindred__V1__RecommendResponse *answer =
-				api_recommend(clients[(i + k) % CLIENTS], "wanted-next", "nobody-yet", 40);
+				api_recommend(front_ends_clients[(i + k) % CLIENTS], "wanted-next", "nobody-yet", 40);
 			assert_int_equal(api_position(answer, "a0") >= 0, in_stock);
-			free_answer(answer);
+			front_ends_free_answer(answer);
 		}
 	}
 }
@@ -392,14 +263,14 @@ static void test_events_are_known_everywhere(void **state)
 		char group = (char)('b' + i % 3);
 		snprintf(user, sizeof user, "fresh-%u", i);
 		snprintf(item, sizeof item, "%c0", group);
-		assert_int_equal(api_ingest(clients[i % CLIENTS], "shop", user, item, "Viewed", NULL),
+		assert_int_equal(api_ingest(front_ends_clients[i % CLIENTS], "shop", user, item, "Viewed", NULL),
 				 KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
 		Kindred__V1__RecommendResponse *answer =
-			api_recommend(clients[(i * 7 + 1) % CLIENTS], "wanted-next", user, 3);
+			api_recommend(front_ends_clients[(i * 7 + 1) % CLIENTS], "wanted-next", user, 3);
 		assert_int_equal(answer->n_items, 3);
 		for (size_t k = 0; k < 3; k++)
 			assert_int_equal(answer->items[k]->item_id[0], group);
-		free_answer(answer);
+		front_ends_free_answer(answer);
 	}
 }
 
@@ -409,23 +280,24 @@ static void test_generations_everywhere(void **state)
 	Kindred__V1__RecommendResponse *answer;
 	struct error err;
 	(void)state;
-	uint64_t before = api_active_generation(clients[0]);
-	cluster_ok(&cluster, CLI("model", "build"));
-	uint64_t after = api_active_generation(clients[0]);
+	uint64_t before = api_active_generation(front_ends_clients[0]);
+	cluster_ok(&front_ends_cluster, CLI("model", "build"));
+	uint64_t after = api_active_generation(front_ends_clients[0]);
 	assert_true(after > before);
 	for (unsigned round = 0; round < 2; round++) {
 		uint64_t active = round ? before : after;
 		for (unsigned i = 0; i < CLIENTS; i++) {
 			for (unsigned k = 0; k < 3; k++) {
 				uint64_t wanted = k == 0 ? 0 : k == 1 ? before : after;
-				if (recommend_with(clients[i], "wanted-next", "u5", wanted, &answer, &err))
+				if (front_ends_recommend(front_ends_clients[i], "wanted-next", "u5", wanted, &answer,
+							 &err))
 					fail_msg("generation %u: %s", (unsigned)wanted, err.text);
 				assert_int_equal(answer->generation, wanted ? wanted : active);
-				free_answer(answer);
+				front_ends_free_answer(answer);
 			}
 		}
 		if (round == 0)
-			cluster_ok(&cluster, CLI("model", "rollback"));
+			cluster_ok(&front_ends_cluster, CLI("model", "rollback"));
 	}
 }
 
@@ -433,10 +305,10 @@ static void test_generations_everywhere(void **state)
 static void test_counts(void **state)
 {
 	(void)state;
-	Kindred__V1__GetStatusResponse *before = api_status(clients[0]);
+	Kindred__V1__GetStatusResponse *before = api_status(front_ends_clients[0]);
 	for (unsigned i = 0; i < CLIENTS * 4; i++)
-		free_answer(api_recommend(clients[i % CLIENTS], "wanted-next", "u9", 2));
-	Kindred__V1__GetStatusResponse *after = api_status(clients[1]);
+		front_ends_free_answer(api_recommend(front_ends_clients[i % CLIENTS], "wanted-next", "u9", 2));
+	Kindred__V1__GetStatusResponse *after = api_status(front_ends_clients[1]);
 	assert_int_equal(after->recommend_calls - before->recommend_calls, CLIENTS * 4);
 	assert_int_equal(after->recommend_users - before->recommend_users, CLIENTS * 4);
 	assert_int_equal(after->calls_in_flight, 1); /* the one that asks */
@@ -453,7 +325,7 @@ static void test_deadlines(void **state)
 		struct rpc_stream *stream;
 		struct error err;
 		void *answer;
-		assert_int_equal(rpc_stream_open(&stream, clients[i], "/grpc.health.v1.Health/Watch",
+		assert_int_equal(rpc_stream_open(&stream, front_ends_clients[i], "/grpc.health.v1.Health/Watch",
 						 &grpc__health__v1__health_check_response__descriptor, 150, &err),
 				 0);
 		assert_int_equal(rpc_stream_send(stream, &watch.base, &err), 0);
@@ -461,7 +333,7 @@ static void test_deadlines(void **state)
 		protobuf_c_message_free_unpacked(answer, NULL);
 		assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &answer, NULL, &err), E_DEADLINE);
 		rpc_stream_free(stream);
-		assert_int_equal(serving_status(clients[i]),
+		assert_int_equal(front_ends_health(front_ends_clients[i]),
 				 GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
 	}
 }
@@ -476,10 +348,10 @@ static void test_many_watches(void **state)
 	void *answer;
 	(void)state;
 	for (unsigned i = 0; i < WATCHERS * WATCHES; i++) {
-		assert_int_equal(rpc_stream_open(&streams[i], clients[i % WATCHERS], "/grpc.health.v1.Health/Watch",
-						 &grpc__health__v1__health_check_response__descriptor, RPC_FOREVER,
-						 &err),
-				 0);
+		assert_int_equal(
+			rpc_stream_open(&streams[i], front_ends_clients[i % WATCHERS], "/grpc.health.v1.Health/Watch",
+					&grpc__health__v1__health_check_response__descriptor, RPC_FOREVER, &err),
+			0);
 		assert_int_equal(rpc_stream_send(streams[i], &watch.base, &err), 0);
 	}
 	for (unsigned i = 0; i < WATCHERS * WATCHES; i++) {
@@ -487,74 +359,12 @@ static void test_many_watches(void **state)
 		protobuf_c_message_free_unpacked(answer, NULL);
 	}
 	for (unsigned i = 0; i < WATCHERS; i++) {
-		assert_int_equal(serving_status(clients[i]),
+		assert_int_equal(front_ends_health(front_ends_clients[i]),
 				 GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING);
-		kindred__v1__get_status_response__free_unpacked(api_status(clients[i]), NULL);
+		kindred__v1__get_status_response__free_unpacked(api_status(front_ends_clients[i]), NULL);
 	}
 	for (unsigned i = 0; i < WATCHERS * WATCHES; i++)
 		rpc_stream_free(streams[i]);
-}
-
-static unsigned failing_clients(const char *user)
-{
-	Kindred__V1__RecommendResponse *answer;
-	struct error err;
-	unsigned failed = 0;
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		int code = recommend_with(clients[i], "wanted-next", user, 0, &answer, &err);
-		assert_true(code == 0 || code == E_UNAVAILABLE);
-		failed += code != 0;
-		free_answer(answer);
-	}
-	return failed;
-}
-
-static bool all_clients_served(void *context)
-{
-	(void)context;
-	return failing_clients("u1") == 0 && failing_clients("u2") == 0 && failing_clients("u3") == 0 &&
-	       failing_clients("u4") == 0;
-}
-
-static bool all_front_ends_up(void *context)
-{
-	char url[128];
-	(void)context;
-	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
-	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
-	bool up = strstr(metrics.out, "\nkindred_front_ends_up " FRONT_ENDS "\n") != NULL;
-	output_free(&metrics);
-	return up;
-}
-
-/* Only its own clients notice, and they are served by the others; it comes back. */
-static void test_front_end_dies(void **state)
-{
-	pid_t pids[CHILDREN_MAX];
-	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
-		assert_int_equal(children(pids, true), FURTHER);
-		unsigned theirs = sockets(pids[i % FURTHER]);
-		kill(pids[i % FURTHER], SIGKILL);
-		assert_true(failing_clients("u1") <= theirs);
-		wait_until("all clients are served again", 20, all_clients_served, NULL);
-		wait_until("the front-end is back", 20, all_front_ends_up, NULL);
-		assert_int_equal(children(pids, true), FURTHER);
-	}
-	close_clients();
-	open_clients();
-	assert_true(all_clients_served(NULL));
-}
-
-static void test_worker_dies(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < 4; i++) {
-		Kindred__V1__GetStatusResponse *status = api_status(clients[i]);
-		kill(status->workers[i % 2]->pid, SIGKILL);
-		kindred__v1__get_status_response__free_unpacked(status, NULL);
-		wait_until("every front-end reaches the worker again", 20, all_clients_served, NULL);
-	}
 }
 
 static void test_port_is_not_shared_with_others(void **state)
@@ -566,97 +376,11 @@ static void test_port_is_not_shared_with_others(void **state)
 	snprintf(data, sizeof data, "%s/data", other.home);
 	struct output second = program_run(
 		"kindred-server", NULL,
-		CLI("--data", data, "--listen", cluster.address, "--admin-listen", "", "--front-ends", "2"));
+		CLI("--data", data, "--listen", front_ends_cluster.address, "--admin-listen", "", "--front-ends", "2"));
 	assert_int_not_equal(second.code, 0);
 	assert_non_null(strstr(second.err, "cannot open"));
 	output_free(&second);
 	cluster_fini(&other);
-}
-
-/* --- the end --- */
-
-struct caller {
-	pthread_t thread;
-	unsigned number;
-	atomic_uint acked, odd;
-};
-
-/* Until the server is gone. */
-static void *call_on(void *context)
-{
-	struct caller *caller = context;
-	Kindred__V1__Outcome outcome;
-	char user[32];
-	int code = 0;
-	for (unsigned i = 0; !code; i++) {
-		snprintf(user, sizeof user, "last-%u", caller->number);
-		code = api_try_ingest(clients[caller->number], "shop", user, "a1", "Viewed", NULL, &outcome);
-		if (!code)
-			atomic_fetch_add(&caller->acked, 1);
-		else if (code != E_UNAVAILABLE && code != E_CANCELLED) /* it came when the door was shut */
-			atomic_fetch_add(&caller->odd, 1);
-	}
-	return NULL;
-}
-
-static bool gone(void *context)
-{
-	return kill(*(pid_t *)context, 0) && errno == ESRCH;
-}
-
-static void processes_gone(pid_t *pids, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		wait_until("a process of the server's ends", 20, gone, &pids[i]);
-}
-
-/* SIGTERM: calls in work end well at every front-end, what was acked is there afterwards, and all processes end. */
-static void test_drain(void **state)
-{
-	static struct caller callers[CLIENTS];
-	pid_t pids[CHILDREN_MAX];
-	(void)state;
-	unsigned count = children(pids, false);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		callers[i].number = i;
-		assert_int_equal(pthread_create(&callers[i].thread, NULL, call_on, &callers[i]), 0);
-	}
-	for (unsigned i = 0; i < CLIENTS; i++)
-		while (atomic_load(&callers[i].acked) < 5)
-			usleep(1000);
-	assert_int_equal(cluster_stop(&cluster), 0);
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		pthread_join(callers[i].thread, NULL);
-		assert_int_equal(atomic_load(&callers[i].odd), 0);
-	}
-	processes_gone(pids, count);
-	close_clients();
-	start();
-	open_clients();
-	for (unsigned i = 0; i < CLIENTS; i++) {
-		char user[32];
-		snprintf(user, sizeof user, "last-%u", i);
-		/* exactly those that were acked: none was taken and then told to have failed */
-		assert_int_equal(api_history_size(clients[i], user), atomic_load(&callers[i].acked));
-	}
-}
-
-static void test_server_dies(void **state)
-{
-	pid_t pids[CHILDREN_MAX], front_ends[CHILDREN_MAX];
-	(void)state;
-	unsigned count = children(pids, false);
-	assert_int_equal(count, FURTHER + 2);
-	assert_int_equal(children(front_ends, true), FURTHER);
-	kill(front_ends[0], SIGSTOP); /* it hears of nothing, and yet must not keep the port */
-	kill(cluster.server, SIGKILL);
-	process_wait(cluster.server);
-	cluster.server = 0;
-	processes_gone(pids, count);
-	close_clients();
-	start();
-	open_clients();
-	assert_true(all_clients_served(NULL));
 }
 
 int main(void)
@@ -671,11 +395,7 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_many_watches),
-		cmocka_unit_test(test_front_end_dies),
-		cmocka_unit_test(test_worker_dies),
 		cmocka_unit_test(test_port_is_not_shared_with_others),
-		cmocka_unit_test(test_drain),
-		cmocka_unit_test(test_server_dies),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, front_ends_set_up, front_ends_tear_down);
 }

@@ -68,11 +68,13 @@ static bool progress_or_end(void *context)
 /* Killed again and again; in the end the file has the same lines as one that was written in one go. */
 static void test_export_killed(void **state)
 {
-	char whole[256], killed[256], as_of[32];
+	char whole[256], killed[256], part[256], as_of[32];
 	unsigned kills = 0;
+	bool refused = false;
 	(void)state;
 	snprintf(whole, sizeof whole, "%s/whole.ndjson", cluster.home);
 	snprintf(killed, sizeof killed, "%s/killed.ndjson", cluster.home);
+	snprintf(part, sizeof part, "%s/killed.ndjson.part", cluster.home);
 	snprintf(as_of, sizeof as_of, "%lld", (long long)(loaded_ms / 1000));
 	json_t *summary = cluster_json(&cluster, CLI("export", "wanted-next", "--out", whole, "--count", "40",
 						     "--with-names", "--as-of", as_of, "--json"));
@@ -89,17 +91,19 @@ static void test_export_killed(void **state)
 			process_wait(pid);
 			kills++;
 		}
+		/* killed at its very end, it may be whole */
+		if (pid && !refused && access(part, F_OK) == 0) {
+			refused = true;
+			cluster_fails(&cluster, "--continue", CLI("export", "wanted-next", "--out", killed));
+			cluster_fails(&cluster, "another count",
+				      CLI("export", "wanted-next", "--out", killed, "--count", "39", "--with-names",
+					  "--as-of", as_of, "--continue"));
+		}
 	}
 	print_message("killed %u times\n", kills);
-	assert_true(kills > 0);
-	if (kills == 8) {
-		cluster_fails(&cluster, "--continue", CLI("export", "wanted-next", "--out", killed));
-		cluster_fails(&cluster, "another count",
-			      CLI("export", "wanted-next", "--out", killed, "--count", "39", "--with-names", "--as-of",
-				  as_of, "--continue"));
-		cluster_ok(&cluster, CLI("export", "wanted-next", "--out", killed, "--count", "40", "--with-names",
-					 "--as-of", as_of, "--continue"));
-	}
+	assert_true(kills > 0 && refused);
+	cluster_ok(&cluster, CLI("export", "wanted-next", "--out", killed, "--count", "40", "--with-names", "--as-of",
+				 as_of, "--continue"));
 	char *one = sorted(whole), *other = sorted(killed);
 	assert_true(strcmp(one, other) == 0);
 	free(one);

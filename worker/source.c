@@ -54,17 +54,52 @@ static struct recommended *place_of(const struct places *places, uint32_t row)
 	return NULL;
 }
 
-static bool is_by_attributes(const struct model_relation *relation, uint64_t at)
+/* The profile's lists that count, those of cold items last: what is learnt is hardly ever found there. */
+struct lists {
+	const struct model_relation *relation;
+	uint32_t rows[PROFILE_MAX]; /* whose they are */
+	uint32_t count;
+	bool any_cold;
+};
+
+static bool is_cold(const struct model_relation *relation, uint32_t row)
 {
-	return relation->by_attributes && model_bit(relation->by_attributes, at);
+	return relation->cold && model_bit(relation->cold, row);
+}
+
+static void lists_make(struct lists *lists, const struct model_relation *relation, const struct profile_item *profile,
+		       uint32_t profile_count, uint32_t context_row)
+{
+	uint32_t cold[PROFILE_MAX], cold_count = 0;
+	lists->relation = relation;
+	lists->count = 0;
+	for (uint32_t p = 0; p < profile_count; p++) {
+		uint32_t row = profile[p].row;
+		if (row == context_row)
+			continue;
+		if (is_cold(relation, row))
+			cold[cold_count++] = row;
+		else
+			lists->rows[lists->count++] = row;
+	}
+	lists->any_cold = cold_count > 0;
+	memcpy(lists->rows + lists->count, cold, cold_count * sizeof *cold);
+	lists->count += cold_count;
 }
 
 /*
- * The rows of the answer that one list leads to, by attributes or as learnt, and that have the one source: they have the other from now on.
- * Returns how many. The bit is read last: hardly a neighbour is in the answer, and the bit in a cache.
+ * Whether neighbour number `at`, of the item `from`, is learnt. Only cold items have neighbours by attributes, or are such neighbours, as far as it is told
+ * who is cold: of others the bit, which is in no cache, need not be read.
  */
-static uint32_t turn_list(const struct places *places, const struct model_relation *relation, uint32_t list,
-			  bool by_attributes, uint32_t from, uint32_t to)
+static bool is_learnt(const struct model_relation *relation, uint32_t from, uint64_t at, uint32_t row)
+{
+	if (!relation->by_attributes || (relation->cold && !is_cold(relation, from) && !is_cold(relation, row)))
+		return true;
+	return !model_bit(relation->by_attributes, at);
+}
+
+/* The rows of the answer that are taken for similar and that one list leads to as learnt: they are personal from now on. Returns how many. */
+static uint32_t turn_list(const struct places *places, const struct model_relation *relation, uint32_t list)
 {
 	uint32_t turned = 0;
 	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++) {
@@ -72,8 +107,8 @@ static uint32_t turn_list(const struct places *places, const struct model_relati
 		if (!may_have(places, row))
 			continue;
 		struct recommended *item = place_of(places, row);
-		if (item && item->source == from && is_by_attributes(relation, at) == by_attributes) {
-			item->source = to;
+		if (item && item->source == SIMILAR && is_learnt(relation, list, at, row)) {
+			item->source = PERSONAL;
 			turned++;
 		}
 	}
@@ -97,70 +132,58 @@ static bool learnt_in(const struct model_relation *relation, uint32_t list, uint
 		any |= model_entry_row(entries[at], relation->row_mask) == row;
 	for (at = relation->offsets[list]; any && at < end; at++)
 		if (model_entry_row(entries[at], relation->row_mask) == row)
-			return !is_by_attributes(relation, at);
+			return is_learnt(relation, list, at, row);
 	return false;
 }
 
-/* Whether the profile leads to the row by itself or by something learnt. What is looked at does not count. */
-static bool learnt_leads(const struct model_relation *relation, const struct profile_item *profile,
-			 uint32_t profile_count, uint32_t context_row, uint32_t row)
+/* Whether the profile leads to the row by itself or by something learnt. */
+static bool learnt_leads(const struct lists *lists, uint32_t row)
 {
-	for (uint32_t p = 0; p < profile_count; p++)
-		if (profile[p].row != context_row &&
-		    (profile[p].row == row || learnt_in(relation, profile[p].row, row)))
+	for (uint32_t i = 0; i < lists->count; i++)
+		if (lists->rows[i] == row || learnt_in(lists->relation, lists->rows[i], row))
 			return true;
 	return false;
 }
 
-#define FEW 16u /* for so many the lists are looked through one by one; for more once for all */
-
-/*
- * An item is taken for similar as soon as it may be, and for personal again when something learnt is found to lead to it. It may be when there is a
- * context; else only cold items have neighbours by attributes, or are such neighbours.
- */
-bool source_find(struct arena *arena, const struct model_relation *relation, const struct profile_item *profile,
-		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count)
+/* Once through all lists, whatever the answer's length; ends when none is taken for similar any more. */
+static void turn_all(const struct places *places, const struct lists *lists, uint32_t similar)
 {
-	bool told = relation->by_attributes && relation->cold, context = context_row != MODEL_NO_ROW;
-	uint32_t similar = 0, cold = 0;
-	struct places places;
-	for (uint32_t i = 0; i < count; i++) {
-		if (items[i].source != KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED)
-			continue;
-		bool may_be = context || (told && model_bit(relation->cold, items[i].row));
-		items[i].source = may_be ? SIMILAR : PERSONAL;
-		similar += may_be;
-	}
-	for (uint32_t p = 0; told && !context && p < profile_count; p++) {
-		if (!model_bit(relation->cold, profile[p].row))
-			continue;
-		cold++;
-		/* turn_list reads some of this list's bits, and they are in no cache */
-		__builtin_prefetch((const char *)relation->by_attributes + relation->offsets[profile[p].row] / 8);
-	}
-	if (!similar && !cold)
-		return true;
-	if ((cold || similar > FEW) && !places_make(&places, arena, items, count))
-		return false;
-	for (uint32_t p = 0; cold && p < profile_count; p++)
-		if (model_bit(relation->cold, profile[p].row))
-			similar += turn_list(&places, relation, profile[p].row, true, PERSONAL, SIMILAR);
-	if (similar <= FEW) {
-		for (uint32_t i = 0; i < count; i++)
-			if (items[i].source == SIMILAR &&
-			    learnt_leads(relation, profile, profile_count, context_row, items[i].row))
-				items[i].source = PERSONAL;
-		return true;
-	}
-	for (uint32_t p = 0; similar && p < profile_count; p++) {
-		if (profile[p].row == context_row)
-			continue;
-		struct recommended *own = place_of(&places, profile[p].row);
+	for (uint32_t i = 0; similar && i < lists->count; i++) {
+		struct recommended *own = place_of(places, lists->rows[i]);
 		if (own && own->source == SIMILAR) {
 			own->source = PERSONAL;
 			similar--;
 		}
-		similar -= turn_list(&places, relation, profile[p].row, false, SIMILAR, PERSONAL);
+		similar -= turn_list(places, lists->relation, lists->rows[i]);
 	}
+}
+
+#define FEW 16u /* for so many the lists are looked through one by one; for more once for all */
+
+/* Something led to each item. So what nothing learnt led to is similar, and only where by attributes something can have led has to be looked. */
+bool source_find(struct arena *arena, const struct model_relation *relation, const struct profile_item *profile,
+		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count)
+{
+	bool context = context_row != MODEL_NO_ROW, told = relation->by_attributes && relation->cold;
+	uint32_t similar = 0;
+	struct lists lists;
+	struct places places;
+	lists_make(&lists, relation, profile, profile_count, context_row);
+	for (uint32_t i = 0; i < count; i++) {
+		if (items[i].source != KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED)
+			continue;
+		bool may_be = context || (told && (lists.any_cold || is_cold(relation, items[i].row)));
+		items[i].source = may_be ? SIMILAR : PERSONAL;
+		similar += may_be;
+	}
+	if (similar > FEW) {
+		if (!places_make(&places, arena, items, count))
+			return false;
+		turn_all(&places, &lists, similar);
+		return true;
+	}
+	for (uint32_t i = 0; similar && i < count; i++)
+		if (items[i].source == SIMILAR && learnt_leads(&lists, items[i].row))
+			items[i].source = PERSONAL;
 	return true;
 }

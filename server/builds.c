@@ -1,6 +1,7 @@
 #include "server/builds.h"
 
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/log.h"
 #include "server/moves.h"
 #include "server/server.h"
@@ -382,6 +383,7 @@ static int spawn(struct builds *builds)
 	builds->process.data = builds->output.data = builds;
 	builds->process_gone = builds->output_gone = builds->said_done = false;
 	builds->line.bytes = 0;
+	cores_keep(CORES_ALL);
 	rc = uv_spawn(&server->loop, &builds->process, &options);
 	if (rc)
 		return error_set(&builds->err, E_UNAVAILABLE, "cannot start %s: %s", path, uv_strerror(rc));

@@ -1,5 +1,6 @@
 #include "server/front_ends.h"
 
+#include "common/cores.h"
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
 #include "server/moves.h"
@@ -277,6 +278,7 @@ static int spawn(struct front_end *front_end, int connection)
 
 	snprintf(path, sizeof path, "%s/kindred-server", server->program_directory);
 	front_end->process.data = front_end;
+	cores_keep(CORES_ALL);
 	rc = uv_spawn(&server->loop, &front_end->process, &options);
 	if (rc)
 		log_error("front_ends: cannot start %s: %s", path, uv_strerror(rc));

@@ -286,6 +286,7 @@ static int take(struct call *call, const uint8_t *data, size_t bytes, struct ing
 		(*batch)->number = 0;
 	server->stats.ingest_batches++;
 	server->stats.ingest_events += split.elements;
+	turns_wrote(&server->turns);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "server/lane.h"
 
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/wire.h"
 
 #include <stdlib.h>
@@ -141,6 +142,7 @@ static void start_next(struct lane *lane)
 		}
 		lane->now = job;
 		job->request_handle.data = job;
+		cores_keep(CORES_ALL); /* it may be what makes the pool's threads */
 		uv_queue_work(lane->loop, &job->request_handle, on_work, on_worked);
 	}
 }

@@ -368,6 +368,7 @@ static int open_loop(struct server *server, struct error *err)
 	uv_signal_start(&server->terminate, on_signal, SIGTERM);
 	uv_signal_start(&server->interrupt, on_signal, SIGINT);
 	uv_timer_start(&server->second, on_second, 1000, 1000);
+	turns_init(&server->turns, loop, &server->stats.recommend_calls, LITTLE_PERCENT, SLICE_SHORT);
 	lane_init(&server->control_lane, loop);
 	lane_init(&server->model_lane, loop);
 	pins_init(&server->pins, server);

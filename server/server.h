@@ -14,6 +14,7 @@
 #include "common/config.h"
 #include "common/control.h"
 #include "common/datadir.h"
+#include "common/turns.h"
 #include "server/builds.h"
 #include "server/door.h"
 #include "server/front_ends.h"
@@ -34,6 +35,7 @@
 #include <uv.h>
 
 #define WORKERS_MAX 256
+#define LITTLE_PERCENT 30u /* of a core: what a front-end may do and leave half of the cores to who writes (common/turns.h); a worker: 20 */
 #define WORK_MAX_BYTES ((size_t)512 << 20) /* of requests in work and replies unsent, of one front-end */
 
 enum server_state { SERVER_STARTING, SERVER_SERVING, SERVER_DRAINING, SERVER_STOPPED };
@@ -70,6 +72,7 @@ struct server {
 	struct generation *active; /* what is served; NULL: nothing yet */
 	struct kept kept; /* generations on disk */
 
+	struct turns turns;
 	uv_prepare_t prepare; /* what a turn of the loop gave rise to is sent before it waits */
 	uv_signal_t terminate, interrupt;
 	uv_timer_t second; /* once a second: rates */

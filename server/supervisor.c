@@ -1,6 +1,7 @@
 #include "server/supervisor.h"
 
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/model.h"
@@ -351,6 +352,7 @@ static int spawn(struct worker *worker)
 
 	snprintf(path, sizeof path, "%s/kindred-worker", server->program_directory);
 	worker->process.data = worker;
+	cores_keep(CORES_ALL);
 	rc = uv_spawn(&server->loop, &worker->process, &options);
 	if (memory >= 0)
 		close(memory);

@@ -194,7 +194,7 @@ void audiences_close(struct audiences *audiences, const struct frame_head *head,
 
 /* --- a slice --- */
 
-struct slice {
+struct walk_slice {
 	struct worker *worker;
 	struct audience *audience;
 	struct shard_reader *reader;
@@ -229,7 +229,7 @@ static uint32_t batch_size(const struct audience *audience)
 	return (uint32_t)((left + audience->user_bytes - 1) / audience->user_bytes);
 }
 
-static int answer_job(struct slice *slice, const struct recommend_job *job)
+static int answer_job(struct walk_slice *slice, const struct recommend_job *job)
 {
 	struct audience *audience = slice->audience;
 	size_t before = audience->portion.used;
@@ -248,7 +248,7 @@ static int answer_job(struct slice *slice, const struct recommend_job *job)
 }
 
 /* Those behind the user come again. */
-static int stop_behind(struct slice *slice, uint32_t job)
+static int stop_behind(struct walk_slice *slice, uint32_t job)
 {
 	struct audience *audience = slice->audience;
 	struct text_view user = slice->jobs[job].ask.user;
@@ -259,7 +259,7 @@ static int stop_behind(struct slice *slice, uint32_t job)
 }
 
 /* 0: all that were gathered; STOP: the portion is full, and the walk is behind its last user; or an error. */
-static int answer_gathered(struct slice *slice)
+static int answer_gathered(struct walk_slice *slice)
 {
 	struct audience *audience = slice->audience;
 	uint32_t count = slice->gathered;
@@ -275,7 +275,7 @@ static int answer_gathered(struct slice *slice)
 	return 0;
 }
 
-static void gather(struct slice *slice, struct text_view user, const void *row)
+static void gather(struct walk_slice *slice, struct text_view user, const void *row)
 {
 	struct audience *audience = slice->audience;
 	struct recommend_job *job = &slice->jobs[slice->gathered];
@@ -292,7 +292,7 @@ static void gather(struct slice *slice, struct text_view user, const void *row)
 
 static int on_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
 {
-	struct slice *slice = context;
+	struct walk_slice *slice = context;
 	struct audience *audience = slice->audience;
 	int64_t newest = newest_ms(row, audience->as_of_ms);
 	(void)bytes;
@@ -317,7 +317,7 @@ static int answer_damaged(struct audience *audience, struct error *err)
 
 static int walk(struct worker *worker, struct audience *audience, struct error *err)
 {
-	struct slice slice;
+	struct walk_slice slice;
 	bool done;
 	slice.worker = worker;
 	slice.audience = audience;

@@ -1,4 +1,5 @@
 #include "worker/generations.h"
+#include "common/cores.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -191,6 +192,7 @@ int generations_load(struct generations *generations, uint64_t number, const cha
 	load->call = call;
 	load->number = number;
 	memcpy(load->path, path, bytes);
+	cores_keep(CORES_ALL); /* it may be what makes the pool's threads */
 	int status = uv_queue_work(generations->loop, &load->work, open_in_thread, on_opened);
 	if (status) {
 		free(load);

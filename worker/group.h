@@ -17,7 +17,7 @@
 #include "worker/crew.h"
 #include "worker/encode.h"
 #include "worker/shards.h"
-#include "worker/turns.h"
+#include "common/turns.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -12,7 +12,7 @@
  *                      generations (generations.c)
  *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
  *     many.c           the same for thousands of users, in slices
- *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit, turns.c who goes first
+ *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit, common/turns.c who goes first
  *     history_call.c   events out
  *     stats.c          what was counted
  *     worker.c         beginning and end
@@ -66,7 +66,7 @@ static void ignore_signals(void)
 /*
  * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from it at that moment would
  * send it home with the rest of its work undone, to be woken in its turn for every few answers. As a batch process a worker
- * begins when a core is free or its time has come; on an idle core that is at once. While it writes, worker/turns.c has it otherwise.
+ * begins when a core is free or its time has come; on an idle core that is at once. While it writes, common/turns.c has it otherwise.
  */
 static void let_front_end_finish(void)
 {

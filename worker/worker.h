@@ -16,7 +16,7 @@
 #include "worker/recommend_call.h"
 #include "worker/rules.h"
 #include "worker/shards.h"
-#include "worker/turns.h"
+#include "common/turns.h"
 #include "worker/uplink.h"
 #include "worker/writer.h"
 

@@ -5,16 +5,19 @@
 
 #include <cmocka.h>
 
-#include "worker/turns.h"
+#include "common/clock.h"
+#include "common/turns.h"
 
 #include <sched.h>
-#include <unistd.h>
+
+#define LITTLE 50u /* percent */
 
 /* A thread that writes: it says on how many cores it may run. */
 struct writing {
 	uv_thread_t thread;
 	uv_sem_t go, done;
 	struct turns *turns;
+	cpu_set_t all; /* of the process, before anybody kept to a half */
 	int cores;
 	bool lowest, stop; /* lowest: the lowest core of the process is one of them */
 };
@@ -24,6 +27,7 @@ struct table {
 	struct turns turns;
 	uint64_t answered;
 	bool calling; /* calls are answered all the time */
+	bool busy; /* and take all of the loop's time */
 	struct writing writing;
 };
 
@@ -50,9 +54,9 @@ static void write_on(void *argument)
 		if (writing->stop)
 			return;
 		turns_keep(writing->turns);
-		cpu_set_t own = cores_of(0), all = cores_of(getpid());
+		cpu_set_t own = cores_of(0);
 		writing->cores = CPU_COUNT(&own);
-		writing->lowest = CPU_ISSET(lowest_of(&all), &own);
+		writing->lowest = CPU_ISSET(lowest_of(&writing->all), &own);
 		uv_sem_post(&writing->done);
 	}
 }
@@ -64,10 +68,15 @@ static void ask(struct writing *writing)
 	uv_sem_wait(&writing->done);
 }
 
+#define CALL_NS UINT64_C(5000000)
+
 static void on_call(uv_timer_t *timer)
 {
 	struct table *table = timer->data;
 	table->answered += table->calling ? TURNS_ANSWERED : 0;
+	uint64_t until_ns = clock_monotonic_ns() + CALL_NS;
+	while (table->busy && clock_monotonic_ns() < until_ns)
+		;
 }
 
 /* Runs the loop for so many looks, however late they are. */
@@ -77,7 +86,7 @@ static void let_look(struct table *table, unsigned looks)
 	uv_timer_t calls;
 	uv_timer_init(&table->loop, &calls);
 	calls.data = table;
-	uv_timer_start(&calls, on_call, 0, 5);
+	uv_timer_start(&calls, on_call, 0, table->busy ? 1 : 5);
 	while (table->turns.quiet < until)
 		uv_run(&table->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&calls, NULL);
@@ -88,8 +97,9 @@ static void set_up(struct table *table)
 {
 	*table = (struct table){ 0 };
 	uv_loop_init(&table->loop);
-	turns_init(&table->turns, &table->loop, &table->answered);
+	turns_init(&table->turns, &table->loop, &table->answered, LITTLE, SLICE_BATCH);
 	table->writing.turns = &table->turns;
+	table->writing.all = cores_of(0);
 	uv_sem_init(&table->writing.go, 0);
 	uv_sem_init(&table->writing.done, 0);
 	assert_int_equal(uv_thread_create(&table->writing.thread, write_on, &table->writing), 0);
@@ -141,6 +151,46 @@ static void test_writers_stand_aside_while_calls_are_answered(void **state)
 	tear_down(&table);
 }
 
+/* Whether the loop's thread may use its process's lowest and its highest core. */
+static void expect_loop(const cpu_set_t *all, bool lowest, bool highest)
+{
+	cpu_set_t own = cores_of(0);
+	int last = CPU_SETSIZE - 1;
+	while (!CPU_ISSET(last, all))
+		last--;
+	assert_true(CPU_ISSET(lowest_of(all), &own) == lowest);
+	assert_true(CPU_ISSET(last, &own) == highest);
+}
+
+static void test_a_loop_with_little_to_do_leaves_half_of_the_cores(void **state)
+{
+	(void)state;
+	struct table table;
+	set_up(&table);
+	cpu_set_t all = cores_of(0);
+	bool one = CPU_COUNT(&all) == 1;
+
+	turns_wrote(&table.turns);
+	let_look(&table, 1); /* nobody calls: an import has all cores */
+	expect_loop(&all, true, true);
+
+	table.calling = true;
+	let_look(&table, 2);
+	expect_loop(&all, true, one);
+
+	table.busy = true;
+	let_look(&table, 2);
+	expect_loop(&all, true, true);
+
+	table.busy = false;
+	turns_wrote(&table.turns);
+	let_look(&table, 2);
+	expect_loop(&all, true, one);
+	let_look(&table, TURNS_QUIET - 1); /* nothing is written any more */
+	expect_loop(&all, true, true);
+	tear_down(&table);
+}
+
 static int policy(void)
 {
 	return sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
@@ -167,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writers_stand_aside_while_calls_are_answered),
+		cmocka_unit_test(test_a_loop_with_little_to_do_leaves_half_of_the_cores),
 		cmocka_unit_test(test_the_loop_is_quick_while_there_are_writes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

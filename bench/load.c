@@ -1,4 +1,5 @@
 #include "bench/load_private.h"
+#include "bench/wait.h"
 #include "common/clock.h"
 #include "common/slice.h"
 
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -140,20 +140,6 @@ static int connect_all(struct load *load, struct error *err)
 	return 0;
 }
 
-/*
- * Open loop: C core rounds a wait up to whole milliseconds, which would start calls late; so it is asked without waiting, and short naps come
- * between.
- */
-#define NAP_NS UINT64_C(50000)
-
-static void nap_until(uint64_t due_ns)
-{
-	uint64_t now_ns = clock_monotonic_ns();
-	uint64_t wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-	struct timespec nap = { .tv_nsec = (long)(wait_ns < NAP_NS ? wait_ns : NAP_NS) };
-	nanosleep(&nap, NULL);
-}
-
 static void drive_closed(struct load *load)
 {
 	while (load->running > 0) {
@@ -166,18 +152,18 @@ static void drive_closed(struct load *load)
 static void drive_open(struct load *load)
 {
 	bool streams = load->options->streams > 0;
-	/* a nap is to end when it should, not up to 50 us later, and a call to start although others want the core */
+	/* a wait is to end when it should, not up to 50 us later, and a call to start although others want the core */
 	prctl(PR_SET_TIMERSLACK, 1ul);
 	if (!streams)
 		(void)slice_take(SLICE_SHORT);
 	while (load->running > 0 || (!streams && load_unary_more(load))) {
 		(streams ? load_stream_turn : load_unary_turn)(load);
+		wait_until((streams ? load_stream_due_ns : load_unary_due_ns)(load));
 		grpc_event event = grpc_completion_queue_next(load->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
-		else
-			nap_until((streams ? load_stream_due_ns : load_unary_due_ns)(load));
 	}
+	wait_until(0);
 }
 
 static int run(struct load *load, struct error *err)

@@ -159,6 +159,7 @@ struct list {
 	uint32_t row; /* the item */
 	uint32_t self; /* what it counts for itself */
 	uint32_t bound; /* no row gets more from all of it */
+	bool newest; /* the item is the profile's newest */
 };
 
 #define AHEAD 24u /* lists asked for before they are added */
@@ -180,35 +181,58 @@ static uint32_t self_part(uint32_t weight, uint32_t best, uint32_t self_q12)
 	return part < UINT16_MAX ? (uint32_t)part : UINT16_MAX;
 }
 
-/*
- * Where the lists are, in the profile's order. In steps, each of which asks for the memory that the next one reads: hardly any of it
- * is in a cache, and asked for together it comes together.
- */
-static void find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
-		       struct list *lists)
+/* The numbers of the profile's items, those that are not cold first. Returns how many these are. */
+static uint32_t cold_last(const uint64_t *cold, const struct profile_item *profile, uint32_t count, uint16_t *order)
 {
-	for (uint32_t p = 0; p < count; p++)
-		__builtin_prefetch(relation->offsets + profile[p].row);
+	uint16_t last[PROFILE_MAX];
+	uint32_t warm = 0;
 	for (uint32_t p = 0; p < count; p++) {
-		uint64_t first = relation->offsets[profile[p].row];
-		lists[p] = (struct list){ .entries = relation->entries + first,
-					  .count = (uint32_t)(relation->offsets[profile[p].row + 1] - first),
-					  .weight = profile[p].weight,
-					  .row = profile[p].row };
-		if (p < AHEAD)
-			prefetch_list(&lists[p]);
+		bool is_cold = model_bit(cold, profile[p].row);
+		order[warm] = last[p - warm] = (uint16_t)p; /* without a branch: which it is cannot be foreseen */
+		warm += !is_cold;
 	}
+	memcpy(order + warm, last, (count - warm) * sizeof *order);
+	return warm;
 }
 
-/* What the profile's p-th list can add at most. Reads its first neighbour, so not before it is time. */
-static void weigh_list(const struct model_relation *relation, struct list *list, uint32_t p)
+/*
+ * Where the lists are, in the profile's order, or with those of cold items last, which are then not counted in what is returned. In steps, each of which asks for the memory that the
+ * next one reads: hardly any of it is in a cache, and asked for together it comes together.
+ */
+static uint32_t find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
+			   const uint64_t *cold, struct list *lists)
+{
+	uint16_t order[PROFILE_MAX];
+	uint32_t warm = count;
+	for (uint32_t p = 0; p < count; p++) {
+		__builtin_prefetch(relation->offsets + profile[p].row);
+		order[p] = (uint16_t)p;
+	}
+	if (cold)
+		warm = cold_last(cold, profile, count, order);
+	for (uint32_t l = 0; l < count; l++) {
+		const struct profile_item *item = &profile[order[l]];
+		uint64_t first = relation->offsets[item->row];
+		lists[l] = (struct list){ .entries = relation->entries + first,
+					  .count = (uint32_t)(relation->offsets[item->row + 1] - first),
+					  .weight = item->weight,
+					  .row = item->row,
+					  .newest = order[l] == 0 };
+		if (l < AHEAD)
+			prefetch_list(&lists[l]);
+	}
+	return warm;
+}
+
+/* What the list can add at most. Reads its first neighbour, so not before it is time. */
+static void weigh_list(const struct model_relation *relation, struct list *list)
 {
 	const struct model_serving *serving = &relation->serving;
 	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
 	uint32_t best = list->count ? model_entry_weight(list->entries[0], relation->row_mask) : 0;
 	if (serving->self_q12)
 		list->self =
-			self_part(list->weight, best ? best : alone, p ? serving->self_q12 : serving->self_newest_q12);
+			self_part(list->weight, best ? best : alone, list->newest ? serving->self_newest_q12 : serving->self_q12);
 	list->bound = (list->weight * best >> 12) + list->self;
 }
 
@@ -330,6 +354,7 @@ struct best {
 	uint32_t n, found;
 	uint64_t multiplier_max; /* of any row */
 	uint64_t least; /* no row of a smaller sum has a place, whatever its multiplier */
+	uint32_t learnt, personal; /* of the rows touched: the first ones, led to by lists of items that are not cold; those that any list led to */
 };
 
 static uint32_t multiplied(const struct model_relation *relation, uint32_t row, uint64_t sum)
@@ -343,10 +368,13 @@ static void best_begin(struct best *best)
 	best->least = best->n ? 0 : UINT64_MAX;
 }
 
-/* Takes in a row that has a sum of at least best->least. */
-static void offer(struct best *best, uint32_t row, uint32_t sum, bool popular)
+/* Takes in touched row number t, which has a sum of at least best->least. */
+static void offer(struct best *best, uint32_t row, uint32_t sum, uint32_t t)
 {
-	struct scored one = { .row = row, .score = multiplied(best->relation, row, sum), .popular = popular };
+	struct scored one = { .row = row,
+			      .score = multiplied(best->relation, row, sum),
+			      .popular = t >= best->personal,
+			      .by_warm = t < best->learnt };
 	bool full = best->found == best->n;
 	if (full && !better(one, best->top[0]))
 		return;
@@ -411,7 +439,7 @@ static void offer_touched(const struct scorer *scorer, struct best *best)
 	for (uint32_t t = 0; t < scorer->touched_count; t++) {
 		uint32_t row = scorer->touched[t], sum = scorer->sums[row];
 		if (sum >= best->least)
-			offer(best, row, sum, false);
+			offer(best, row, sum, t);
 	}
 }
 
@@ -445,21 +473,26 @@ static bool end_early(struct scorer *scorer, struct best *best, const struct lis
 		add_to_few(scorer->sums, filter, &lists[p], best->relation->row_mask);
 	best_begin(best);
 	for (uint32_t f = 0; f < few_count; f++)
-		offer(best, few[f], scorer->sums[few[f]], false);
+		offer(best, few[f], scorer->sums[few[f]], f);
 	for (uint32_t t = 0; t < scorer->touched_count; t++)
 		scorer->sums[scorer->touched[t]] = 0;
 	return true;
 }
 
-/* Adds all lists; true: `best` is found already. */
-static bool add_lists(struct scorer *scorer, struct best *best, struct list *lists, uint32_t count)
+static bool may_end_early(const struct scorer *scorer, const struct best *best)
 {
 	/* what is blended in depends on all sums */
-	bool may_end = scorer->rows >= EARLY_ROWS && best->n && !best->relation->serving.blend_q12;
+	return scorer->rows >= EARLY_ROWS && best->n && !best->relation->serving.blend_q12;
+}
+
+/* Adds all lists, of which the first `warm` are not of cold items; true: `best` is found already. */
+static bool add_lists(struct scorer *scorer, struct best *best, struct list *lists, uint32_t count, uint32_t warm)
+{
+	bool may_end = may_end_early(scorer, best);
 	uint32_t row_mask = best->relation->row_mask;
 	uint64_t rest = 0, guess = 0; /* guess: the n-th best score; no less than what an n-th neighbour gets */
 	for (uint32_t p = 0; may_end && p < count; p++) {
-		weigh_list(best->relation, &lists[p], p);
+		weigh_list(best->relation, &lists[p]);
 		rest += lists[p].bound;
 	}
 	for (uint32_t p = 0; p < count; p++) {
@@ -467,8 +500,10 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 		if (p + AHEAD < count)
 			prefetch_list(&lists[p + AHEAD]);
 		if (!may_end)
-			weigh_list(best->relation, list, p);
+			weigh_list(best->relation, list);
 		add_list(scorer, list, row_mask);
+		if (p + 1 == warm)
+			best->learnt = scorer->touched_count;
 		if (!may_end || p + 1 == count)
 			continue;
 		rest -= list->bound;
@@ -483,8 +518,8 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 	return false;
 }
 
-/* Offers all rows that were touched, and leaves the sums clean. Those from number `personal` on are popular ones. */
-static void offer_all(struct scorer *scorer, struct best *best, uint32_t personal)
+/* Offers all rows that were touched, and leaves the sums clean. */
+static void offer_all(struct scorer *scorer, struct best *best)
 {
 	uint32_t *restrict sums = scorer->sums;
 	const uint32_t *restrict touched = scorer->touched;
@@ -495,7 +530,7 @@ static void offer_all(struct scorer *scorer, struct best *best, uint32_t persona
 		sums[row] = 0;
 		if (sum < least)
 			continue;
-		offer(best, row, sum, t >= personal);
+		offer(best, row, sum, t);
 		least = best->least;
 	}
 }
@@ -511,6 +546,7 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 			     .counts = counts,
 			     .top = top,
 			     .n = n,
+			     .personal = UINT32_MAX,
 			     .multiplier_max = relation->multiplier_max };
 	if (!relation->multipliers)
 		best.multiplier_max = SCORE_ONE;
@@ -518,17 +554,19 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 		best.multiplier_max = UINT16_MAX;
 	*counts = (struct score_counts){ 0 };
 	scorer->touched_count = 0;
-	find_lists(relation, profile, profile_count, lists);
-	if (add_lists(scorer, &best, lists, profile_count)) {
+	/* the heaviest lists first when the last may be left out */
+	const uint64_t *cold = may_end_early(scorer, &best) ? NULL : relation->cold;
+	uint32_t warm = find_lists(relation, profile, profile_count, cold, lists);
+	if (add_lists(scorer, &best, lists, profile_count, cold ? warm : 0)) {
 		counts->candidates = scorer->touched_count;
 		return best_in_order(&best);
 	}
-	uint32_t personal = scorer->touched_count;
+	best.personal = scorer->touched_count;
 	if (relation->serving.blend_q12)
 		add_popular(scorer, relation, best_shown(scorer, judge, context));
 
 	*counts = (struct score_counts){ .candidates = scorer->touched_count };
 	best_begin(&best);
-	offer_all(scorer, &best, personal);
+	offer_all(scorer, &best);
 	return best_in_order(&best);
 }

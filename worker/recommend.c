@@ -258,6 +258,18 @@ static enum score_verdict judge(void *context, uint32_t row)
 	return verdict;
 }
 
+/* As far as scoring tells it; source_find() finds the others. */
+static uint32_t source_now(const struct run *run, const struct scored *one)
+{
+	const uint64_t *cold = run->recipe->relation->cold;
+	if (one->popular)
+		return KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR;
+	/* only cold items have neighbours by attributes, or are such neighbours */
+	if (one->by_warm && run->context_row == MODEL_NO_ROW && !model_bit(cold, one->row))
+		return KINDRED__V1__SOURCE__SOURCE_PERSONAL;
+	return KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED;
+}
+
 static int score_neighbours(struct run *run, struct error *err)
 {
 	struct recommendation *answer = run->answer;
@@ -277,8 +289,7 @@ static int score_neighbours(struct run *run, struct error *err)
 		answer->items[i] = (struct recommended){
 			.row = top[i].row,
 			.score = top[i].score,
-			.source = top[i].popular ? KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR
-						 : KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED,
+			.source = source_now(run, &top[i]),
 		};
 	if (!source_find(&run->recommender->arena, relation, run->profile, run->profile_count, run->context_row,
 			 answer->items, found))

@@ -165,9 +165,13 @@ bool source_find(struct arena *arena, const struct model_relation *relation, con
 		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count)
 {
 	bool context = context_row != MODEL_NO_ROW, told = relation->by_attributes && relation->cold;
-	uint32_t similar = 0;
+	uint32_t unknown = 0, similar = 0;
 	struct lists lists;
 	struct places places;
+	for (uint32_t i = 0; i < count; i++)
+		unknown += items[i].source == KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED;
+	if (!unknown)
+		return true;
 	lists_make(&lists, relation, profile, profile_count, context_row);
 	for (uint32_t i = 0; i < count; i++) {
 		if (items[i].source != KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED)

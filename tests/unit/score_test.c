@@ -237,11 +237,19 @@ static uint32_t plain_ranking(const struct sample *s, const struct profile_item 
 			      const struct rules *rules, struct scored *all, uint32_t *candidates)
 {
 	uint64_t sums[ROWS] = { 0 };
+	bool by_warm[ROWS] = { false };
+	const uint64_t *cold = s->relation.cold;
 	for (uint32_t p = 0; p < count; p++) {
-		sums[profile[p].row] += plain_self(s, profile[p], p);
-		for (uint64_t at = s->offsets[profile[p].row]; at < s->offsets[profile[p].row + 1]; at++)
-			sums[model_entry_row(s->entries[at], s->relation.row_mask)] +=
-				(uint64_t)profile[p].weight * weight_at(s, at) >> 12;
+		bool warm = cold && !model_bit(cold, profile[p].row);
+		uint64_t part = plain_self(s, profile[p], p);
+		sums[profile[p].row] += part;
+		by_warm[profile[p].row] |= warm && part;
+		for (uint64_t at = s->offsets[profile[p].row]; at < s->offsets[profile[p].row + 1]; at++) {
+			uint32_t row = model_entry_row(s->entries[at], s->relation.row_mask);
+			part = (uint64_t)profile[p].weight * weight_at(s, at) >> 12;
+			sums[row] += part;
+			by_warm[row] |= warm && part;
+		}
 	}
 	uint32_t found = 0;
 	*candidates = 0;
@@ -252,7 +260,9 @@ static uint32_t plain_ranking(const struct sample *s, const struct profile_item 
 		if (s->relation.multipliers)
 			sums[row] = sums[row] * s->multipliers[row] >> 12;
 		if (!rules->excluded[row] && !rules->filtered[row])
-			all[found++] = (struct scored){ .row = row, .score = (uint32_t)sums[row] };
+			all[found++] = (struct scored){ .row = row,
+							.score = (uint32_t)sums[row],
+							.by_warm = by_warm[row] };
 	}
 	qsort(all, found, sizeof *all, compare_scored);
 	return found;
@@ -266,6 +276,7 @@ static void test_top_equals_the_formula(void **state)
 	assert_non_null(scorer);
 	assert_non_null(large);
 	uint32_t seed = 99, early = 0;
+	uint64_t cold[(ROWS + 63) / 64];
 	for (uint32_t round = 0; round < 300; round++) {
 		struct sample *s = sample_new(round);
 		if (round % 2)
@@ -275,6 +286,10 @@ static void test_top_equals_the_formula(void **state)
 		s->relation.serving =
 			(struct model_serving){ .rank_decay = 1, .self_weight = round % 3, .self_newest = 0.5 };
 		serving_prepare(&s->relation.serving);
+		for (uint32_t w = 0; w < sizeof cold / sizeof cold[0]; w++)
+			cold[w] = (uint64_t)next_random(&seed) << 32 | next_random(&seed);
+		if (round % 3)
+			s->relation.cold = cold;
 		struct rules rules = { 0 };
 		for (uint32_t row = 0; row < ROWS; row++) {
 			rules.excluded[row] = next_random(&seed) % 10 == 0;
@@ -300,6 +315,7 @@ static void test_top_equals_the_formula(void **state)
 		for (uint32_t i = 0; i < found; i++) {
 			assert_int_equal(top[i].row, expected[i].row);
 			assert_int_equal(top[i].score, expected[i].score);
+			assert_int_equal(top[i].by_warm, expected[i].by_warm);
 		}
 		assert_int_equal(counts.candidates, candidates);
 		if (found < wanted)
@@ -311,6 +327,7 @@ static void test_top_equals_the_formula(void **state)
 		for (uint32_t i = 0; i < found; i++) {
 			assert_int_equal(again[i].row, top[i].row);
 			assert_int_equal(again[i].score, top[i].score);
+			assert_true(!again[i].by_warm || expected[i].by_warm);
 		}
 		if (counts.candidates < candidates)
 			early++;
@@ -419,7 +436,7 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 	uint32_t found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
 	/* 3 has no neighbours: the least there is */
 	expect_scores(top, found,
-		      (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false }, { 3, 1, false } },
+		      (struct scored[]){ { 0, 6000, false, false }, { 1, 4000, false, false }, { 2, 1000, false, false }, { 3, 1, false, false } },
 		      4);
 
 	/* what has no neighbours of its own is taken to have what others have */
@@ -427,7 +444,7 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 	found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
 	expect_scores(
 		top, found,
-		(struct scored[]){ { 0, 6000, false }, { 3, 4500, false }, { 1, 4000, false }, { 2, 1000, false } }, 4);
+		(struct scored[]){ { 0, 6000, false, false }, { 3, 4500, false, false }, { 1, 4000, false, false }, { 2, 1000, false, false } }, 4);
 	relation.best_weight = 0;
 
 	/* where nobody looks twice at the same thing in a row, the newest is not shown, the one before is */
@@ -436,7 +453,7 @@ static void test_self_weight_shows_what_the_user_has(void **state)
 	profile[0].row = 3;
 	profile[1].row = 0;
 	found = scorer_top(scorer, &relation, profile, 2, 4, NULL, NULL, top, &counts);
-	expect_scores(top, found, (struct scored[]){ { 0, 6000, false }, { 1, 4000, false }, { 2, 1000, false } }, 3);
+	expect_scores(top, found, (struct scored[]){ { 0, 6000, false, false }, { 1, 4000, false, false }, { 2, 1000, false, false } }, 3);
 
 	/* large ones end at the top of the scale */
 	relation = small_relation(SERVING_SELF_MAX, 0);
@@ -458,19 +475,19 @@ static void test_blend_measures_against_the_best_shown(void **state)
 	uint32_t found = scorer_top(scorer, &relation, &profile, 1, 4, NULL, NULL, top, &counts);
 	/* the best sum is 4000: the middle one of three gets 2000, the most popular twice that, the last a fifth; fractions are cut off */
 	expect_scores(top, found,
-		      (struct scored[]){ { 1, 4000, false }, { 3, 3999, true }, { 2, 2999, false }, { 0, 399, true } },
+		      (struct scored[]){ { 1, 4000, false, false }, { 3, 3999, true, false }, { 2, 2999, false, false }, { 0, 399, true, false } },
 		      4);
 
 	/* without row 1 the best is 1000 */
 	uint32_t excluded = 1;
 	found = scorer_top(scorer, &relation, &profile, 1, 4, judge_one, &excluded, top, &counts);
-	expect_scores(top, found, (struct scored[]){ { 2, 1499, false }, { 3, 999, true }, { 0, 99, true } }, 3);
+	expect_scores(top, found, (struct scored[]){ { 2, 1499, false, false }, { 3, 999, true, false }, { 0, 99, true, false } }, 3);
 	assert_int_equal(counts.excluded, 1);
 
 	/* however far the first is above the middle one, it gets no more than the greatest share there is */
 	relation.recent_scores = (const uint32_t[]){ 4000000000, 1000, 10 };
 	found = scorer_top(scorer, &relation, &profile, 1, 1, NULL, NULL, top, &counts);
-	expect_scores(top, found, (struct scored[]){ { 3, 4000 * (uint32_t)SERVING_BLEND_MAX, true } }, 1);
+	expect_scores(top, found, (struct scored[]){ { 3, 4000 * (uint32_t)SERVING_BLEND_MAX, true, false } }, 1);
 
 	/* no candidates: nothing to blend with, the caller fills up */
 	profile.row = 2;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -358,7 +359,6 @@ static const struct {
 	{ MDB_CORRUPTED, E_DATA_LOSS, "the file is damaged; restore it from a backup" },
 	{ MDB_PAGE_NOTFOUND, E_DATA_LOSS, "the file is damaged; restore it from a backup" },
 	{ MDB_INVALID, E_DATA_LOSS, "not an LMDB file, or damaged; restore it from a backup" },
-	/* also LMDB's word for a write that a full disk cut short */
 	{ EIO, E_DATA_LOSS, "the disk is full or reports an error; free some space, or see the system's log" },
 	{ MDB_VERSION_MISMATCH, E_UNIMPLEMENTED, "made by another version of LMDB" },
 	{ MDB_PANIC, E_UNAVAILABLE, "an earlier write to the disk failed; restart the process" },
@@ -366,10 +366,21 @@ static const struct {
 	{ MDB_BAD_TXN, E_ABORTED, "an earlier write of the transaction failed" },
 };
 
+#define FULL_BYTES (1u << 20)
+
+/* EIO is also LMDB's word for a write that a full disk cut short. */
+static bool disk_is_full(const struct store *store)
+{
+	struct statvfs disk;
+	return statvfs(store->path, &disk) == 0 && disk.f_bavail * disk.f_frsize < FULL_BYTES;
+}
+
 int store_error(const struct store *store, int rc, struct error *err, const char *what)
 {
 	if (rc == 0)
 		return 0;
+	if (rc == EIO && disk_is_full(store))
+		rc = ENOSPC;
 	if (rc == MDB_MAP_FULL)
 		return map_full(store, err, what);
 	for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)

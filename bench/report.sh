@@ -23,9 +23,11 @@ while [ $# -gt 0 ]; do
 	shift
 done
 bin=$(cd "${1:-$here/../build/release/bin}" && pwd)
-items=100000 users=100000 per_user=30 seconds=5 rounds=5 swap_plan=(--seconds 410 --swap-from 10 --swap-every 20)
+items=100000 users=100000 per_user=30 seconds=5 rounds=5
+swap_rounds=1 swaps=20 swap_plan=(--seconds 410 --swap-from 10 --swap-every 20)
 if [ $quick = 1 ]; then
-	users=30000 seconds=2 rounds=3 swap_plan=(--seconds 30 --swap-from 10 --swap-every 0.5)
+	users=30000 seconds=2 rounds=3
+	swap_rounds=3 swaps=7 swap_plan=(--seconds 20 --swap-from 8 --swap-every 0.5)
 fi
 
 if [ -n "$keep" ]; then
@@ -50,6 +52,15 @@ of() { field "$2" <"$home/$1.json"; }
 median() {
 	local round
 	for ((round = 1; round <= rounds; round++)); do of "$1.$round" "$2"; done | sort -g | sed -n "$(((rounds + 1) / 2))p"
+}
+# total, largest NAME FIELD: over the rounds of a run.
+total() {
+	local round
+	for ((round = 1; round <= rounds; round++)); do of "$1.$round" "$2"; done | awk '{ all += $1 } END { print all }'
+}
+largest() {
+	local round
+	for ((round = 1; round <= rounds; round++)); do of "$1.$round" "$2"; done | sort -g | tail -1
 }
 # ratio A FIELD B FIELD: the median of the rounds' ratios.
 ratio() {
@@ -132,12 +143,14 @@ bench ingest ingest --streams 2 --in-flight 4 --batch 1000 "${short[@]}"
 bench lone ingest-unary --in-flight 1 --connections 1 "${short[@]}"
 "$bin/kindred-flush" "$home/data" --seconds 1 | tee "$home/flush.json"
 
-say "20 swaps between two generations, with Recommend at 70% of the highest rate"
+say "$((swap_rounds * swaps)) swaps between two generations, with Recommend at 70% of the highest rate"
 "$bin/kindred" model activate 2 >/dev/null # so that both are mapped by the workers, which keep them as long as they are kept
 "$bin/kindred" model activate 3 >/dev/null
-bench swap recommend --rate "$(calculate '0.7 * r' r="$highest")" --warmup 2 --swap 2,3 --swaps 20 "${swap_plan[@]}" --plot "$home/swap.svg"
-printf '%s swaps, the longest %s ms; p99.9 within five seconds of one %s ms, else %s ms\n' "$(of swap swaps)" \
-	"$(of swap swap_longest_ms)" "$(of swap swap_p999_ms)" "$(of swap rest_p999_ms)"
+for ((round = 1; round <= swap_rounds; round++)); do
+	bench swap.$round recommend --rate "$(calculate '0.7 * r' r="$highest")" --warmup 2 --swap 2,3 --swaps $swaps "${swap_plan[@]}" --plot "$home/swap.$round.svg"
+	printf '%s swaps, the longest %s ms; p99.9 within five seconds of one %s ms, else %s ms\n' "$(of swap.$round swaps)" \
+		"$(of swap.$round swap_longest_ms)" "$(of swap.$round swap_p999_ms)" "$(of swap.$round rest_p999_ms)"
+done
 
 # A server on the shards as they were prepared: what was ingested since has made the histories longer, and longer ones are dearer to write. Copies
 # lie in the page cache in large pieces, as no shard that a worker has written does, so they are given back to the disk and read by an export.
@@ -186,7 +199,11 @@ figure() {
 say "figures (with all of server, workers and generator on the same $(nproc) cores)"
 printf '%-34s %14s   %-14s\n' figure value target
 flush_ms=$(of flush p50_ms)
-swap_failed=$(($(of swap error_count) + $(of swap swaps_failed)))
+in_swaps() {
+	local rounds=$swap_rounds
+	"$@"
+}
+swap_failed=$(($(in_swaps total swap error_count) + $(in_swaps total swap swaps_failed)))
 figure unary_cpu_ratio "$(ratio unary cpu_us_per_unit unary_ceiling cpu_us_per_unit)" '<= 2.0'
 figure unary_cpu_us "$(median unary cpu_us_per_unit)"
 figure unary_ceiling_cpu_us "$(median unary_ceiling cpu_us_per_unit)"
@@ -217,15 +234,15 @@ figure recommend_while_ingest_p99_ms "$(median beside p99_ms)"
 figure while_ingest_events_per_s "$(median beside_ingest units_per_s)"
 figure quarter_while_ingest_p99_ratio "$(ratio beside_quarter p99_ms beside_quarter_alone p99_ms)"
 figure swap_failed "$swap_failed" '<= 0'
-figure swap_p999_ratio "$(calculate 'a / b' a="$(of swap swap_p999_ms)" b="$(of swap rest_p999_ms)")" '<= 2'
-figure swap_rss_ratio "$(calculate 'a / b' a="$(of swap stop_bytes)" b="$(of swap start_bytes)")" '<= 1.05'
-figure swap_longest_ms "$(of swap swap_longest_ms)"
+figure swap_p999_ratio "$(in_swaps ratio swap swap_p999_ms swap rest_p999_ms)" '<= 2'
+figure swap_rss_ratio "$(calculate 'a / b' a="$(of swap.$swap_rounds stop_bytes)" b="$(of swap.1 start_bytes)")" '<= 1.05'
+figure swap_longest_ms "$(in_swaps largest swap swap_longest_ms)"
 figure build_events_per_s "$(prepared build_events_per_s)"
 figure import_events_per_s "$(prepared import_events_per_s)"
 figure import_items_per_s "$(prepared import_items_per_s)"
 figure bytes_per_user "$(calculate 'b / n' b="$shard_bytes" n=$users)"
 figure bytes_per_item "$(calculate 'b / n' b="$model_bytes" n=$items)"
-figure resident_bytes "$(of swap stop_bytes)"
+figure resident_bytes "$(of swap.$swap_rounds stop_bytes)"
 [ $disturbed = 0 ] || echo "$disturbed runs lost more than a seventh of the cores to others, three times: this machine was not quiet"
 printf '%s missed. bytes_per_user: of the shards on disk, before the load. bytes_per_item: of the model file.\n' $missed
 [ -z "$keep" ] || echo "all of it is in $home"

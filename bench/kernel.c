@@ -7,6 +7,7 @@
  */
 #include "bench/kernel_users.h"
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/score.h"
 #include "version.h"
 
@@ -218,11 +219,8 @@ int main(int argc, char **argv)
 		"  kindred-kernel --data ./data\n"
 		"  kindred-kernel --data ./data --threads 1 --generation 7 --json\n"
 		"  valgrind --tool=callgrind kindred-kernel --made-up 1000";
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	struct options options = { .wanted = { .users = 100000 },
-				   .threads = cores > THREADS_MAX ? THREADS_MAX
-					      : cores > 0         ? (uint32_t)cores
-								  : 1,
+				   .threads = cores_count() < THREADS_MAX ? cores_count() : THREADS_MAX,
 				   .count = 10,
 				   .seconds = 5 };
 	struct argp argp = { option_table, on_option, NULL, doc, NULL, NULL, NULL };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -140,6 +141,17 @@ static int connect_all(struct load *load, struct error *err)
 	return 0;
 }
 
+#define NAP_NS UINT64_C(50000)
+
+/* Short, as answers may come meanwhile. */
+static void nap_until(uint64_t due_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t nap_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+	struct timespec nap = { .tv_nsec = (long)(nap_ns < NAP_NS ? nap_ns : NAP_NS) };
+	nanosleep(&nap, NULL);
+}
+
 static void drive_closed(struct load *load)
 {
 	while (load->running > 0) {
@@ -158,12 +170,15 @@ static void drive_open(struct load *load)
 		(void)slice_take(SLICE_SHORT);
 	while (load->running > 0 || (!streams && load_unary_more(load))) {
 		(streams ? load_stream_turn : load_unary_turn)(load);
-		wait_until((streams ? load_stream_due_ns : load_unary_due_ns)(load));
+		uint64_t due_ns = (streams ? load_stream_due_ns : load_unary_due_ns)(load);
+		wait_begin(due_ns);
 		grpc_event event = grpc_completion_queue_next(load->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
+		bool waited = wait_end();
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
+		else if (!waited)
+			nap_until(due_ns);
 	}
-	wait_until(0);
 }
 
 static int run(struct load *load, struct error *err)

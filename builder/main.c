@@ -13,6 +13,7 @@
 #include "builder/refresh.h"
 #include "builder/tune.h"
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/log.h"
 #include "version.h"
 
@@ -146,8 +147,7 @@ static char *help_filter(int key, const char *text, void *input)
 
 static uint32_t cores(void)
 {
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	return online > PARALLEL_MAX ? PARALLEL_MAX : online > 0 ? (uint32_t)online : 1;
+	return cores_count() < PARALLEL_MAX ? cores_count() : PARALLEL_MAX;
 }
 
 /* Set by the server, so that all processes log as much. */

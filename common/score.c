@@ -231,8 +231,8 @@ static void weigh_list(const struct model_relation *relation, struct list *list)
 	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
 	uint32_t best = list->count ? model_entry_weight(list->entries[0], relation->row_mask) : 0;
 	if (serving->self_q12)
-		list->self =
-			self_part(list->weight, best ? best : alone, list->newest ? serving->self_newest_q12 : serving->self_q12);
+		list->self = self_part(list->weight, best ? best : alone,
+				       list->newest ? serving->self_newest_q12 : serving->self_q12);
 	list->bound = (list->weight * best >> 12) + list->self;
 }
 
@@ -354,7 +354,8 @@ struct best {
 	uint32_t n, found;
 	uint64_t multiplier_max; /* of any row */
 	uint64_t least; /* no row of a smaller sum has a place, whatever its multiplier */
-	uint32_t learnt, personal; /* of the rows touched: the first ones, led to by lists of items that are not cold; those that any list led to */
+	uint32_t learnt,
+		personal; /* of the rows touched: the first ones, led to by lists of items that are not cold; those that any list led to */
 };
 
 static uint32_t multiplied(const struct model_relation *relation, uint32_t row, uint64_t sum)

@@ -62,7 +62,7 @@ struct scored {
 	uint32_t row;
 	uint32_t score;
 	bool popular; /* only blended in: nothing in the profile led to it */
-	bool by_warm; /* a profile item that is not cold led to it, or it is one itself; false: not known */
+	bool by_warm; /* a profile item that is not cold led to it, or it is one itself; false: not known, as of a relation that does not tell who is cold */
 };
 
 struct scorer *scorer_new(uint32_t rows); /* NULL: no memory */

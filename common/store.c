@@ -372,7 +372,9 @@ static const struct {
 static bool disk_is_full(const struct store *store)
 {
 	struct statvfs disk;
-	return statvfs(store->path, &disk) == 0 && disk.f_bavail * disk.f_frsize < FULL_BYTES;
+	if (statvfs(store->path, &disk))
+		return false;
+	return (geteuid() ? disk.f_bavail : disk.f_bfree) * disk.f_frsize < FULL_BYTES;
 }
 
 int store_error(const struct store *store, int rc, struct error *err, const char *what)

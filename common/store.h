@@ -65,7 +65,7 @@ void store_write_abort(struct store *store, MDB_txn *txn);
 
 /*
  * Translates what an LMDB call returned: 0 to 0; MDB_NOTFOUND to E_NOT_FOUND; MDB_MAP_FULL, MDB_TXN_FULL, MDB_READERS_FULL, ENOSPC, ENOMEM to E_EXHAUSTED;
- * MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, EIO to E_DATA_LOSS; MDB_BAD_TXN (an earlier write of the transaction failed) to E_ABORTED;
+ * MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, EIO (of a full disk: E_EXHAUSTED) to E_DATA_LOSS; MDB_BAD_TXN (an earlier write of the transaction failed) to E_ABORTED;
  * MDB_PANIC to E_UNAVAILABLE; our own misuse to E_INTERNAL. Text: "<path>: <what>: <reason>; <what to do>".
  */
 int store_error(const struct store *store, int rc, struct error *err, const char *what);

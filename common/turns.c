@@ -2,38 +2,44 @@
 #include "common/clock.h"
 #include "common/cores.h"
 
-#include <time.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
-static uint64_t thread_busy_ns(void)
+/* How long the loop's thread has run, and waited for a core: a loop that others keep from running has much to do too. 0: not known. */
+static uint64_t wanted_ns(const struct turns *turns)
 {
-	struct timespec busy;
-	if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &busy))
+	char text[64];
+	unsigned long long ran, waited;
+	ssize_t bytes = pread(turns->schedstat_fd, text, sizeof text - 1, 0);
+	if (bytes <= 0)
 		return 0;
-	return (uint64_t)busy.tv_sec * 1000000000u + (uint64_t)busy.tv_nsec;
+	text[bytes] = '\0';
+	return sscanf(text, "%llu %llu", &ran, &waited) == 2 ? ran + waited : 0;
 }
 
 static void begin_look(struct turns *turns)
 {
 	turns->answered_before = *turns->answered;
 	turns->looked_ns = clock_monotonic_ns();
-	turns->busy_ns = thread_busy_ns();
+	turns->wanted_ns = wanted_ns(turns);
 }
 
+/* Who has little to do may come to have half as much again before that is over. */
 static bool has_little_to_do(const struct turns *turns)
 {
-	uint64_t busy_ns = thread_busy_ns() - turns->busy_ns, all_ns = clock_monotonic_ns() - turns->looked_ns;
-	return busy_ns * 100 <= all_ns * turns->light;
+	uint64_t now_ns = wanted_ns(turns), all_ns = clock_monotonic_ns() - turns->looked_ns;
+	uint32_t light = turns->lower ? turns->light * 3 / 2 : turns->light;
+	return turns->wanted_ns && now_ns && (now_ns - turns->wanted_ns) * 100 <= all_ns * light;
 }
 
 static void look(uv_timer_t *timer)
 {
 	struct turns *turns = timer->data;
-	/* a counter that is passed on to another process begins at 0 again */
-	bool calls = *turns->answered < turns->answered_before ||
-		     *turns->answered - turns->answered_before >= TURNS_ANSWERED;
-	bool quiet = ++turns->quiet > TURNS_QUIET;
+	bool calls = *turns->answered - turns->answered_before >= TURNS_ANSWERED, quiet = ++turns->quiet > TURNS_QUIET;
 	atomic_store_explicit(&turns->aside, calls, memory_order_relaxed);
-	cores_keep(calls && !quiet && has_little_to_do(turns) ? CORES_LOWER : CORES_ALL);
+	turns->lower = calls && !quiet && has_little_to_do(turns);
+	cores_keep(turns->lower ? CORES_LOWER : CORES_ALL);
 	begin_look(turns);
 	if (!quiet)
 		return;
@@ -44,6 +50,7 @@ static void look(uv_timer_t *timer)
 void turns_init(struct turns *turns, uv_loop_t *loop, const uint64_t *answered, uint32_t light, enum slice rest)
 {
 	*turns = (struct turns){ .answered = answered, .light = light, .rest = rest };
+	turns->schedstat_fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	uv_timer_init(loop, &turns->timer);
 	turns->timer.data = turns;
 }
@@ -51,6 +58,8 @@ void turns_init(struct turns *turns, uv_loop_t *loop, const uint64_t *answered, 
 void turns_close(struct turns *turns)
 {
 	uv_close((uv_handle_t *)&turns->timer, NULL);
+	if (turns->schedstat_fd >= 0)
+		close(turns->schedstat_fd);
 }
 
 void turns_wrote(struct turns *turns)

@@ -22,21 +22,28 @@
 #define TURNS_ANSWERED 10u /* answers between two looks, from which on the writers stand aside: 100/s */
 #define TURNS_QUIET 10u /* looks without a write, after which the loop is as before */
 
+/*
+ * Percent of a core, up to which a loop has little to do: what it takes and what it waits for one. A worker a core and a front-end, all of them just
+ * below, find room on half of the cores from two on.
+ */
+#define TURNS_LIGHT_WORKER 20u
+#define TURNS_LIGHT_FRONT_END 40u
+
 struct turns {
 	uv_timer_t timer; /* runs while there are writes */
 	const uint64_t *answered;
 	uint64_t answered_before; /* at the last look */
-	uint64_t looked_ns, busy_ns; /* the last look, by the clock and by the loop thread's own CPU time */
+	uint64_t looked_ns,
+		wanted_ns; /* the last look: by the clock, and how long the loop's thread ran and waited for a core until then */
+	int schedstat_fd; /* where the system says so; -1: it does not */
+	bool lower; /* the loop keeps to its half */
 	uint32_t quiet; /* looks since the last write */
-	uint32_t light; /* percent of a core, up to which the loop has little to do */
+	uint32_t light;
 	enum slice rest; /* the loop's when nothing is written */
 	atomic_bool aside; /* the threads that write keep to their half */
 };
 
-/*
- * answered: counts the calls of one user; lives as long as turns. light: percent. A machine's loops, one a worker and the server's, all of them just below what is
- * little, have to find room on half of its cores.
- */
+/* Called by the loop thread. answered: counts the calls of one user, and only rises; lives as long as turns. light: TURNS_LIGHT_.. */
 void turns_init(struct turns *turns, uv_loop_t *loop, const uint64_t *answered, uint32_t light, enum slice rest);
 /* The loop must run once more. */
 void turns_close(struct turns *turns);

@@ -301,7 +301,7 @@ static int open_loop(struct front *front, struct error *err)
 		return error_set(err, E_INTERNAL, "cannot make the event loop");
 	front->connection.data = front->prepare.data = front->second.data = front->patience.data = front->link.owner =
 		front;
-	turns_init(&front->server.turns, loop, &front->server.stats.recommend_calls, LITTLE_PERCENT, SLICE_SHORT);
+	turns_init(&front->server.turns, loop, &front->server.recommends, TURNS_LIGHT_FRONT_END, SLICE_SHORT);
 	uv_prepare_start(&front->prepare, on_prepare);
 	front->link.on_frame = on_frame;
 	front->link.on_broken = on_link_broken;

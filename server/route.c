@@ -113,6 +113,7 @@ void route_recommend(struct call *call, const uint8_t *data, size_t bytes)
 
 	call->server->stats.recommend_calls++;
 	call->server->stats.recommend_users++;
+	call->server->recommends++;
 	if (wire_find_number(data, bytes, GENERATION_FIELD, &generation) == 1 && generation &&
 	    !at_hand(call, generation, data, bytes))
 		return;

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "common/clock.h"
+#include "common/cores.h"
 #include "common/log.h"
 #include "common/model.h"
 #include "server/admin.h"
@@ -319,9 +320,7 @@ static uint32_t worker_count(const struct server *server)
 	long wanted = (long)server->config.workers;
 
 	if (!wanted)
-		wanted = sysconf(_SC_NPROCESSORS_ONLN);
-	if (wanted < 1)
-		wanted = 1;
+		wanted = cores_count();
 	if (wanted > WORKERS_MAX)
 		wanted = WORKERS_MAX;
 	return wanted > (long)server->dir.shards ? server->dir.shards : (uint32_t)wanted;
@@ -368,7 +367,7 @@ static int open_loop(struct server *server, struct error *err)
 	uv_signal_start(&server->terminate, on_signal, SIGTERM);
 	uv_signal_start(&server->interrupt, on_signal, SIGINT);
 	uv_timer_start(&server->second, on_second, 1000, 1000);
-	turns_init(&server->turns, loop, &server->stats.recommend_calls, LITTLE_PERCENT, SLICE_SHORT);
+	turns_init(&server->turns, loop, &server->recommends, TURNS_LIGHT_FRONT_END, SLICE_SHORT);
 	lane_init(&server->control_lane, loop);
 	lane_init(&server->model_lane, loop);
 	pins_init(&server->pins, server);

@@ -35,7 +35,6 @@
 #include <uv.h>
 
 #define WORKERS_MAX 256
-#define LITTLE_PERCENT 30u /* of a core: what a front-end may do and leave half of the cores to who writes (common/turns.h); a worker: 20 */
 #define WORK_MAX_BYTES ((size_t)512 << 20) /* of requests in work and replies unsent, of one front-end */
 
 enum server_state { SERVER_STARTING, SERVER_SERVING, SERVER_DRAINING, SERVER_STOPPED };
@@ -80,6 +79,7 @@ struct server {
 
 	uint64_t walks; /* numbers given to walks through audiences */
 	struct stats stats;
+	uint64_t recommends; /* Recommend calls taken, from the start */
 	struct stats_rates rates;
 	struct shard_status *shards; /* dir.shards of them, as the workers said last */
 };

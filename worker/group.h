@@ -14,10 +14,10 @@
 #include "common/error.h"
 #include "common/history.h"
 #include "common/ids.h"
+#include "common/turns.h"
 #include "worker/crew.h"
 #include "worker/encode.h"
 #include "worker/shards.h"
-#include "common/turns.h"
 
 #include <stdatomic.h>
 #include <stddef.h>

@@ -265,7 +265,7 @@ static uint32_t source_now(const struct run *run, const struct scored *one)
 	if (one->popular)
 		return KINDRED__V1__SOURCE__SOURCE_RECENTLY_POPULAR;
 	/* only cold items have neighbours by attributes, or are such neighbours */
-	if (one->by_warm && run->context_row == MODEL_NO_ROW && !model_bit(cold, one->row))
+	if (one->by_warm && cold && run->context_row == MODEL_NO_ROW && !model_bit(cold, one->row))
 		return KINDRED__V1__SOURCE__SOURCE_PERSONAL;
 	return KINDRED__V1__SOURCE__SOURCE_UNSPECIFIED;
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define ARENA_BYTES ((size_t)64 << 10)
-#define LITTLE_PERCENT 20u /* of a core: what the loop may do and leave half of the cores to who writes (common/turns.h) */
 
 bool worker_move(struct worker *worker, enum worker_state state)
 {
@@ -139,7 +138,7 @@ static int begin(struct worker *worker, int fd, struct error *err)
 	if (status)
 		return error_set(err, E_EXHAUSTED, "no event loop: %s", uv_strerror(status));
 	uv_timer_init(&worker->loop, &worker->stats_timer);
-	turns_init(&worker->turns, &worker->loop, &worker->recommend_calls.answered, LITTLE_PERCENT, SLICE_BATCH);
+	turns_init(&worker->turns, &worker->loop, &worker->recommend_calls.answered, TURNS_LIGHT_WORKER, SLICE_BATCH);
 	many_init(&worker->many, &worker->loop, worker);
 	audiences_init(&worker->audiences, &worker->loop, worker);
 	generations_init(&worker->generations, &worker->loop, on_loaded, worker);

@@ -9,6 +9,7 @@
 #define KINDRED_WORKER_H
 
 #include "common/arena.h"
+#include "common/turns.h"
 #include "worker/audience.h"
 #include "worker/front_ends.h"
 #include "worker/generations.h"
@@ -16,7 +17,6 @@
 #include "worker/recommend_call.h"
 #include "worker/rules.h"
 #include "worker/shards.h"
-#include "common/turns.h"
 #include "worker/uplink.h"
 #include "worker/writer.h"
 

@@ -10,7 +10,7 @@
 
 #include <sched.h>
 
-#define LITTLE 50u /* percent */
+#define LITTLE 20u /* percent */
 
 /* A thread that writes: it says on how many cores it may run. */
 struct writing {

@@ -105,7 +105,7 @@ static void ask(uint64_t *seed, struct question *q)
 	q->profile_count = 1 + events_fixture_random(seed, q->row_count);
 	draw(seed, numbers, q->profile_count, q->row_count);
 	for (uint32_t p = 0; p < q->profile_count; p++)
-		q->profile[p] = (struct profile_item){ .row = numbers[p], .weight = 1 };
+		q->profile[p] = (struct profile_item){ .row = numbers[p], .weight = SCORE_ONE };
 	q->context_row = events_fixture_random(seed, 2) ? MODEL_NO_ROW : q->profile[0].row;
 	uint32_t count = 1 + events_fixture_random(seed, q->row_count);
 	draw(seed, numbers, count, q->row_count);
@@ -172,6 +172,39 @@ static void test_as_the_plain_way(void **state)
 	assert_in_range(seen[POPULAR], 10000, UINT32_MAX);
 }
 
+/* What scoring says of an item by itself (worker/recommend.c) is what would be found. */
+static void test_scoring_tells_the_same(void **state)
+{
+	static struct question q;
+	uint64_t seed = 12;
+	uint32_t told = 0;
+	struct arena arena;
+	struct scorer *scorer = scorer_new(ROWS_MAX);
+	(void)state;
+	assert_non_null(scorer);
+	assert_int_equal(arena_init(&arena, 4096, 0), 0);
+	for (unsigned round = 0; round < 20000; round++) {
+		struct scored top[ROWS_MAX];
+		struct score_counts counts;
+		ask(&seed, &q);
+		uint32_t found =
+			scorer_top(scorer, &q.relation, q.profile, q.profile_count, ROWS_MAX, NULL, NULL, top, &counts);
+		for (uint32_t i = 0; i < found; i++)
+			q.items[i] = (struct recommended){ .row = top[i].row };
+		arena_reset(&arena);
+		assert_true(source_find(&arena, &q.relation, q.profile, q.profile_count, MODEL_NO_ROW, q.items, found));
+		for (uint32_t i = 0; i < found; i++) {
+			if (!top[i].by_warm || model_bit(q.relation.cold, top[i].row))
+				continue;
+			assert_int_equal(q.items[i].source, PERSONAL);
+			told++;
+		}
+	}
+	assert_in_range(told, 50000, UINT32_MAX);
+	scorer_free(scorer);
+	arena_fini(&arena);
+}
+
 /* Few are looked for one by one, which takes no memory; many by a table. */
 static void test_memory(void **state)
 {
@@ -209,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_as_the_plain_way),
+		cmocka_unit_test(test_scoring_tells_the_same),
 		cmocka_unit_test(test_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

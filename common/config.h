@@ -23,7 +23,8 @@
 	     "the system choose ports")                                                                                \
 	NUMBER(front_ends, 1, 1, 64, "processes",                                                                      \
 	       "Processes that take calls on the port, each on one core; 1: the server alone")                         \
-	NUMBER(workers, 0, 0, 256, "processes", "Worker processes; 0: one a core, at most one a shard")                \
+	NUMBER(workers, 0, 0, 256, "processes",                                                                        \
+	       "Worker processes; 0: one for each core it may use, at most one a shard")                               \
 	NUMBER(history_cap, 1000, 1, 10000, "events", "Events kept of a user, the newest")                             \
 	NUMBER(retention_days, 400, 0, 36500, "days",                                                                  \
 	       "Events this much older than the user's newest one are not kept; 0: no limit")                          \

@@ -196,8 +196,9 @@ static uint32_t cold_last(const uint64_t *cold, const struct profile_item *profi
 }
 
 /*
- * Where the lists are, in the profile's order, or with those of cold items last, which are then not counted in what is returned. In steps, each of which asks for the memory that the
- * next one reads: hardly any of it is in a cache, and asked for together it comes together.
+ * Where the lists are, in the profile's order; those of cold items last when it is told which are (cold is not NULL). Returns how many are
+ * of others. In steps, each of which asks for the memory that the next one reads: hardly any of it is in a cache, and asked for together it
+ * comes together.
  */
 static uint32_t find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
 			   const uint64_t *cold, struct list *lists)
@@ -354,8 +355,8 @@ struct best {
 	uint32_t n, found;
 	uint64_t multiplier_max; /* of any row */
 	uint64_t least; /* no row of a smaller sum has a place, whatever its multiplier */
-	uint32_t learnt,
-		personal; /* of the rows touched: the first ones, led to by lists of items that are not cold; those that any list led to */
+	uint32_t by_warm; /* the first so many rows touched: a list of an item that is not cold led to them */
+	uint32_t personal; /* the first so many: a list led to them; the others are popular ones */
 };
 
 static uint32_t multiplied(const struct model_relation *relation, uint32_t row, uint64_t sum)
@@ -375,7 +376,7 @@ static void offer(struct best *best, uint32_t row, uint32_t sum, uint32_t t)
 	struct scored one = { .row = row,
 			      .score = multiplied(best->relation, row, sum),
 			      .popular = t >= best->personal,
-			      .by_warm = t < best->learnt };
+			      .by_warm = t < best->by_warm };
 	bool full = best->found == best->n;
 	if (full && !better(one, best->top[0]))
 		return;
@@ -504,7 +505,7 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 			weigh_list(best->relation, list);
 		add_list(scorer, list, row_mask);
 		if (p + 1 == warm)
-			best->learnt = scorer->touched_count;
+			best->by_warm = scorer->touched_count;
 		if (!may_end || p + 1 == count)
 			continue;
 		rest -= list->bound;

@@ -171,10 +171,13 @@ static int status_error(struct rpc_client *client, grpc_status_code status, grpc
 			break;
 		case GRPC_CHANNEL_CONNECTING:
 		case GRPC_CHANNEL_TRANSIENT_FAILURE:
+			/* what C core says is long, and of use only when it is not that nobody listens */
+			if (strstr(text, "Connection refused"))
+				text[0] = '\0';
 			return error_set(
 				err, code,
-				"cannot reach %s: is the server running? `kindred serve --data DIR` starts one",
-				client->target);
+				"cannot reach %s: is the server running? `kindred serve --data DIR` starts one%s%s%s",
+				client->target, text[0] ? " (" : "", text, text[0] ? ")" : "");
 		case GRPC_CHANNEL_IDLE:
 		case GRPC_CHANNEL_SHUTDOWN:
 			return error_set(err, code, "lost the connection to %s (%s)", client->target, text);

@@ -10,7 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* Two lines of what a thread may use: its number of cores, and whether the lowest and the highest of `all` are among them. */
+/* What a thread may use: the number of cores, and whether the lowest and the highest of `all` are among them. */
 struct seen {
 	cpu_set_t all;
 	int count;
@@ -61,7 +61,7 @@ static void *keep(void *argument)
 	cores_keep(CORES_ALL);
 	expect(seen, all, 1, 1);
 
-	/* who is made after that has all, and keeps to a half by itself */
+	/* who is made after that has all */
 	assert_int_equal(pthread_create(&made, NULL, look, &maker), 0);
 	pthread_join(made, NULL);
 	assert_int_equal(maker.count, all);

@@ -98,18 +98,17 @@ static bool make_room(struct reading *reading, uint64_t events)
 	return true;
 }
 
-static int take_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+static int take_user(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	struct reading *reading = context;
 	struct kernel_users *users = reading->users;
 	uint32_t most = 4 * users->relation->serving.profile_items, taken = 0; /* profile_make looks at no more */
 	(void)user;
 	(void)user_bytes;
-	(void)bytes;
 	if (!make_room(reading, most))
 		return E_EXHAUSTED;
-	for (uint32_t i = history_count(row); i > 0 && taken < most; i--) {
-		struct history_entry entry = history_entry_at(row, i - 1);
+	for (uint32_t i = history->count; i > 0 && taken < most; i--) {
+		struct history_entry entry = history_at(history, i - 1);
 		uint32_t weight = weight_of(reading, entry.type);
 		uint32_t at = weight ? model_row(users->catalog, entry.item) : MODEL_NO_ROW;
 		if (at == MODEL_NO_ROW)

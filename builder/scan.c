@@ -108,18 +108,16 @@ static int scan_entry(struct shard_scan *s, const struct history_entry *entry, u
 	return 0;
 }
 
-static int scan_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+static int scan_user(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	struct shard_scan *s = context;
 	(void)user;
 	(void)user_bytes;
-	(void)bytes;
 	size_t catalogs = s->work->plan->catalog_count;
 	uint32_t counts[catalogs];
 	memset(counts, 0, sizeof counts);
-	uint32_t entries = history_count(row);
-	for (uint32_t e = 0; e < entries; e++) {
-		struct history_entry entry = history_entry_at(row, e);
+	for (uint32_t e = 0; e < history->count; e++) {
+		struct history_entry entry = history_at(history, e);
 		int code = scan_entry(s, &entry, counts);
 		if (code)
 			return code;

@@ -2,15 +2,6 @@
 
 #define ENTRY sizeof(struct history_entry)
 
-bool history_valid(const void *row, size_t bytes)
-{
-	struct history_head head;
-	if (bytes < sizeof head)
-		return false;
-	memcpy(&head, row, sizeof head);
-	return head.format == HISTORY_FORMAT && head.count <= HISTORY_CAP_MAX && bytes == history_bytes(head.count);
-}
-
 size_t history_empty(void *row, int64_t floor_ms)
 {
 	struct history_head head = { .format = HISTORY_FORMAT, .floor_ms = floor_ms };
@@ -113,7 +104,7 @@ int history_append(void *row, size_t *bytes, const struct history_entry *entry, 
 	if (drop != 1)
 		memmove(entries + (place + 1 - drop) * ENTRY, entries + place * ENTRY, (head.count - place) * ENTRY);
 	memcpy(entries + (place - drop) * ENTRY, entry, ENTRY);
-	head.count = head.count + 1 - drop;
+	head.count = (uint16_t)(head.count + 1 - drop);
 	memcpy(row, &head, sizeof head);
 	*bytes = history_bytes(head.count);
 	return HISTORY_ACCEPTED;

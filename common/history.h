@@ -1,9 +1,10 @@
 /*
- * A user's history: one packed, time-ordered row, oldest first, newest last. This module is the row's format and the
- * rules of appending; it does no I/O and knows no clock. The row is the value of one LMDB key (common/shard.h).
+ * A user's history: a packed, time-ordered row, oldest first, newest last. This module is the row's format and the
+ * rules of appending; it does no I/O and knows no clock. A row is the value of an LMDB key (common/shard.h); a long history is stored in two
+ * (common/history_parts.h), and is one row again while it is written. Who reads does so through struct history, which hides that.
  *
  * Layout (little endian): struct history_head, then `count` entries of 32 bytes. Rows are not aligned in LMDB: read
- * through history_entry_at() or memcpy.
+ * through history_at(), history_entry_at() or memcpy.
  *
  * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the newest kept; entries
  * older than `retention_ms` before the newest one go too. `floor_ms` is the newest time of anything that ever went: an
@@ -21,13 +22,15 @@
 #include <string.h>
 
 #define HISTORY_FORMAT 1
+#define HISTORY_DIVIDED 2 /* the newest part of a history, whose older part is in another row */
 #define HISTORY_CAP_MAX 10000
 #define HISTORY_NO_FLOOR INT64_MIN
 
 struct history_head {
-	uint16_t format; /* HISTORY_FORMAT */
-	uint16_t flags; /* 0 */
-	uint32_t count;
+	uint16_t format; /* HISTORY_FORMAT, or HISTORY_DIVIDED */
+	uint16_t gone; /* HISTORY_DIVIDED: of the other row's first entries so many have gone; else 0 */
+	uint16_t count; /* of the entries that follow */
+	uint16_t older; /* HISTORY_DIVIDED: of the other row's entries; else 0 */
 	int64_t floor_ms; /* HISTORY_NO_FLOOR: nothing ever went */
 };
 
@@ -51,8 +54,26 @@ struct history_rules {
 
 enum history_outcome { HISTORY_ACCEPTED = 1, HISTORY_DUPLICATE = 2, HISTORY_DROPPED = 3 }; /* = kindred.v1.Outcome */
 
-/* Whether value[0..bytes) is a row of this format with matching sizes; checked once after every read from disk. */
-bool history_valid(const void *row, size_t bytes);
+/* A history as it is stored: points into rows that someone else keeps. Filled by common/history_parts.h. */
+struct history {
+	const char *older, *newest; /* entries; not aligned */
+	uint32_t older_count; /* 0: there is no older part */
+	uint32_t count; /* of both */
+	uint32_t gone; /* before the older part's first one */
+	int64_t floor_ms;
+};
+/* index 0 is the oldest; index < count. */
+static inline struct history_entry history_at(const struct history *history, uint32_t index)
+{
+	struct history_entry entry;
+	const char *at = index < history->older_count
+				 ? history->older + (size_t)index * sizeof entry
+				 : history->newest + (size_t)(index - history->older_count) * sizeof entry;
+	memcpy(&entry, at, sizeof entry);
+	return entry;
+}
+
+/* Of one row. */
 static inline uint32_t history_count(const void *row)
 {
 	struct history_head head;

@@ -52,26 +52,44 @@ int shard_damaged(const struct shard *shard, const char *user, size_t user_bytes
 			 store_path(shard->store), (int)user_bytes, user);
 }
 
-static int check_format(const struct shard *shard, MDB_txn *txn, struct error *err)
+MDB_val shard_older_key(char *buffer, MDB_val user)
 {
-	uint32_t format = 0;
-	int code = shard_get_fixed(shard, txn, SHARD_COUNTERS, "format", &format, sizeof format, err);
-	if (!code && format != SHARD_FORMAT)
-		code = error_set(err, E_UNIMPLEMENTED, "%s: written in format %u; this program knows format %u",
-				 store_path(shard->store), format, SHARD_FORMAT);
+	memcpy(buffer, user.mv_data, user.mv_size);
+	buffer[user.mv_size] = '\0';
+	return (MDB_val){ user.mv_size + 1, buffer };
+}
+
+bool shard_is_older_key(MDB_val key)
+{
+	return key.mv_size > 0 && ((const char *)key.mv_data)[key.mv_size - 1] == '\0';
+}
+
+/* *format: SHARD_FORMAT or SHARD_FORMAT_WHOLE. */
+static int read_format(const struct shard *shard, MDB_txn *txn, uint32_t *format, struct error *err)
+{
+	int code = shard_get_fixed(shard, txn, SHARD_COUNTERS, "format", format, sizeof *format, err);
+	if (!code && *format != SHARD_FORMAT && *format != SHARD_FORMAT_WHOLE)
+		code = error_set(err, E_UNIMPLEMENTED, "%s: written in format %u; this program knows formats %u and %u",
+				 store_path(shard->store), *format, SHARD_FORMAT_WHOLE, SHARD_FORMAT);
 	return code;
+}
+
+static int write_format(const struct shard *shard, MDB_txn *txn, struct error *err)
+{
+	uint32_t format = SHARD_FORMAT;
+	int rc = mdb_put(txn, shard->databases[SHARD_COUNTERS], &(MDB_val){ 6, "format" },
+			 &(MDB_val){ sizeof format, &format }, 0);
+	return store_error(shard->store, rc, err, "cannot write the format");
 }
 
 /* The first transaction of a new shard: its format and counters of nothing. */
 static int write_first(const struct shard *shard, MDB_txn *txn, struct error *err)
 {
-	uint32_t format = SHARD_FORMAT;
 	struct shard_counters counters = { .newest_event_ms = INT64_MIN };
-	MDB_dbi dbi = shard->databases[SHARD_COUNTERS];
-	int rc = mdb_put(txn, dbi, &(MDB_val){ 8, "counters" }, &(MDB_val){ sizeof counters, &counters }, 0);
-	if (!rc)
-		rc = mdb_put(txn, dbi, &(MDB_val){ 6, "format" }, &(MDB_val){ sizeof format, &format }, 0);
-	return store_error(shard->store, rc, err, "cannot write the first counters");
+	int rc = mdb_put(txn, shard->databases[SHARD_COUNTERS], &(MDB_val){ 8, "counters" },
+			 &(MDB_val){ sizeof counters, &counters }, 0);
+	int code = store_error(shard->store, rc, err, "cannot write the first counters");
+	return code ? code : write_format(shard, txn, err);
 }
 
 static int writer_start(struct shard *shard, struct error *err)
@@ -81,9 +99,12 @@ static int writer_start(struct shard *shard, struct error *err)
 	int code = store_write_begin(shard->store, &txn, err);
 	if (code)
 		return code;
-	code = check_format(shard, txn, err);
+	uint32_t format = 0;
+	code = read_format(shard, txn, &format, err);
 	if (code == E_NOT_FOUND)
 		code = write_first(shard, txn, err);
+	else if (!code && format != SHARD_FORMAT)
+		code = write_format(shard, txn, err);
 	if (!code)
 		code = shard_get_fixed(shard, txn, SHARD_COUNTERS, "counters", &writer->committed,
 				       sizeof writer->committed, err);
@@ -104,7 +125,8 @@ static int reader_check(struct shard *shard, struct error *err)
 	int code = store_read_begin(shard->store, &txn, err);
 	if (code)
 		return code;
-	code = check_format(shard, txn, err);
+	uint32_t format = 0;
+	code = read_format(shard, txn, &format, err);
 	store_read_end(shard->store, txn);
 	store_read_free(&txn);
 	return code;

@@ -2,7 +2,7 @@
  * One shard: the LMDB environment <data>/shards/NNN that holds the histories of its users. The worker that owns the
  * shard is its only writer (one thread writes, another may read at the same time); the builder and offline commands read.
  *
- * Databases: "history" user id -> row (common/history.h); "types" event type -> number; "properties" (user, event) ->
+ * Databases: "history" user id -> row, and behind it, when the history is long, the row of its older part (common/history_parts.h); "types" event type -> number; "properties" (user, event) ->
  * properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
  * in the same transaction as the events they count, so that they are exact over any crash.
  *
@@ -112,9 +112,9 @@ void shard_reader_close(struct shard_reader *reader);
 int shard_read_begin(struct shard_reader *reader, struct error *err); /* cheap: a renewed transaction */
 void shard_read_end(struct shard_reader *reader);
 
-/* *row points into the map, valid until shard_read_end. E_NOT_FOUND: no history. E_DATA_LOSS: the row is damaged. */
-int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
-		       size_t *bytes, struct error *err);
+/* *history points into the map, valid until shard_read_end. E_NOT_FOUND: none. E_DATA_LOSS: it is damaged. */
+int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, struct history *history,
+		       struct error *err);
 /* The properties of an entry, in the order given; count is limited by room. Not NUL-terminated. Pointers live until shard_read_end. Returns the count. */
 size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
 			     const struct history_entry *entry, struct shard_property *properties, size_t room);
@@ -138,7 +138,7 @@ struct shard_cursor {
 	bool damaged; /* the row it is at; set by every call */
 };
 int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
-		     int (*each)(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes),
+		     int (*each)(void *context, const char *user, size_t user_bytes, const struct history *history),
 		     void *context, bool *done, struct error *err);
 
 #endif

@@ -3,10 +3,12 @@
 #define KINDRED_SHARD_PRIVATE_H
 
 #include "common/event_types.h"
+#include "common/history_parts.h"
 #include "common/shard.h"
 #include "common/store.h"
 
-#define SHARD_FORMAT 1u
+#define SHARD_FORMAT 2u
+#define SHARD_FORMAT_WHOLE 1u /* before: no history was divided. Becomes SHARD_FORMAT when it is opened for writing. */
 
 enum shard_database {
 	SHARD_HISTORY,
@@ -33,8 +35,9 @@ struct shard_writer {
 	bool stored; /* the row is in the database too */
 	bool changed; /* and differs from what is held */
 	bool forgotten; /* the user has an entry in "forgotten" */
-	char *row; /* room for history_bytes(HISTORY_CAP_MAX + 1) */
+	char *row; /* room for history_bytes(HISTORY_CAP_MAX + 1); one row, however it is stored */
 	size_t row_bytes;
+	struct history_parts parts; /* how it is stored */
 	struct history_entry *gone; /* HISTORY_CAP_MAX */
 	char *packed; /* PROPERTIES_BYTES_MAX */
 };
@@ -48,7 +51,14 @@ struct shard {
 /* A value of fixed size. E_NOT_FOUND; E_DATA_LOSS: another size. */
 int shard_get_fixed(const struct shard *shard, MDB_txn *txn, enum shard_database database, const char *key, void *value,
 		    size_t bytes, struct error *err);
-/* Says that a user's row is damaged: E_DATA_LOSS. */
+/*
+ * The key of a history's older part: the user's id and a NUL byte, which no id has. So it stands right behind the user's own row, mostly on the same page.
+ * buffer: room for SHARD_OLDER_KEY_BYTES; user: at most USER_ID_MAX bytes.
+ */
+#define SHARD_OLDER_KEY_BYTES (USER_ID_MAX + 1)
+MDB_val shard_older_key(char *buffer, MDB_val user);
+bool shard_is_older_key(MDB_val key);
+/* Says that a user's history is damaged: E_DATA_LOSS. */
 int shard_damaged(const struct shard *shard, const char *user, size_t user_bytes, struct error *err);
 /* Reads the types that the table does not know yet. */
 int shard_load_types(const struct shard *shard, MDB_txn *txn, struct event_types *types, struct error *err);

@@ -7,6 +7,8 @@
 struct shard_reader {
 	struct shard *shard;
 	MDB_txn *txn;
+	MDB_cursor *cursor; /* on "history"; NULL: none yet */
+	bool renewed; /* the cursor belongs to the running transaction */
 	struct event_types types; /* as many as this reader has met */
 };
 
@@ -24,6 +26,8 @@ void shard_reader_close(struct shard_reader *reader)
 {
 	if (!reader)
 		return;
+	if (reader->cursor)
+		mdb_cursor_close(reader->cursor);
 	store_read_free(&reader->txn);
 	event_types_fini(&reader->types);
 	free(reader);
@@ -31,6 +35,7 @@ void shard_reader_close(struct shard_reader *reader)
 
 int shard_read_begin(struct shard_reader *reader, struct error *err)
 {
+	reader->renewed = false;
 	return store_read_begin(reader->shard->store, &reader->txn, err);
 }
 
@@ -39,24 +44,52 @@ void shard_read_end(struct shard_reader *reader)
 	store_read_end(reader->shard->store, reader->txn);
 }
 
-int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, const void **row,
-		       size_t *bytes, struct error *err)
+/* The cursor, for use in the running transaction. */
+static int history_cursor(struct shard_reader *reader)
+{
+	int rc = 0;
+	if (!reader->cursor)
+		rc = mdb_cursor_open(reader->txn, reader->shard->databases[SHARD_HISTORY], &reader->cursor);
+	else if (!reader->renewed)
+		rc = mdb_cursor_renew(reader->txn, reader->cursor);
+	reader->renewed = rc == 0;
+	return rc;
+}
+
+/* The history of the user whose row the cursor is at; leaves it at the last of the user's rows. E_DATA_LOSS: it is damaged. */
+static int open_history(const struct shard *shard, MDB_cursor *cursor, MDB_val user, MDB_val row,
+			struct history *history, struct error *err)
+{
+	enum history_stored stored = history_open(history, row.mv_data, row.mv_size);
+	if (stored == HISTORY_IS_WHOLE)
+		return 0;
+	if (stored == HISTORY_IS_DIVIDED) {
+		MDB_val key, older;
+		int rc = mdb_cursor_get(cursor, &key, &older, MDB_NEXT);
+		if (rc && rc != MDB_NOTFOUND)
+			return store_error(shard->store, rc, err, "cannot read a history");
+		if (!rc && shard_is_older_key(key) && key.mv_size == user.mv_size + 1 &&
+		    memcmp(key.mv_data, user.mv_data, user.mv_size) == 0 &&
+		    history_add_older(history, older.mv_data, older.mv_size))
+			return 0;
+	}
+	return shard_damaged(shard, user.mv_data, user.mv_size, err);
+}
+
+int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, struct history *history,
+		       struct error *err)
 {
 	struct shard *shard = reader->shard;
-	MDB_val key = { user_bytes, (void *)user }, value;
+	MDB_val key = { user_bytes, (void *)user }, row;
 	/* LMDB calls an empty or overlong key misuse; to a reader it is a user that nobody has */
-	int rc = user_bytes == 0 || user_bytes > USER_ID_MAX
-			 ? MDB_NOTFOUND
-			 : mdb_get(reader->txn, shard->databases[SHARD_HISTORY], &key, &value);
+	int rc = user_bytes == 0 || user_bytes > USER_ID_MAX ? MDB_NOTFOUND : history_cursor(reader);
+	if (!rc)
+		rc = mdb_cursor_get(reader->cursor, &key, &row, MDB_SET);
 	if (rc == MDB_NOTFOUND)
 		return error_set(err, E_NOT_FOUND, "user \"%.*s\" has no history", (int)user_bytes, user);
 	if (rc)
 		return store_error(shard->store, rc, err, "cannot read a history");
-	if (!history_valid(value.mv_data, value.mv_size))
-		return shard_damaged(shard, user, user_bytes, err);
-	*row = value.mv_data;
-	*bytes = value.mv_size;
-	return 0;
+	return open_history(shard, reader->cursor, key, row, history, err);
 }
 
 size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
@@ -102,6 +135,14 @@ int shard_read_counters(struct shard_reader *reader, struct shard_counters *coun
 	return shard_get_fixed(reader->shard, reader->txn, SHARD_COUNTERS, "counters", counters, sizeof *counters, err);
 }
 
+/* From a row of "history", which was found with rc, to the first that is a user's own. */
+static int to_user(MDB_cursor *cursor, int rc, MDB_val *user, MDB_val *row)
+{
+	while (!rc && shard_is_older_key(*user))
+		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
+	return rc;
+}
+
 /* The first user behind the cursor. */
 static int seek(MDB_cursor *cursor, const struct shard_cursor *from, MDB_val *user, MDB_val *row)
 {
@@ -111,15 +152,15 @@ static int seek(MDB_cursor *cursor, const struct shard_cursor *from, MDB_val *us
 	int rc = mdb_cursor_get(cursor, user, row, MDB_SET_RANGE);
 	if (!rc && user->mv_size == from->bytes && memcmp(user->mv_data, from->user, from->bytes) == 0)
 		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
-	return rc;
+	return to_user(cursor, rc, user, row);
 }
 
 int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
-		     int (*each)(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes),
+		     int (*each)(void *context, const char *user, size_t user_bytes, const struct history *history),
 		     void *context, bool *done, struct error *err)
 {
 	struct shard *shard = reader->shard;
-	MDB_cursor *walk;
+	MDB_cursor *walk; /* not the reader's: each() may read histories */
 	*done = false;
 	cursor->damaged = false;
 	int code = store_error(shard->store, mdb_cursor_open(reader->txn, shard->databases[SHARD_HISTORY], &walk), err,
@@ -131,13 +172,13 @@ int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, s
 	for (size_t n = 0; !rc && !code && n < limit; n++) {
 		cursor->bytes = (uint32_t)(user.mv_size < USER_ID_MAX ? user.mv_size : USER_ID_MAX);
 		memcpy(cursor->user, user.mv_data, cursor->bytes);
-		cursor->damaged = !history_valid(row.mv_data, row.mv_size);
-		if (cursor->damaged)
-			code = shard_damaged(shard, user.mv_data, user.mv_size, err);
-		else
-			code = each(context, user.mv_data, user.mv_size, row.mv_data, row.mv_size);
+		struct history history;
+		code = open_history(shard, walk, user, row, &history, err);
+		cursor->damaged = code == E_DATA_LOSS;
 		if (!code)
-			rc = mdb_cursor_get(walk, &user, &row, MDB_NEXT);
+			code = each(context, user.mv_data, user.mv_size, &history);
+		if (!code)
+			rc = to_user(walk, mdb_cursor_get(walk, &user, &row, MDB_NEXT), &user, &row);
 	}
 	mdb_cursor_close(walk);
 	if (rc == MDB_NOTFOUND) {

@@ -54,14 +54,35 @@ static int erase(struct shard *shard, enum shard_database database, MDB_val key,
 
 /* --- the row held --- */
 
+/* The row held, or, when it is long, its newest part, and its older one if that has changed. */
+static int put_row(struct shard *shard, struct error *err)
+{
+	struct shard_writer *writer = shard->writer;
+	struct history_division division = history_divide(writer->row, &writer->parts);
+	char buffer[SHARD_OLDER_KEY_BYTES];
+	MDB_val user = { writer->user_bytes, writer->user }, older = shard_older_key(buffer, user);
+	char *entries = writer->row + sizeof division.head;
+	size_t older_bytes = division.older * sizeof(struct history_entry);
+	MDB_val value = { history_bytes(division.head.count), NULL };
+	int rc = mdb_put(writer->txn, shard->databases[SHARD_HISTORY], &user, &value, MDB_RESERVE);
+	if (rc)
+		return lost_to_lmdb(shard, rc, "cannot write a history", err);
+	memcpy(value.mv_data, &division.head, sizeof division.head);
+	memcpy((char *)value.mv_data + sizeof division.head, entries + older_bytes,
+	       value.mv_size - sizeof division.head);
+	writer->bytes += (value.mv_size / PAGE_BYTES + 1) * PAGE_BYTES;
+	if (division.write_older)
+		return put(shard, SHARD_HISTORY, older, (MDB_val){ older_bytes, entries }, "cannot write a history",
+			   err);
+	return division.erase_older ? erase(shard, SHARD_HISTORY, older, "cannot write a history", err) : 0;
+}
+
 static int write_row(struct shard *shard, struct error *err)
 {
 	struct shard_writer *writer = shard->writer;
 	if (!writer->changed)
 		return 0;
-	MDB_val key = { writer->user_bytes, writer->user };
-	MDB_val value = { writer->row_bytes, writer->row };
-	int code = put(shard, SHARD_HISTORY, key, value, "cannot write a history", err);
+	int code = put_row(shard, err);
 	if (!code && writer->forgotten) {
 		/* the row itself carries the floor from now on */
 		struct user_key hash = user_key(writer->user, writer->user_bytes);
@@ -71,6 +92,13 @@ static int write_row(struct shard *shard, struct error *err)
 	writer->stored = true;
 	writer->forgotten = false;
 	return code;
+}
+
+/* An empty row, of which nothing is stored. */
+static void hold_nothing(struct shard_writer *writer, int64_t floor_ms)
+{
+	writer->row_bytes = history_empty(writer->row, floor_ms);
+	writer->parts = (struct history_parts){ 0 };
 }
 
 /* For a user without a row: an empty one, with the floor of a deletion. */
@@ -87,7 +115,28 @@ static int start_row(struct shard *shard, struct error *err)
 	if (rc == 0 && value.mv_size == sizeof floor_ms)
 		memcpy(&floor_ms, value.mv_data, sizeof floor_ms);
 	writer->stored = false;
-	writer->row_bytes = history_empty(writer->row, floor_ms);
+	hold_nothing(writer, floor_ms);
+	return 0;
+}
+
+/* Loads what is stored of the user, whose row that is. E_DATA_LOSS: it is damaged. */
+static int load_row(struct shard *shard, MDB_val user, MDB_val row, struct error *err)
+{
+	struct shard_writer *writer = shard->writer;
+	struct history history;
+	char buffer[SHARD_OLDER_KEY_BYTES];
+	enum history_stored stored = history_open(&history, row.mv_data, row.mv_size);
+	if (stored == HISTORY_IS_DIVIDED) {
+		MDB_val key = shard_older_key(buffer, user), older;
+		int rc = mdb_get(writer->txn, shard->databases[SHARD_HISTORY], &key, &older);
+		if (rc && rc != MDB_NOTFOUND)
+			return lost_to_lmdb(shard, rc, "cannot read a history", err);
+		if (rc || !history_add_older(&history, older.mv_data, older.mv_size))
+			stored = HISTORY_IS_DAMAGED;
+	}
+	if (stored == HISTORY_IS_DAMAGED)
+		return shard_damaged(shard, user.mv_data, user.mv_size, err);
+	writer->row_bytes = history_load(writer->row, &history, &writer->parts);
 	return 0;
 }
 
@@ -113,13 +162,10 @@ static int hold_row(struct shard *shard, const char *user, size_t user_bytes, st
 		return lost_to_lmdb(shard, rc, "cannot read a history", err);
 	writer->stored = true;
 	writer->forgotten = false;
-	if (!history_valid(value.mv_data, value.mv_size)) {
+	code = load_row(shard, key, value, err);
+	if (code)
 		writer->user_bytes = 0;
-		return shard_damaged(shard, user, user_bytes, err);
-	}
-	memcpy(writer->row, value.mv_data, value.mv_size);
-	writer->row_bytes = value.mv_size;
-	return 0;
+	return code;
 }
 
 /* --- one event --- */
@@ -244,6 +290,7 @@ static int append(struct shard *shard, const struct history_rules *rules, const 
 		writer->counters.dropped++;
 	if (outcome != HISTORY_ACCEPTED)
 		return outcome;
+	history_parts_follow(&writer->parts, writer->row, entry->time_ms, gone_count);
 	count_accepted(writer, entry->time_ms, gone_count);
 	if (entry->type == writer->types.count)
 		code = add_type(shard, entry->type, event, err);
@@ -330,7 +377,10 @@ static int delete_history(struct shard *shard, int64_t floor_ms, struct error *e
 	struct shard_writer *writer = shard->writer;
 	struct user_key hash = user_key(writer->user, writer->user_bytes);
 	MDB_val user = { writer->user_bytes, writer->user };
+	char buffer[SHARD_OLDER_KEY_BYTES];
 	int code = erase(shard, SHARD_HISTORY, user, "cannot delete a history", err);
+	if (!code)
+		code = erase(shard, SHARD_HISTORY, shard_older_key(buffer, user), "cannot delete a history", err);
 	if (!code)
 		code = delete_all_properties(shard, err);
 	if (!code)
@@ -353,7 +403,7 @@ int shard_write_forget(struct shard *shard, const char *user, size_t user_bytes,
 		memcpy(writer->user, user, user_bytes);
 		writer->user_bytes = user_bytes;
 		writer->stored = true;
-		writer->row_bytes = history_empty(writer->row, HISTORY_NO_FLOOR);
+		hold_nothing(writer, HISTORY_NO_FLOOR);
 		code = 0;
 	}
 	if (code)
@@ -368,7 +418,7 @@ int shard_write_forget(struct shard *shard, const char *user, size_t user_bytes,
 	}
 	int64_t floor_ms = floor_of(writer->row, now_ms);
 	code = delete_history(shard, floor_ms, err);
-	writer->row_bytes = history_empty(writer->row, floor_ms);
+	hold_nothing(writer, floor_ms);
 	writer->stored = false;
 	writer->changed = false;
 	writer->forgotten = true;

@@ -205,10 +205,10 @@ struct walk_slice {
 };
 
 /* Time of the newest event up to as_of; INT64_MIN: there is none. */
-static int64_t newest_ms(const void *row, int64_t as_of_ms)
+static int64_t newest_ms(const struct history *history, int64_t as_of_ms)
 {
-	for (uint32_t i = history_count(row); i > 0; i--) {
-		int64_t time_ms = history_entry_at(row, i - 1).time_ms;
+	for (uint32_t i = history->count; i > 0; i--) {
+		int64_t time_ms = history_at(history, i - 1).time_ms;
 		if (time_ms <= as_of_ms)
 			return time_ms;
 	}
@@ -275,7 +275,7 @@ static int answer_gathered(struct walk_slice *slice)
 	return 0;
 }
 
-static void gather(struct walk_slice *slice, struct text_view user, const void *row)
+static void gather(struct walk_slice *slice, struct text_view user, const struct history *history)
 {
 	struct audience *audience = slice->audience;
 	struct recommend_job *job = &slice->jobs[slice->gathered];
@@ -284,21 +284,20 @@ static void gather(struct walk_slice *slice, struct text_view user, const void *
 	job->shard = audience->shard;
 	job->reader = slice->reader;
 	job->ask = (struct recommend_ask){ .user = user,
-					   .history = row,
+					   .history = *history,
 					   .count = audience->count,
 					   .as_of_ms = audience->as_of_ms,
 					   .until_ms = audience->as_of_ms };
 }
 
-static int on_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+static int on_user(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	struct walk_slice *slice = context;
 	struct audience *audience = slice->audience;
-	int64_t newest = newest_ms(row, audience->as_of_ms);
-	(void)bytes;
+	int64_t newest = newest_ms(history, audience->as_of_ms);
 	audience->seen++;
 	if (newest > audience->newest_after_ms && newest <= audience->newest_until_ms)
-		gather(slice, (struct text_view){ user, (uint32_t)user_bytes }, row);
+		gather(slice, (struct text_view){ user, (uint32_t)user_bytes }, history);
 	if (slice->answered + slice->gathered == AUDIENCE_SLICE || portion_full(audience))
 		return STOP;
 	return slice->gathered == batch_size(audience) ? answer_gathered(slice) : 0;

@@ -141,12 +141,12 @@ static bool put_event(struct blob *out, const struct page *page, const struct hi
 }
 
 /* Where the page begins: the number of entries, oldest first, that are not before its place. */
-static uint32_t page_start(const void *row, const struct page_place *place)
+static uint32_t page_start(const struct history *history, const struct page_place *place)
 {
-	uint32_t left = history_count(row);
+	uint32_t left = history->count;
 	uint32_t given = place->given;
 	while (left > 0) {
-		int64_t time_ms = history_entry_at(row, left - 1).time_ms;
+		int64_t time_ms = history_at(history, left - 1).time_ms;
 		if (time_ms < place->time_ms || (time_ms == place->time_ms && given == 0))
 			break;
 		if (time_ms == place->time_ms)
@@ -156,13 +156,12 @@ static uint32_t page_start(const void *row, const struct page_place *place)
 	return left;
 }
 
-static bool put_page(struct blob *out, struct page *page, const void *row)
+static bool put_page(struct blob *out, struct page *page, const struct history *history)
 {
-	uint32_t total = history_count(row);
-	uint32_t left = page_start(row, &page->place);
+	uint32_t left = page_start(history, &page->place);
 	size_t start = out->used;
 	for (uint32_t n = 0; left > 0 && n < page->size && out->used - start < PAGE_BYTES; n++) {
-		struct history_entry entry = history_entry_at(row, --left);
+		struct history_entry entry = history_at(history, --left);
 		if (!put_event(out, page, &entry))
 			return false;
 		page->place.given = entry.time_ms == page->place.time_ms ? page->place.given + 1 : 1;
@@ -170,10 +169,10 @@ static bool put_page(struct blob *out, struct page *page, const void *row)
 	}
 	char token[PAGE_TOKEN_BYTES];
 	size_t token_bytes = left ? page_token_format(page->place, token) : 0;
-	if (!blob_reserve(out, text_bytes(token_bytes) + uint_bytes(total)))
+	if (!blob_reserve(out, text_bytes(token_bytes) + uint_bytes(history->count)))
 		return false;
 	uint8_t *at = put_text(out->data + out->used, 2, token, token_bytes);
-	out->used = (size_t)(put_uint(at, 3, total) - out->data);
+	out->used = (size_t)(put_uint(at, 3, history->count) - out->data);
 	return true;
 }
 
@@ -181,8 +180,7 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 {
 	struct page page;
 	uint32_t shard;
-	const void *row;
-	size_t bytes;
+	struct history history;
 	int code = read_page(payload, head->bytes, &page, err);
 	if (!code)
 		code = shards_of_user(&worker->shards, page.user.data, page.user.bytes, &shard, err);
@@ -191,14 +189,14 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 	page.reader = shards_reader(&worker->shards, shard, err);
 	if (!page.reader)
 		return err->code;
-	code = shard_read_history(page.reader, page.user.data, page.user.bytes, &row, &bytes, err);
+	code = shard_read_history(page.reader, page.user.data, page.user.bytes, &history, err);
 	if (code && code != E_NOT_FOUND)
 		return code;
 	struct blob *out = uplink_begin(worker->from, FRAME_REPLY, head->call);
 	if (!out)
 		return 0;
 	/* a user without a history has an empty one */
-	if (!code && !put_page(out, &page, row)) {
+	if (!code && !put_page(out, &page, &history)) {
 		uplink_cancel(worker->from);
 		return error_set(err, E_EXHAUSTED, "no memory for a page of events");
 	}

@@ -24,7 +24,7 @@ struct run {
 	uint32_t shard;
 	struct shard_reader *reader;
 
-	const void *history; /* NULL: none */
+	struct history history; /* count 0: none */
 	struct profile_event *events; /* newest first, at most events_room */
 	uint32_t event_count, event_room;
 	uint32_t *excluded; /* rows that the user's events exclude */
@@ -104,24 +104,28 @@ static void set_mark(struct recommender *recommender, uint32_t row, unsigned bit
 #define LINE 64u
 #define HISTORY_PREFETCH 1024u /* bytes: the newest 32 events */
 
+static void prefetch_last(const char *entries, uint32_t count)
+{
+	size_t bytes = count * sizeof(struct history_entry);
+	for (size_t back = LINE; back <= bytes && back <= HISTORY_PREFETCH; back += LINE)
+		__builtin_prefetch(entries + bytes - back);
+}
+
 static int read_history(struct run *run, struct error *err)
 {
-	size_t bytes;
 	run->history = run->ask->history;
-	if (run->history)
+	if (run->history.count)
 		return 0;
-	int code =
-		shard_read_history(run->reader, run->ask->user.data, run->ask->user.bytes, &run->history, &bytes, err);
+	int code = shard_read_history(run->reader, run->ask->user.data, run->ask->user.bytes, &run->history, err);
 	if (code == E_NOT_FOUND) { /* no error: a user without events */
 		err->code = 0;
-		run->history = NULL;
+		run->history.count = 0;
 		return 0;
 	}
 	if (code)
 		return code;
-	const char *end = (const char *)run->history + bytes;
-	for (size_t back = LINE; back <= bytes && back <= HISTORY_PREFETCH; back += LINE)
-		__builtin_prefetch(end - back);
+	prefetch_last(run->history.newest, run->history.count - run->history.older_count);
+	prefetch_last(run->history.older, run->history.older_count);
 	return 0;
 }
 
@@ -192,19 +196,18 @@ static int take_context(struct run *run, struct error *err)
 static int walk_history(struct run *run, struct error *err)
 {
 	struct recipe *recipe = run->recipe;
-	if (!run->history)
+	if (run->history.count == 0)
 		return 0;
 	const uint16_t *rules = recipe_rules(recipe, run->shard, run->reader);
 	if (recipe->exclude_any || recipe->exclude_seen)
-		run->excluded = arena_alloc(&run->recommender->arena,
-					    (history_count(run->history) + 1) * sizeof *run->excluded);
+		run->excluded = arena_alloc(&run->recommender->arena, (run->history.count + 1) * sizeof *run->excluded);
 	if (!rules || ((recipe->exclude_any || recipe->exclude_seen) && !run->excluded))
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
 	struct portion portion;
 	portion.count = 0;
 	int64_t since_ms = recipe->lookback_ms ? run->ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
-	for (uint32_t i = history_count(run->history); i > 0; i--) {
-		struct history_entry entry = history_entry_at(run->history, i - 1);
+	for (uint32_t i = run->history.count; i > 0; i--) {
+		struct history_entry entry = history_at(&run->history, i - 1);
 		if (entry.time_ms > run->ask->until_ms)
 			continue;
 		bool recent = entry.time_ms >= since_ms;

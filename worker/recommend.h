@@ -52,8 +52,7 @@ struct recommendation {
 
 struct recommend_ask {
 	struct text_view user; /* checked */
-	/* The row, valid and of the reader's transaction, when it is at hand; NULL: it is looked up. */
-	const void *history;
+	struct history history; /* of the reader's transaction, when it is at hand; count 0: it is looked up */
 	const struct context *context; /* resolved; NULL: none */
 	uint32_t count; /* 1..RECIPE_COUNT_MAX */
 	/*

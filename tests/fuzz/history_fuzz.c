@@ -1,13 +1,14 @@
 /*
  * Appends to a user's history, read from the bytes: the cap and the retention first, then entries of 4 bytes (event id, time, item, flags), small
- * numbers so that they meet. A list kept the slow way must agree. And any bytes as a row: what history_valid takes can be read to its end.
+ * numbers so that they meet. A list kept the slow way must agree, also after the history has been stored and loaded as a shard does it, which the
+ * item's lowest bit asks for. And any bytes as the rows of a history: what is taken can be read to its end.
  */
-#include "common/history.h"
+#include "common/history_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define CAP_MAX 20
+#define CAP_MAX 100 /* so that some are divided */
 
 static void check(bool holds)
 {
@@ -58,12 +59,49 @@ static int slow_append(struct slow *slow, const struct history_entry *entry, con
 	return HISTORY_ACCEPTED;
 }
 
+/* The rows of a shard. */
+struct stored {
+	char newest[sizeof(struct history_head) + CAP_MAX * sizeof(struct history_entry)];
+	char older[CAP_MAX * sizeof(struct history_entry)];
+	size_t newest_bytes, older_bytes; /* older_bytes 0: there is none */
+};
+
+static void store(struct stored *stored, const char *row, struct history_parts *parts)
+{
+	struct history_division division = history_divide(row, parts);
+	const char *entries = row + sizeof division.head;
+	size_t older_bytes = division.older * sizeof(struct history_entry);
+	stored->newest_bytes = history_bytes(division.head.count);
+	check(stored->newest_bytes <= sizeof stored->newest && older_bytes <= sizeof stored->older);
+	memcpy(stored->newest, &division.head, sizeof division.head);
+	memcpy(stored->newest + sizeof division.head, entries + older_bytes,
+	       stored->newest_bytes - sizeof division.head);
+	if (division.write_older) {
+		memcpy(stored->older, entries, older_bytes);
+		stored->older_bytes = older_bytes;
+	}
+	if (division.erase_older) {
+		check(stored->older_bytes);
+		stored->older_bytes = 0;
+	}
+	check(parts->has_older == (stored->older_bytes > 0));
+}
+
+static size_t load(const struct stored *stored, char *row, struct history_parts *parts)
+{
+	struct history history;
+	enum history_stored found = history_open(&history, stored->newest, stored->newest_bytes);
+	check(found == (stored->older_bytes ? HISTORY_IS_DIVIDED : HISTORY_IS_WHOLE));
+	if (stored->older_bytes)
+		check(history_add_older(&history, stored->older, stored->older_bytes));
+	return history_load(row, &history, parts);
+}
+
 static void compare(const struct slow *slow, const void *row, size_t bytes)
 {
 	struct history_head head;
-	check(history_valid(row, bytes));
 	memcpy(&head, row, sizeof head);
-	check(head.count == slow->count && head.floor_ms == slow->floor_ms);
+	check(head.count == slow->count && head.floor_ms == slow->floor_ms && bytes == history_bytes(head.count));
 	for (uint32_t i = 0; i < slow->count; i++) {
 		struct history_entry entry = history_entry_at(row, i);
 		check(memcmp(&entry, &slow->entries[i], sizeof entry) == 0);
@@ -76,6 +114,8 @@ static void fuzz_appends(const uint8_t *data, size_t bytes)
 	struct slow slow = { .floor_ms = HISTORY_NO_FLOOR };
 	char *row = malloc(history_bytes(rules.cap + 1));
 	struct history_entry gone[CAP_MAX + 1];
+	struct history_parts parts = { 0 };
+	struct stored stored = { .older_bytes = 0 };
 	size_t row_bytes = history_empty(row, HISTORY_NO_FLOOR);
 	for (size_t at = 2; at + 4 <= bytes; at += 4) {
 		struct history_entry entry = { .event = { data[at] },
@@ -89,17 +129,40 @@ static void fuzz_appends(const uint8_t *data, size_t bytes)
 		check(outcome == slow_append(&slow, &entry, &rules));
 		check(gone_count == before.count + (outcome == HISTORY_ACCEPTED) - slow.count);
 		check(memcmp(gone, before.entries, gone_count * sizeof *gone) == 0);
+		if (outcome == HISTORY_ACCEPTED)
+			history_parts_follow(&parts, row, entry.time_ms, gone_count);
+		if (data[at + 2] & 1) {
+			store(&stored, row, &parts);
+			row_bytes = load(&stored, row, &parts);
+		}
 		compare(&slow, row, row_bytes);
 	}
 	free(row);
 }
 
+/* data: the row of the newest entries, and behind it, if that is divided, the other. */
+static void fuzz_rows(const uint8_t *data, size_t bytes)
+{
+	struct history history;
+	struct history_head head;
+	size_t newest = bytes;
+	if (bytes < sizeof head)
+		return;
+	memcpy(&head, data, sizeof head);
+	if (head.format == HISTORY_DIVIDED && history_bytes(head.count) < bytes)
+		newest = history_bytes(head.count);
+	enum history_stored stored = history_open(&history, data, newest);
+	if (stored == HISTORY_IS_DAMAGED ||
+	    (stored == HISTORY_IS_DIVIDED && !history_add_older(&history, data + newest, bytes - newest)))
+		return;
+	for (uint32_t i = 0; i < history.count; i++)
+		history_at(&history, i);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
-	if (history_valid(data, bytes))
-		for (uint32_t i = 0; i < history_count(data); i++)
-			history_entry_at(data, i);
+	fuzz_rows(data, bytes);
 	if (bytes >= 2)
 		fuzz_appends(data, bytes);
 	return 0;

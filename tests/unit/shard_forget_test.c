@@ -96,10 +96,9 @@ static void read_end(struct shard_reader *reader)
 static uint32_t events_of(const char *user)
 {
 	struct shard_reader *reader = read_begin();
-	const void *row;
-	size_t bytes;
-	int code = shard_read_history(reader, user, strlen(user), &row, &bytes, &err);
-	uint32_t count = code ? 0 : history_count(row);
+	struct history history;
+	int code = shard_read_history(reader, user, strlen(user), &history, &err);
+	uint32_t count = code ? 0 : history.count;
 	read_end(reader);
 	return count;
 }
@@ -108,12 +107,11 @@ static uint32_t events_of(const char *user)
 static void expect_notes(const char *user, uint32_t count, const char *const *notes)
 {
 	struct shard_reader *reader = read_begin();
-	const void *row;
-	size_t bytes;
-	assert_int_equal(shard_read_history(reader, user, strlen(user), &row, &bytes, &err), 0);
-	assert_int_equal(history_count(row), count);
+	struct history history;
+	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &err), 0);
+	assert_int_equal(history.count, count);
 	for (uint32_t i = 0; i < count; i++) {
-		struct history_entry entry = history_entry_at(row, i);
+		struct history_entry entry = history_at(&history, i);
 		struct shard_property property;
 		size_t got = shard_read_properties(reader, user, strlen(user), &entry, &property, 1);
 		assert_int_equal(got, notes[i][0] ? 1 : 0);
@@ -291,11 +289,10 @@ static void properties_come_back_as_given(void **state)
 	given[0].value_bytes = 0;
 	assert_int_equal(shard_write_commit(shard, &err), 0);
 	struct shard_reader *reader = read_begin();
-	const void *row;
-	size_t bytes;
-	assert_int_equal(shard_read_history(reader, "john", 4, &row, &bytes, &err), 0);
-	assert_int_equal(history_count(row), 1);
-	struct history_entry entry = history_entry_at(row, 0);
+	struct history history;
+	assert_int_equal(shard_read_history(reader, "john", 4, &history, &err), 0);
+	assert_int_equal(history.count, 1);
+	struct history_entry entry = history_at(&history, 0);
 	struct shard_property read[32];
 	assert_int_equal(shard_read_properties(reader, "john", 4, &entry, read, 3), 3);
 	assert_int_equal(shard_read_properties(reader, "john", 4, &entry, read, 32), 32);
@@ -341,7 +338,8 @@ static void events_alike_keep_their_own_properties(void **state)
 
 /* --- a random run --- */
 
-enum { USERS = 12, MODEL_EVENTS = 400, CAP = 15, STEPS = 4000 };
+/* Half of the users have long histories, which are stored in two rows. */
+enum { USERS = 12, MODEL_EVENTS = 600, CAP_SHORT = 15, CAP = 150, STEPS = 12000 };
 
 struct model_user {
 	char row[sizeof(struct history_head) + (CAP + 1) * sizeof(struct history_entry)];
@@ -405,35 +403,44 @@ static void model_forget(struct model *model, uint32_t user, int64_t now_ms, con
 	it->bytes = history_empty(it->row, floor_ms);
 }
 
-static void compare(const struct model *model)
+/* Returns how many histories are stored in two rows. */
+static size_t compare(const struct model *model)
 {
 	struct shard_reader *reader = read_begin();
-	size_t properties = 0;
+	size_t properties = 0, divided = 0;
 	for (uint32_t user = 0; user < USERS; user++) {
 		char name[8];
 		snprintf(name, sizeof name, "u%u", user);
-		const void *row;
-		size_t bytes;
-		int code = shard_read_history(reader, name, strlen(name), &row, &bytes, &err);
+		struct history history;
+		int code = shard_read_history(reader, name, strlen(name), &history, &err);
 		assert_int_equal(code, model->users[user].exists ? 0 : E_NOT_FOUND);
 		if (code)
 			continue;
-		assert_int_equal(bytes, model->users[user].bytes);
-		assert_memory_equal(row, model->users[user].row, bytes);
-		for (uint32_t i = 0; i < history_count(row); i++)
-			properties += history_entry_at(row, i).flags & HISTORY_HAS_PROPERTIES;
+		const char *row = model->users[user].row;
+		struct history_head head;
+		memcpy(&head, row, sizeof head);
+		assert_int_equal(history.count, head.count);
+		assert_int_equal(history.floor_ms, head.floor_ms);
+		for (uint32_t i = 0; i < history.count; i++) {
+			struct history_entry entry = history_at(&history, i), expected = history_entry_at(row, i);
+			assert_memory_equal(&entry, &expected, sizeof entry);
+			properties += entry.flags & HISTORY_HAS_PROPERTIES;
+		}
+		divided += history.older_count > 0;
 	}
 	read_end(reader);
 	struct shard_counters now = counters();
 	assert_memory_equal(&now, &model->counters, sizeof now);
 	assert_int_equal(rows_in(SHARD_PROPERTIES), properties);
+	assert_int_equal(rows_in(SHARD_HISTORY), now.users + divided);
+	return divided;
 }
 
 static void random_step(struct model *model)
 {
-	const struct history_rules rules = { CAP, chance(2) ? 0 : 300 };
 	const struct shard_property property = { "n", 1, "v", 1 };
 	uint32_t user = chance(USERS);
+	const struct history_rules rules = { user % 2 ? CAP_SHORT : CAP, user % 4 < 2 && chance(2) ? 300 : 0 };
 	char name[8];
 	int bytes = snprintf(name, sizeof name, "u%u", user);
 	if (chance(60) == 0) {
@@ -462,6 +469,7 @@ static void a_random_run_agrees_with_a_simple_model(void **state)
 	model.counters.newest_event_ms = INT64_MIN;
 	for (uint32_t user = 0; user < USERS; user++)
 		model.users[user].bytes = history_empty(model.users[user].row, HISTORY_NO_FLOOR);
+	size_t divided = 0;
 	for (uint32_t step = 0; step < STEPS;) {
 		before = model;
 		assert_int_equal(shard_write_begin(shard, &err), 0);
@@ -477,8 +485,9 @@ static void a_random_run_agrees_with_a_simple_model(void **state)
 			shard_close(shard);
 			open_shard();
 		}
-		compare(&model);
+		divided += compare(&model);
 	}
+	assert_true(divided > 10);
 	assert_true(model.counters.duplicates > 10);
 	assert_true(model.counters.dropped > 10);
 	assert_true(model.counters.accepted > model.counters.kept);

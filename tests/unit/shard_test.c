@@ -100,22 +100,20 @@ static void read_end(struct shard_reader *reader)
 
 static uint32_t events_of(struct shard_reader *reader, const char *user)
 {
-	const void *row;
-	size_t bytes;
-	int code = shard_read_history(reader, user, strlen(user), &row, &bytes, &err);
+	struct history history;
+	int code = shard_read_history(reader, user, strlen(user), &history, &err);
 	if (code == E_NOT_FOUND)
 		return 0;
 	assert_int_equal(code, 0);
-	return history_count(row);
+	return history.count;
 }
 
 static struct history_entry entry_of(struct shard_reader *reader, const char *user, uint32_t index)
 {
-	const void *row;
-	size_t bytes;
-	assert_int_equal(shard_read_history(reader, user, strlen(user), &row, &bytes, &err), 0);
-	assert_true(index < history_count(row));
-	return history_entry_at(row, index);
+	struct history history;
+	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &err), 0);
+	assert_true(index < history.count);
+	return history_at(&history, index);
 }
 
 static struct shard_counters counters(void)
@@ -392,9 +390,8 @@ static void a_damaged_row_fails_its_user_only(void **state)
 	commit();
 	assert_int_equal(counters().refused, 1);
 	struct shard_reader *reader = read_begin();
-	const void *row;
-	size_t bytes;
-	assert_int_equal(shard_read_history(reader, "john", 4, &row, &bytes, &err), E_DATA_LOSS);
+	struct history history;
+	assert_int_equal(shard_read_history(reader, "john", 4, &history, &err), E_DATA_LOSS);
 	assert_int_equal(events_of(reader, "jane"), 1);
 	read_end(reader);
 	bool existed;
@@ -413,10 +410,10 @@ struct walked {
 	int stop_with;
 };
 
-static int on_user(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+static int on_user(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	struct walked *walked = context;
-	assert_true(history_valid(row, bytes));
+	assert_true(history->count > 0);
 	snprintf(walked->names[walked->count++], 8, "%.*s", (int)user_bytes, user);
 	return walked->stop_with;
 }
@@ -518,12 +515,11 @@ enum { COMMITS = 300 };
 static atomic_bool written;
 static _Atomic uint64_t acked; /* events whose commit has returned */
 
-static int on_count(void *context, const char *user, size_t user_bytes, const void *row, size_t bytes)
+static int on_count(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	(void)user;
 	(void)user_bytes;
-	(void)bytes;
-	*(uint64_t *)context += history_count(row);
+	*(uint64_t *)context += history->count;
 	return 0;
 }
 

@@ -1,0 +1,55 @@
+/*
+ * How a history is stored: in one row, or, when it is long, in two, so that an event costs no more in a long history than in a short one.
+ * Pure: no I/O.
+ *
+ * The row under the user's id (common/shard.h) has the newest entries; the one behind it, under a key of its own, those before them. An event at the newest end changes the first row alone. What goes at the oldest end stays in the second, and is only counted
+ * as gone, until that is written again: when the first has more than HISTORY_NEWEST_MAX entries, all but HISTORY_NEWEST_KEPT of
+ * them move over. An event that comes late, among the older ones, has both written.
+ *
+ * Layout: the user's row as in common/history.h; its format is HISTORY_DIVIDED when there is an older one, of which it tells how many entries it has and how
+ * many of the first of them have gone. The older row is nothing but its entries: that it is there and of the right size can be seen without reading it.
+ */
+#ifndef KINDRED_HISTORY_PARTS_H
+#define KINDRED_HISTORY_PARTS_H
+
+#include "common/history.h"
+
+/* So many entries lie inside a page of LMDB, with a user id of up to 94 bytes; with more a row has pages of its own. */
+#define HISTORY_NEWEST_MAX 60u
+#define HISTORY_NEWEST_KEPT 30u
+
+/* --- reading --- */
+
+enum history_stored { HISTORY_IS_DAMAGED, HISTORY_IS_WHOLE, HISTORY_IS_DIVIDED };
+
+/*
+ * The history of a user's row, where it lies. Any bytes may be given. HISTORY_IS_DIVIDED: it has the newest entries alone until
+ * history_add_older() is called with the other row.
+ */
+enum history_stored history_open(struct history *history, const void *row, size_t bytes);
+/* false: damaged, or not of this history. */
+bool history_add_older(struct history *history, const void *row, size_t bytes);
+
+/* --- writing: the history is one row in memory (history_append), and this is what of it is stored already --- */
+
+struct history_parts {
+	uint32_t older; /* the first so many entries of the row in memory stand in the older row */
+	uint32_t gone; /* behind so many that have gone */
+	bool has_older; /* there is an older row */
+};
+
+/* Copies what is stored into one row; row: room for it. Returns its bytes. */
+size_t history_load(void *row, const struct history *history, struct history_parts *parts);
+/* To be called after every history_append() that accepted. time_ms: of the new entry; gone: *gone_count. */
+void history_parts_follow(struct history_parts *parts, const void *row, int64_t time_ms, uint32_t gone);
+
+/* What has to be written: the head and the row in memory's entries from number `older` on, as the user's row. */
+struct history_division {
+	struct history_head head;
+	uint32_t older; /* the entries before that are the older row's */
+	bool write_older, erase_older; /* else the older row stays as it is */
+};
+/* *parts: what is stored once that is written. */
+struct history_division history_divide(const void *row, struct history_parts *parts);
+
+#endif

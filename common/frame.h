@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 4u
+#define LINK_VERSION 5u
 #define FRAME_PAYLOAD_MAX (64u << 20)
 /* The worker finds its end of the link on this file descriptor. */
 #define LINK_FD 3

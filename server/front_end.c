@@ -173,13 +173,17 @@ static void connect_worker(struct worker *worker)
 {
 	struct front *front = (struct front *)worker->server;
 	struct error err;
-	int fd;
+	int fd, memory;
 
 	error_set(&err, E_INTERNAL, "cannot make the link to worker %u", worker->number);
-	if (link_init(&worker->link, &front->server.loop) ||
-	    worker_socket_connect(front->setup->directory, worker->number, &fd, &err) ||
+	if (link_init(&worker->link, &front->server.loop))
+		fail(&err);
+	memory = link_memory(&worker->link);
+	if (worker_socket_connect(front->setup->directory, worker->number, memory, &fd, &err) ||
 	    link_take(&worker->link, fd, &err))
 		fail(&err);
+	if (memory >= 0)
+		close(memory);
 }
 
 static void on_worker_closed(struct link *link)
@@ -275,12 +279,14 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct front *front = prepare->data;
 	struct server *server = &front->server;
 
+	supervisor_receive(&server->supervisor);
 	if (server->door)
 		door_flush(server->door);
 	supervisor_flush(&server->supervisor);
 	link_flush(&front->link);
 	if (server->door)
 		door_rest(server->door);
+	supervisor_wait(&server->supervisor);
 }
 
 /* The server says when to stop; a signal to the whole group must not come before it. */

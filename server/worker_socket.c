@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,14 +49,35 @@ int worker_socket_listen(const char *directory, uint32_t worker, int *fd, struct
 	return rc;
 }
 
-int worker_socket_connect(const char *directory, uint32_t worker, int *fd, struct error *err)
+/* One byte, and the descriptor with it. */
+static bool send_memory(int fd, int memory)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof memory)] = { 0 };
+	struct iovec byte = { .iov_base = "", .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1 };
+
+	if (memory >= 0) {
+		struct cmsghdr *head;
+
+		message.msg_control = control;
+		message.msg_controllen = sizeof control;
+		head = CMSG_FIRSTHDR(&message);
+		*head = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof memory),
+					  .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(head), &memory, sizeof memory);
+	}
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
+}
+
+int worker_socket_connect(const char *directory, uint32_t worker, int memory, int *fd, struct error *err)
 {
 	struct sockaddr_un address;
 	int rc = make(directory, worker, fd, &address, err);
 
 	if (rc)
 		return rc;
-	if (connect(*fd, (struct sockaddr *)&address, sizeof address)) {
+	if (connect(*fd, (struct sockaddr *)&address, sizeof address) || !send_memory(*fd, memory)) {
 		rc = error_errno(err, errno, "%s", address.sun_path);
 		close(*fd);
 		*fd = -1;

@@ -4,6 +4,7 @@
 #include "worker/dispatch.h"
 #include "worker/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -82,13 +83,37 @@ static const struct uplink_handler handler = { .frame = on_frame, .batch = on_ba
 
 /* --- coming in --- */
 
-static void take(struct front_ends *all, int fd)
+/* Who has connected and not sent its first byte yet, with which the link's memory comes. */
+struct arrival {
+	struct front_ends *of;
+	struct arrival *next, *previous;
+	uv_poll_t poll;
+	int fd; /* -1: not ours any more */
+	int memory; /* -1: none came */
+};
+
+/* memory: -1, or closed also after an error. */
+static int open_link(struct front_end *front_end, int fd, int memory, struct error *err)
+{
+	int code = uplink_open(&front_end->link, &front_end->of->worker->loop, fd, &handler, front_end, err);
+	if (code) {
+		close(fd);
+		if (memory >= 0)
+			close(memory);
+		return code;
+	}
+	return memory < 0 ? 0 : uplink_memory(&front_end->link, memory, err);
+}
+
+static void take(struct front_ends *all, int fd, int memory)
 {
 	struct front_end *front_end = calloc(1, sizeof *front_end);
 	struct error err;
 	if (!front_end) {
 		log_warning("a further front-end: no memory for it");
 		close(fd);
+		if (memory >= 0)
+			close(memory);
 		return;
 	}
 	front_end->of = all;
@@ -96,14 +121,89 @@ static void take(struct front_ends *all, int fd)
 	if (front_end->next)
 		front_end->next->previous = front_end;
 	all->first = front_end;
-	if (uplink_open(&front_end->link, &all->worker->loop, fd, &handler, front_end, &err)) {
+	if (open_link(front_end, fd, memory, &err)) {
 		log_warning("a further front-end: %s", err.text);
-		close(fd);
 		let_go(front_end);
 		return;
 	}
 	uplink_send(&front_end->link, FRAME_READY, 0, NULL, NULL, 0);
 	uplink_flush(&front_end->link);
+}
+
+static void on_arrival_closed(uv_handle_t *poll)
+{
+	struct arrival *arrival = poll->data;
+	if (arrival->fd >= 0)
+		take(arrival->of, arrival->fd, arrival->memory);
+	free(arrival);
+}
+
+/* The descriptor is watched by nobody when the link takes it. */
+static void arrival_over(struct arrival *arrival, bool welcome)
+{
+	if (arrival->previous)
+		arrival->previous->next = arrival->next;
+	else
+		arrival->of->arrivals = arrival->next;
+	if (arrival->next)
+		arrival->next->previous = arrival->previous;
+	uv_poll_stop(&arrival->poll);
+	if (!welcome) {
+		close(arrival->fd);
+		arrival->fd = -1;
+	}
+	uv_close((uv_handle_t *)&arrival->poll, on_arrival_closed);
+}
+
+/* As recvmsg returns: 1 when the byte has come. *memory: -1: none came with it. */
+static ssize_t receive_memory(int fd, int *memory)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof *memory)];
+	char byte;
+	struct iovec room = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &room, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+	};
+	*memory = -1;
+	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	if (got != 1)
+		return got;
+	const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof *memory))
+		memcpy(memory, CMSG_DATA(head), sizeof *memory);
+	return got;
+}
+
+static void on_first_byte(uv_poll_t *poll, int status, int events)
+{
+	struct arrival *arrival = poll->data;
+	(void)events;
+	ssize_t got = status ? 0 : receive_memory(arrival->fd, &arrival->memory);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	arrival_over(arrival, got == 1);
+}
+
+static void arrive(struct front_ends *all, int fd)
+{
+	struct arrival *arrival = calloc(1, sizeof *arrival);
+	int status = arrival ? uv_poll_init(&all->worker->loop, &arrival->poll, fd) : UV_ENOMEM;
+	if (status) {
+		log_warning("a further front-end: %s", uv_strerror(status));
+		free(arrival);
+		close(fd);
+		return;
+	}
+	arrival->of = all;
+	arrival->fd = fd;
+	arrival->memory = -1;
+	arrival->next = all->arrivals;
+	if (arrival->next)
+		arrival->next->previous = arrival;
+	all->arrivals = arrival;
+	arrival->poll.data = arrival;
+	uv_poll_start(&arrival->poll, UV_READABLE, on_first_byte);
 }
 
 static void on_came(uv_poll_t *socket, int status, int events)
@@ -113,7 +213,7 @@ static void on_came(uv_poll_t *socket, int status, int events)
 	(void)status;
 	(void)events;
 	while ((fd = accept4(FRONT_END_FD, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		take(all, fd);
+		arrive(all, fd);
 }
 
 int front_ends_open(struct front_ends *front_ends, struct worker *worker, struct error *err)
@@ -147,6 +247,8 @@ void front_ends_close(struct front_ends *front_ends)
 {
 	if (!front_ends->open)
 		return;
+	while (front_ends->arrivals)
+		arrival_over(front_ends->arrivals, false);
 	while (front_ends->first)
 		let_go(front_ends->first);
 	uv_close((uv_handle_t *)&front_ends->socket, NULL);

@@ -1,6 +1,6 @@
 /*
  * Further front-ends that come to this worker with calls, beside the server: each on a connection of its own to the socket that the
- * server made (FRONT_END_FD). They are let in once the server says that the worker serves (FRAME_ADMIT), and are told so with
+ * server made (FRONT_END_FD), with the memory of its link. They are let in once the server says that the worker serves (FRAME_ADMIT), and are told so with
  * FRAME_READY; those that came before wait in the socket's queue. Loop thread.
  *
  * Failure: one that goes away, or sends what only the server may, is closed, and what it asked for is forgotten. The
@@ -20,6 +20,7 @@ struct front_end;
 struct front_ends {
 	struct worker *worker;
 	struct front_end *first;
+	struct arrival *arrivals;
 	uv_poll_t socket;
 	bool open;
 };

@@ -62,7 +62,7 @@ struct uplink {
 /* fd: a connected stream socket. E_INVALID when it is none. */
 int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,
 		struct error *err);
-/* Right after uplink_open. fd: LINK_MEMORY_FD, closed also after an error. */
+/* Right after uplink_open. fd: of rings_make; closed also after an error. */
 int uplink_memory(struct uplink *link, int fd, struct error *err);
 /* Closes and frees; the loop must run once more, and then calls closed (NULL: nobody), after which the memory of *link may go. */
 void uplink_close(struct uplink *link, void (*closed)(struct uplink *link));

@@ -1,6 +1,7 @@
 /*
  * Front-ends, a worker, the server die or are told to end: each front-end's clients outlive it, what was acked is there, and no process stays behind.
  */
+#include "common/frame.h"
 #include "lib/api.h"
 #include "lib/front_ends.h"
 #include "lib/victim.h"
@@ -15,6 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -80,6 +83,63 @@ static void test_worker_dies(void **state)
 		victim_await(&victim, front_ends_clients[i]);
 		wait_until("every front-end reaches the worker again", 20, all_clients_served, NULL);
 	}
+}
+
+/* A connection to the socket on which a worker waits for further front-ends. */
+static int connect_as_front_end(unsigned worker)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/data/tmp/worker-%u", front_ends_cluster.home, worker);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+	return fd;
+}
+
+/* A byte, and with it a descriptor that is no link's memory. */
+static void send_descriptor(int fd, int descriptor)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = { 0 };
+	struct iovec byte = { .iov_base = "x", .iov_len = 1 };
+	struct msghdr message = {
+		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+	};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+	head->cmsg_len = CMSG_LEN(sizeof descriptor);
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+	assert_int_equal(sendmsg(fd, &message, 0), 1);
+}
+
+/* The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no memory or a wrong one. */
+static void test_strangers_at_a_worker(void **state)
+{
+	struct frame_head head;
+	char byte;
+	(void)state;
+	int silent = connect_as_front_end(0), gone = connect_as_front_end(0), plain = connect_as_front_end(0),
+	    wrong = connect_as_front_end(0);
+	close(gone);
+	assert_int_equal(write(plain, "x", 1), 1);
+	assert_int_equal(recv(plain, &head, sizeof head, MSG_WAITALL), sizeof head);
+	assert_int_equal(head.kind, FRAME_READY); /* without memory frames go through the socket */
+	send_descriptor(wrong, silent);
+	assert_int_equal(recv(wrong, &byte, 1, 0), 0); /* shown the door */
+	assert_true(all_clients_served(NULL));
+	/* a frame that is not a front-end's to send */
+	head = (struct frame_head){ .kind = FRAME_DRAIN };
+	assert_int_equal(write(plain, &head, sizeof head), sizeof head);
+	assert_int_equal(recv(plain, &byte, 1, 0), 0);
+	close(plain);
+	close(wrong);
+	assert_true(all_clients_served(NULL));
+	/* the silent one is still there when the worker dies, and keeps nobody from it afterwards */
+	struct victim victim = { .number = 0 };
+	victim_kill(&victim, front_ends_clients[0]);
+	victim_await(&victim, front_ends_clients[0]);
+	wait_until("every front-end reaches the worker again", 20, all_clients_served, NULL);
+	close(silent);
 }
 
 /* --- the end --- */
@@ -171,9 +231,8 @@ static void test_server_dies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_front_end_dies),
-		cmocka_unit_test(test_worker_dies),
-		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_front_end_dies),        cmocka_unit_test(test_worker_dies),
+		cmocka_unit_test(test_strangers_at_a_worker), cmocka_unit_test(test_drain),
 		cmocka_unit_test(test_server_dies),
 	};
 	return cmocka_run_group_tests(tests, front_ends_set_up, front_ends_tear_down);

@@ -1,7 +1,5 @@
 /* Deletion and properties of common/shard.h, and a long random run against a simple model of it. */
-#include "common/shard.h"
-#include "common/shard_private.h"
-#include "lib/temp_dir.h"
+#include "lib/shard_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,35 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct temp_dir dir;
-static struct shard *shard;
-static struct error err;
-
-static void open_shard(void)
-{
-	const struct shard_options options = { .map_bytes = 64 << 20 };
-	char path[128];
-	snprintf(path, sizeof path, "%s/000", dir.path);
-	if (shard_open(&shard, path, &options, &err))
-		fail_msg("%s", err.text);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (temp_dir_make(&dir))
-		return -1;
-	open_shard();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	shard_close(shard);
-	return temp_dir_remove(&dir);
-}
 
 /* One event in a transaction of its own; note (when not NULL) is its property "note". */
 static int send_one(const char *user, uint64_t event, int64_t time_ms, const char *note, uint32_t cap)
@@ -56,9 +25,9 @@ static int send_one(const char *user, uint64_t event, int64_t time_ms, const cha
 					.weight = 1,
 					.properties = &property,
 					.property_count = note ? 1 : 0 };
-	assert_int_equal(shard_write_begin(shard, &err), 0);
-	int outcome = shard_write_event(shard, &rules, &it, &err);
-	assert_int_equal(shard_write_commit(shard, &err), 0);
+	assert_int_equal(shard_write_begin(shard, &fault), 0);
+	int outcome = shard_write_event(shard, &rules, &it, &fault);
+	assert_int_equal(shard_write_commit(shard, &fault), 0);
 	return outcome;
 }
 
@@ -71,34 +40,18 @@ struct forgotten {
 static struct forgotten forget(const char *user, int64_t now_ms)
 {
 	struct forgotten gone = { .oldest_ms = -1 };
-	assert_int_equal(shard_write_begin(shard, &err), 0);
+	assert_int_equal(shard_write_begin(shard, &fault), 0);
 	assert_int_equal(shard_write_forget(shard, user, strlen(user), now_ms, &gone.existed, &gone.deleted,
-					    &gone.oldest_ms, &err),
+					    &gone.oldest_ms, &fault),
 			 0);
-	assert_int_equal(shard_write_commit(shard, &err), 0);
+	assert_int_equal(shard_write_commit(shard, &fault), 0);
 	return gone;
 }
 
-static struct shard_reader *read_begin(void)
-{
-	struct shard_reader *reader;
-	assert_int_equal(shard_reader_open(shard, &reader, &err), 0);
-	assert_int_equal(shard_read_begin(reader, &err), 0);
-	return reader;
-}
-
-static void read_end(struct shard_reader *reader)
-{
-	shard_read_end(reader);
-	shard_reader_close(reader);
-}
-
-static uint32_t events_of(const char *user)
+static uint32_t kept_of(const char *user)
 {
 	struct shard_reader *reader = read_begin();
-	struct history history;
-	int code = shard_read_history(reader, user, strlen(user), &history, &err);
-	uint32_t count = code ? 0 : history.count;
+	uint32_t count = events_of(reader, user);
 	read_end(reader);
 	return count;
 }
@@ -108,7 +61,7 @@ static void expect_notes(const char *user, uint32_t count, const char *const *no
 {
 	struct shard_reader *reader = read_begin();
 	struct history history;
-	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &err), 0);
+	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &fault), 0);
 	assert_int_equal(history.count, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct history_entry entry = history_at(&history, i);
@@ -125,26 +78,6 @@ static void expect_notes(const char *user, uint32_t count, const char *const *no
 	read_end(reader);
 }
 
-static size_t rows_in(enum shard_database database)
-{
-	MDB_txn *txn = NULL;
-	MDB_stat status;
-	assert_int_equal(store_read_begin(shard->store, &txn, &err), 0);
-	assert_int_equal(mdb_stat(txn, shard->databases[database], &status), 0);
-	store_read_end(shard->store, txn);
-	store_read_free(&txn);
-	return status.ms_entries;
-}
-
-static struct shard_counters counters(void)
-{
-	struct shard_reader *reader = read_begin();
-	struct shard_counters now;
-	assert_int_equal(shard_read_counters(reader, &now, &err), 0);
-	read_end(reader);
-	return now;
-}
-
 static void a_forgotten_user_is_gone_and_stays_gone(void **state)
 {
 	(void)state;
@@ -155,24 +88,23 @@ static void a_forgotten_user_is_gone_and_stays_gone(void **state)
 	assert_true(gone.existed);
 	assert_int_equal(gone.deleted, 5);
 	assert_int_equal(gone.oldest_ms, 100);
-	assert_int_equal(events_of("john"), 0);
-	assert_int_equal(events_of("jane"), 1);
+	assert_int_equal(kept_of("john"), 0);
+	assert_int_equal(kept_of("jane"), 1);
 	assert_int_equal(rows_in(SHARD_PROPERTIES), 1);
 	assert_int_equal(counters().users, 1);
 	assert_int_equal(counters().kept, 1);
 	assert_int_equal(counters().accepted, 6);
 	/* all sent again: nothing comes back */
-	shard_close(shard);
-	open_shard();
+	shard_fixture_reopen();
 	for (uint64_t event = 1; event <= 5; event++)
 		assert_int_equal(send_one("john", event, 100 * (int64_t)event, "x", 1000), HISTORY_DROPPED);
-	assert_int_equal(events_of("john"), 0);
+	assert_int_equal(kept_of("john"), 0);
 	assert_int_equal(rows_in(SHARD_PROPERTIES), 1);
 	/* what he does afterwards starts anew, and the floor holds on */
 	assert_int_equal(send_one("john", 6, 1001, NULL, 1000), HISTORY_ACCEPTED);
 	assert_int_equal(send_one("john", 5, 500, NULL, 1000), HISTORY_DROPPED);
 	assert_int_equal(send_one("john", 7, 1000, NULL, 1000), HISTORY_DROPPED);
-	assert_int_equal(events_of("john"), 1);
+	assert_int_equal(kept_of("john"), 1);
 	assert_int_equal(rows_in(SHARD_FORGOTTEN), 0);
 	assert_int_equal(counters().users, 2);
 }
@@ -218,7 +150,7 @@ static void the_id_of_a_forgotten_user_is_not_kept(void **state)
 	send_one("john-with-a-long-id", 1, 100, "x", 1000);
 	forget("john-with-a-long-id", 1000);
 	MDB_txn *txn = NULL;
-	assert_int_equal(store_read_begin(shard->store, &txn, &err), 0);
+	assert_int_equal(store_read_begin(shard->store, &txn, &fault), 0);
 	for (enum shard_database database = 0; database < SHARD_DATABASES; database++) {
 		MDB_cursor *cursor;
 		MDB_val key, value;
@@ -240,26 +172,26 @@ static void within_one_transaction(void **state)
 	const struct history_rules rules = { 1000, 0 };
 	struct shard_event it = { "john", 4, "Viewed", 6, { 7 }, 100, { 1 }, 1, NULL, 0 };
 	struct forgotten gone;
-	assert_int_equal(shard_write_begin(shard, &err), 0);
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), HISTORY_ACCEPTED);
+	assert_int_equal(shard_write_begin(shard, &fault), 0);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), HISTORY_ACCEPTED);
 	/* not written to the database yet, but there */
-	assert_int_equal(shard_write_forget(shard, "john", 4, 500, &gone.existed, &gone.deleted, &gone.oldest_ms, &err),
-			 0);
+	assert_int_equal(
+		shard_write_forget(shard, "john", 4, 500, &gone.existed, &gone.deleted, &gone.oldest_ms, &fault), 0);
 	assert_true(gone.existed);
 	assert_int_equal(gone.deleted, 1);
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), HISTORY_DROPPED);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), HISTORY_DROPPED);
 	it.time_ms = 600;
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), HISTORY_ACCEPTED);
-	assert_int_equal(shard_write_commit(shard, &err), 0);
-	assert_int_equal(events_of("john"), 1);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), HISTORY_ACCEPTED);
+	assert_int_equal(shard_write_commit(shard, &fault), 0);
+	assert_int_equal(kept_of("john"), 1);
 	assert_int_equal(counters().users, 1);
 	assert_int_equal(counters().kept, 1);
 	/* aborted: as if nobody had asked */
-	assert_int_equal(shard_write_begin(shard, &err), 0);
-	assert_int_equal(shard_write_forget(shard, "john", 4, 900, &gone.existed, &gone.deleted, &gone.oldest_ms, &err),
-			 0);
+	assert_int_equal(shard_write_begin(shard, &fault), 0);
+	assert_int_equal(
+		shard_write_forget(shard, "john", 4, 900, &gone.existed, &gone.deleted, &gone.oldest_ms, &fault), 0);
 	shard_write_abort(shard);
-	assert_int_equal(events_of("john"), 1);
+	assert_int_equal(kept_of("john"), 1);
 	assert_int_equal(send_one("john", 2, 700, NULL, 1000), HISTORY_ACCEPTED);
 }
 
@@ -276,21 +208,21 @@ static void properties_come_back_as_given(void **state)
 	}
 	const struct history_rules rules = { 1000, 0 };
 	struct shard_event it = { "john", 4, "Viewed", 6, { 7 }, 100, { 1 }, 1, given, 32 };
-	assert_int_equal(shard_write_begin(shard, &err), 0);
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), HISTORY_ACCEPTED);
+	assert_int_equal(shard_write_begin(shard, &fault), 0);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), HISTORY_ACCEPTED);
 	/* a copy with other properties changes nothing */
 	it.property_count = 1;
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), HISTORY_DUPLICATE);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), HISTORY_DUPLICATE);
 	/* more than the edge lets through */
 	it.property_count = 32;
 	given[0].value_bytes = 257;
 	it.event.value = 2;
-	assert_int_equal(shard_write_event(shard, &rules, &it, &err), E_INVALID);
+	assert_int_equal(shard_write_event(shard, &rules, &it, &fault), E_INVALID);
 	given[0].value_bytes = 0;
-	assert_int_equal(shard_write_commit(shard, &err), 0);
+	assert_int_equal(shard_write_commit(shard, &fault), 0);
 	struct shard_reader *reader = read_begin();
 	struct history history;
-	assert_int_equal(shard_read_history(reader, "john", 4, &history, &err), 0);
+	assert_int_equal(shard_read_history(reader, "john", 4, &history, &fault), 0);
 	assert_int_equal(history.count, 1);
 	struct history_entry entry = history_at(&history, 0);
 	struct shard_property read[32];
@@ -412,7 +344,7 @@ static size_t compare(const struct model *model)
 		char name[8];
 		snprintf(name, sizeof name, "u%u", user);
 		struct history history;
-		int code = shard_read_history(reader, name, strlen(name), &history, &err);
+		int code = shard_read_history(reader, name, strlen(name), &history, &fault);
 		assert_int_equal(code, model->users[user].exists ? 0 : E_NOT_FOUND);
 		if (code)
 			continue;
@@ -447,7 +379,7 @@ static void random_step(struct model *model)
 		struct forgotten gone = { 0 };
 		int64_t now_ms = chance(1000);
 		assert_int_equal(shard_write_forget(shard, name, (size_t)bytes, now_ms, &gone.existed, &gone.deleted,
-						    &gone.oldest_ms, &err),
+						    &gone.oldest_ms, &fault),
 				 0);
 		model_forget(model, user, now_ms, &gone);
 		return;
@@ -456,7 +388,7 @@ static void random_step(struct model *model)
 	int64_t time_ms = (int64_t)(event * 2) + chance(3) * 500;
 	const struct shard_event it = { name,    (size_t)bytes, "Viewed", 6,         { 7 },
 					time_ms, { event },     1,        &property, event % 3 == 0 };
-	int outcome = shard_write_event(shard, &rules, &it, &err);
+	int outcome = shard_write_event(shard, &rules, &it, &fault);
 	assert_true(outcome > 0);
 	model_event(model, user, &rules, event, time_ms, outcome);
 }
@@ -472,18 +404,17 @@ static void a_random_run_agrees_with_a_simple_model(void **state)
 	size_t divided = 0;
 	for (uint32_t step = 0; step < STEPS;) {
 		before = model;
-		assert_int_equal(shard_write_begin(shard, &err), 0);
+		assert_int_equal(shard_write_begin(shard, &fault), 0);
 		for (uint32_t left = 1 + chance(60); left > 0; left--, step++)
 			random_step(&model);
 		if (chance(4)) {
-			assert_int_equal(shard_write_commit(shard, &err), 0);
+			assert_int_equal(shard_write_commit(shard, &fault), 0);
 		} else {
 			shard_write_abort(shard);
 			model = before;
 		}
 		if (chance(10) == 0) {
-			shard_close(shard);
-			open_shard();
+			shard_fixture_reopen();
 		}
 		divided += compare(&model);
 	}
@@ -496,16 +427,25 @@ static void a_random_run_agrees_with_a_simple_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_forgotten_user_is_gone_and_stays_gone, setup, teardown),
-		cmocka_unit_test_setup_teardown(events_of_the_future_are_blocked_too, setup, teardown),
-		cmocka_unit_test_setup_teardown(forgetting_twice_keeps_the_later_floor, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_user_nobody_knows_can_be_forgotten, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_id_of_a_forgotten_user_is_not_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(within_one_transaction, setup, teardown),
-		cmocka_unit_test_setup_teardown(properties_come_back_as_given, setup, teardown),
-		cmocka_unit_test_setup_teardown(properties_go_with_their_entries, setup, teardown),
-		cmocka_unit_test_setup_teardown(events_alike_keep_their_own_properties, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_random_run_agrees_with_a_simple_model, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_forgotten_user_is_gone_and_stays_gone, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(events_of_the_future_are_blocked_too, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(forgetting_twice_keeps_the_later_floor, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_user_nobody_knows_can_be_forgotten, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(the_id_of_a_forgotten_user_is_not_kept, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(within_one_transaction, shard_fixture_setup, shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(properties_come_back_as_given, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(properties_go_with_their_entries, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(events_alike_keep_their_own_properties, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_random_run_agrees_with_a_simple_model, shard_fixture_setup,
+						shard_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

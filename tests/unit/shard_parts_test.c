@@ -1,7 +1,5 @@
 /* Long histories, which a shard stores in two rows: how they are read, walked, forgotten and damaged, and shards of before there were any. */
-#include "common/shard.h"
-#include "common/shard_private.h"
-#include "lib/temp_dir.h"
+#include "lib/shard_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,45 +10,20 @@
 
 #include <cmocka.h>
 
-static struct temp_dir dir;
-static struct shard *shard;
-static struct error err;
 static const struct history_rules plenty = { 1000, 0 };
-
-static int open_shard(bool read_only)
-{
-	const struct shard_options options = { .map_bytes = 64 << 20, .read_only = read_only };
-	char path[128];
-	snprintf(path, sizeof path, "%s/000", dir.path);
-	return shard_open(&shard, path, &options, &err);
-}
 
 static void reopen(bool read_only)
 {
-	shard_close(shard);
-	if (open_shard(read_only))
-		fail_msg("%s", err.text);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	return temp_dir_make(&dir) || open_shard(false) ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	shard_close(shard);
-	shard = NULL;
-	return temp_dir_remove(&dir);
+	shard_fixture_close();
+	if (shard_fixture_try_open(SHARD_FIXTURE_BYTES, read_only))
+		fail_msg("%s", fault.text);
 }
 
 /* Events first..last, of these ids and times. */
 static int write_events(const char *user, uint64_t first, uint64_t last)
 {
 	int outcome = 0;
-	assert_int_equal(shard_write_begin(shard, &err), 0);
+	begin();
 	for (uint64_t event = first; event <= last; event++) {
 		const struct shard_event it = { .user = user,
 						.user_bytes = strlen(user),
@@ -60,22 +33,10 @@ static int write_events(const char *user, uint64_t first, uint64_t last)
 						.time_ms = (int64_t)event,
 						.event = { event },
 						.weight = 1 };
-		outcome = shard_write_event(shard, &plenty, &it, &err);
+		outcome = shard_write_event(shard, &plenty, &it, &fault);
 	}
-	assert_int_equal(shard_write_commit(shard, &err), 0);
+	commit();
 	return outcome;
-}
-
-/* What stands under a key, written by hand; value NULL: it is deleted. */
-static void put_raw(enum shard_database database, MDB_val key, const void *value, size_t bytes)
-{
-	MDB_txn *txn;
-	assert_int_equal(store_write_begin(shard->store, &txn, &err), 0);
-	MDB_dbi dbi = shard->databases[database];
-	assert_int_equal(value ? mdb_put(txn, dbi, &key, &(MDB_val){ bytes, (void *)value }, 0)
-			       : mdb_del(txn, dbi, &key, NULL),
-			 0);
-	assert_int_equal(store_write_commit(shard->store, txn, &err), 0);
 }
 
 static MDB_val older_key(const char *user)
@@ -84,36 +45,11 @@ static MDB_val older_key(const char *user)
 	return shard_older_key(buffer, (MDB_val){ strlen(user), (void *)user });
 }
 
-static size_t rows(void)
-{
-	MDB_txn *txn = NULL;
-	MDB_stat status;
-	assert_int_equal(store_read_begin(shard->store, &txn, &err), 0);
-	assert_int_equal(mdb_stat(txn, shard->databases[SHARD_HISTORY], &status), 0);
-	store_read_end(shard->store, txn);
-	store_read_free(&txn);
-	return status.ms_entries;
-}
-
-static struct shard_reader *read_begin(void)
-{
-	struct shard_reader *reader;
-	if (shard_reader_open(shard, &reader, &err) || shard_read_begin(reader, &err))
-		fail_msg("%s", err.text);
-	return reader;
-}
-
-static void read_end(struct shard_reader *reader)
-{
-	shard_read_end(reader);
-	shard_reader_close(reader);
-}
-
 /* Events 1..count, oldest first; *divided: whether they lie in two rows. */
 static void expect(struct shard_reader *reader, const char *user, uint32_t count, bool divided)
 {
 	struct history history;
-	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &err), 0);
+	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &fault), 0);
 	assert_int_equal(history.count, count);
 	assert_int_equal(history.older_count > 0, divided);
 	for (uint32_t i = 0; i < count; i++)
@@ -128,7 +64,7 @@ static void long_histories_are_read_beside_short_ones(void **state)
 	for (unsigned round = 0; round < 3; round++)
 		for (unsigned u = 0; u < 4; u++)
 			write_events(users[u], 1 + 40 * round, u == 1 ? 10 + 10 * round : 40 + 40 * round);
-	assert_int_equal(rows(), 7);
+	assert_int_equal(rows_in(SHARD_HISTORY), 7);
 	struct shard_reader *reader = read_begin();
 	for (unsigned round = 0; round < 2; round++) {
 		expect(reader, "u", 120, true);
@@ -136,10 +72,10 @@ static void long_histories_are_read_beside_short_ones(void **state)
 		expect(reader, "u1", 10, false);
 		expect(reader, "u10", 120, true);
 		struct history history;
-		assert_int_equal(shard_read_history(reader, "u3", 2, &history, &err), E_NOT_FOUND);
+		assert_int_equal(shard_read_history(reader, "u3", 2, &history, &fault), E_NOT_FOUND);
 		/* the same reader, in another snapshot */
 		shard_read_end(reader);
-		assert_int_equal(shard_read_begin(reader, &err), 0);
+		assert_int_equal(shard_read_begin(reader, &fault), 0);
 	}
 	read_end(reader);
 	assert_int_equal(write_events("u2", 1, 1), HISTORY_DUPLICATE);
@@ -178,7 +114,7 @@ static void a_walk_meets_each_user_once(void **state)
 		bool done = false;
 		for (unsigned n = 0; n < 10 && !done; n++)
 			assert_int_equal(
-				shard_read_users(walked.reader, &cursor, portion, on_user, &walked, &done, &err), 0);
+				shard_read_users(walked.reader, &cursor, portion, on_user, &walked, &done, &fault), 0);
 		assert_true(done);
 		assert_string_equal(walked.names, "a:100 b:5 c:300 d:61 ");
 		assert_int_equal(walked.events, 466);
@@ -194,15 +130,15 @@ static void a_forgotten_user_leaves_no_row(void **state)
 	int64_t oldest_ms;
 	write_events("john", 1, 100);
 	write_events("john2", 1, 100);
-	assert_int_equal(rows(), 4);
-	assert_int_equal(shard_write_begin(shard, &err), 0);
-	assert_int_equal(shard_write_forget(shard, "john", 4, 50, &existed, &deleted, &oldest_ms, &err), 0);
-	assert_int_equal(shard_write_commit(shard, &err), 0);
+	assert_int_equal(rows_in(SHARD_HISTORY), 4);
+	begin();
+	assert_int_equal(shard_write_forget(shard, "john", 4, 50, &existed, &deleted, &oldest_ms, &fault), 0);
+	commit();
 	assert_int_equal(deleted, 100);
 	assert_int_equal(oldest_ms, 1);
-	assert_int_equal(rows(), 2);
+	assert_int_equal(rows_in(SHARD_HISTORY), 2);
 	assert_int_equal(write_events("john", 1, 100), HISTORY_DROPPED);
-	assert_int_equal(rows(), 2);
+	assert_int_equal(rows_in(SHARD_HISTORY), 2);
 }
 
 /* Whatever is wrong with the older row, its user alone is refused, and can be forgotten. */
@@ -210,14 +146,14 @@ static void expect_damaged(void)
 {
 	struct shard_reader *reader = read_begin();
 	struct history history;
-	assert_int_equal(shard_read_history(reader, "b", 1, &history, &err), E_DATA_LOSS);
-	assert_non_null(strstr(err.text, "\"b\""));
+	assert_int_equal(shard_read_history(reader, "b", 1, &history, &fault), E_DATA_LOSS);
+	assert_non_null(strstr(fault.text, "\"b\""));
 	struct walked walked = { 0 };
 	struct shard_cursor cursor = { .bytes = 0 };
 	bool done = false;
-	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), E_DATA_LOSS);
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), E_DATA_LOSS);
 	assert_true(cursor.damaged);
-	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), 0);
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), 0);
 	assert_true(done);
 	assert_string_equal(walked.names, "a:100 c:100 ");
 	read_end(reader);
@@ -235,17 +171,17 @@ static void a_damaged_older_row_is_its_users_alone(void **state)
 		write_events("a", 1, 100);
 		write_events("b", 1 + 1000 * wrong, 100 + 1000 * wrong);
 		write_events("c", 1, 100);
-		assert_int_equal(rows(), 6);
+		assert_int_equal(rows_in(SHARD_HISTORY), 6);
 		if (wrong == 0)
 			put_raw(SHARD_HISTORY, older_key("b"), NULL, 0);
 		else
 			put_raw(SHARD_HISTORY, older_key("b"), "garbage", wrong == 1 ? 7 : 0);
 		expect_damaged();
-		assert_int_equal(shard_write_begin(shard, &err), 0);
-		assert_int_equal(shard_write_forget(shard, "b", 1, 50, &existed, &deleted, &oldest_ms, &err), 0);
-		assert_int_equal(shard_write_commit(shard, &err), 0);
+		begin();
+		assert_int_equal(shard_write_forget(shard, "b", 1, 50, &existed, &deleted, &oldest_ms, &fault), 0);
+		commit();
 		assert_true(existed);
-		assert_int_equal(rows(), 4);
+		assert_int_equal(rows_in(SHARD_HISTORY), 4);
 	}
 }
 
@@ -253,8 +189,8 @@ static uint32_t format(void)
 {
 	MDB_txn *txn = NULL;
 	uint32_t number = 0;
-	assert_int_equal(store_read_begin(shard->store, &txn, &err), 0);
-	assert_int_equal(shard_get_fixed(shard, txn, SHARD_COUNTERS, "format", &number, sizeof number, &err), 0);
+	assert_int_equal(store_read_begin(shard->store, &txn, &fault), 0);
+	assert_int_equal(shard_get_fixed(shard, txn, SHARD_COUNTERS, "format", &number, sizeof number, &fault), 0);
 	store_read_end(shard->store, txn);
 	store_read_free(&txn);
 	return number;
@@ -292,20 +228,25 @@ static void a_shard_of_before_is_read_and_taken_over(void **state)
 
 	reopen(false);
 	set_format(SHARD_FORMAT + 1);
-	shard_close(shard);
-	assert_int_equal(open_shard(true), E_UNIMPLEMENTED);
-	assert_int_equal(open_shard(false), E_UNIMPLEMENTED);
-	assert_non_null(strstr(err.text, "knows formats 1 and 2"));
+	shard_fixture_close();
+	assert_int_equal(shard_fixture_try_open(SHARD_FIXTURE_BYTES, true), E_UNIMPLEMENTED);
+	assert_int_equal(shard_fixture_try_open(SHARD_FIXTURE_BYTES, false), E_UNIMPLEMENTED);
+	assert_non_null(strstr(fault.text, "knows formats 1 and 2"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(long_histories_are_read_beside_short_ones, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_walk_meets_each_user_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_forgotten_user_leaves_no_row, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_older_row_is_its_users_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_shard_of_before_is_read_and_taken_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_histories_are_read_beside_short_ones, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_walk_meets_each_user_once, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_forgotten_user_leaves_no_row, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_older_row_is_its_users_alone, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_shard_of_before_is_read_and_taken_over, shard_fixture_setup,
+						shard_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,4 @@
-#include "common/shard.h"
-#include "common/shard_private.h"
-#include "lib/temp_dir.h"
+#include "lib/shard_fixture.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -17,54 +15,7 @@
 
 #include <cmocka.h>
 
-static struct temp_dir dir;
-static struct shard *shard;
-static struct error err;
 static const struct history_rules plenty = { 1000, 0 };
-
-static void open_shard(uint64_t map_bytes)
-{
-	const struct shard_options options = { .map_bytes = map_bytes };
-	char path[128];
-	snprintf(path, sizeof path, "%s/000", dir.path);
-	if (shard_open(&shard, path, &options, &err))
-		fail_msg("%s", err.text);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	if (temp_dir_make(&dir))
-		return -1;
-	open_shard(64 << 20);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	shard_close(shard);
-	shard = NULL;
-	return temp_dir_remove(&dir);
-}
-
-static void reopen(void)
-{
-	shard_close(shard);
-	open_shard(64 << 20);
-}
-
-static void begin(void)
-{
-	if (shard_write_begin(shard, &err))
-		fail_msg("%s", err.text);
-}
-
-static void commit(void)
-{
-	if (shard_write_commit(shard, &err))
-		fail_msg("%s", err.text);
-}
 
 static struct shard_event make(const char *user, const char *type, uint64_t event, int64_t time_ms)
 {
@@ -81,48 +32,7 @@ static struct shard_event make(const char *user, const char *type, uint64_t even
 static int write_one(const char *user, const char *type, uint64_t event, int64_t time_ms)
 {
 	struct shard_event it = make(user, type, event, time_ms);
-	return shard_write_event(shard, &plenty, &it, &err);
-}
-
-static struct shard_reader *read_begin(void)
-{
-	struct shard_reader *reader;
-	if (shard_reader_open(shard, &reader, &err) || shard_read_begin(reader, &err))
-		fail_msg("%s", err.text);
-	return reader;
-}
-
-static void read_end(struct shard_reader *reader)
-{
-	shard_read_end(reader);
-	shard_reader_close(reader);
-}
-
-static uint32_t events_of(struct shard_reader *reader, const char *user)
-{
-	struct history history;
-	int code = shard_read_history(reader, user, strlen(user), &history, &err);
-	if (code == E_NOT_FOUND)
-		return 0;
-	assert_int_equal(code, 0);
-	return history.count;
-}
-
-static struct history_entry entry_of(struct shard_reader *reader, const char *user, uint32_t index)
-{
-	struct history history;
-	assert_int_equal(shard_read_history(reader, user, strlen(user), &history, &err), 0);
-	assert_true(index < history.count);
-	return history_at(&history, index);
-}
-
-static struct shard_counters counters(void)
-{
-	struct shard_counters now;
-	struct shard_reader *reader = read_begin();
-	assert_int_equal(shard_read_counters(reader, &now, &err), 0);
-	read_end(reader);
-	return now;
+	return shard_write_event(shard, &plenty, &it, &fault);
 }
 
 static void what_was_committed_is_read_and_survives(void **state)
@@ -150,7 +60,7 @@ static void what_was_committed_is_read_and_survives(void **state)
 		assert_int_equal(now.accepted, 3);
 		assert_int_equal(now.kept, 3);
 		assert_int_equal(now.newest_event_ms, 100);
-		reopen();
+		shard_fixture_reopen();
 	}
 }
 
@@ -168,7 +78,7 @@ static void a_reader_keeps_its_snapshot(void **state)
 	assert_int_equal(events_of(reader, "john"), 1);
 	assert_null(shard_read_type_name(reader, 1));
 	shard_read_end(reader);
-	assert_int_equal(shard_read_begin(reader, &err), 0);
+	assert_int_equal(shard_read_begin(reader, &fault), 0);
 	assert_int_equal(events_of(reader, "john"), 2);
 	/* a type that came after the reader had filled its table */
 	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "john", 1).type), "Purchased");
@@ -182,7 +92,7 @@ static void an_event_sent_again_counts_once(void **state)
 	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
 	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_DUPLICATE);
 	commit();
-	reopen();
+	shard_fixture_reopen();
 	begin();
 	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_DUPLICATE);
 	/* the same id of another user is another event */
@@ -226,7 +136,7 @@ static void an_abort_leaves_nothing(void **state)
 		assert_null(shard_read_type_name(reader, 2));
 		assert_int_equal(shard_read_type(reader, "Purchased", 9), EVENT_TYPE_NONE);
 		read_end(reader);
-		reopen();
+		shard_fixture_reopen();
 	}
 }
 
@@ -234,13 +144,12 @@ static void an_abort_leaves_nothing(void **state)
 static void kill_9_keeps_what_was_committed_and_no_more(void **state)
 {
 	(void)state;
-	shard_close(shard);
-	shard = NULL;
+	shard_fixture_close();
 	int ready[2];
 	assert_int_equal(pipe(ready), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		open_shard(64 << 20);
+		shard_fixture_open(SHARD_FIXTURE_BYTES);
 		begin();
 		write_one("john", "Viewed", 1, 100);
 		commit();
@@ -255,7 +164,7 @@ static void kill_9_keeps_what_was_committed_and_no_more(void **state)
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	kill(child, SIGKILL);
 	/* opened while the child may still be dying: the lock is waited for */
-	open_shard(64 << 20);
+	shard_fixture_open(SHARD_FIXTURE_BYTES);
 	waitpid(child, NULL, 0);
 	close(ready[0]);
 	close(ready[1]);
@@ -280,12 +189,12 @@ static void the_last_free_type_leaves_neighbours_alone(void **state)
 		assert_int_equal(write_one("john", type, i + 1, i), HISTORY_ACCEPTED);
 	}
 	assert_int_equal(write_one("jane", "one more", 1, 5000), E_EXHAUSTED);
-	assert_non_null(strstr(err.text, "one more"));
-	assert_non_null(strstr(err.text, "1000"));
+	assert_non_null(strstr(fault.text, "one more"));
+	assert_non_null(strstr(fault.text, "1000"));
 	assert_false(shard_write_lost(shard));
 	assert_int_equal(write_one("jane", "type-999", 2, 5000), HISTORY_ACCEPTED);
 	commit();
-	reopen();
+	shard_fixture_reopen();
 	struct shard_reader *reader = read_begin();
 	assert_int_equal(events_of(reader, "jane"), 1);
 	assert_string_equal(shard_read_type_name(reader, entry_of(reader, "jane", 0).type), "type-999");
@@ -304,8 +213,8 @@ static void the_last_free_type_leaves_neighbours_alone(void **state)
 static void a_full_map_fails_the_whole_transaction_cleanly(void **state)
 {
 	(void)state;
-	shard_close(shard);
-	open_shard(256 << 10);
+	shard_fixture_close();
+	shard_fixture_open(256 << 10);
 	begin();
 	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
 	commit();
@@ -319,14 +228,14 @@ static void a_full_map_fails_the_whole_transaction_cleanly(void **state)
 			code = write_one(name, user % 2 ? "Viewed" : "Liked", event, (int64_t)event);
 	}
 	assert_int_equal(code, E_EXHAUSTED);
-	assert_non_null(strstr(err.text, "shard_map_gb"));
+	assert_non_null(strstr(fault.text, "shard_map_gb"));
 	assert_true(shard_write_lost(shard));
 	/* the same answer to whoever comes next, and from the commit */
-	struct error first = err;
+	struct error first = fault;
 	assert_int_equal(write_one("jane", "Viewed", 2, 200), E_EXHAUSTED);
-	assert_string_equal(err.text, first.text);
-	assert_int_equal(shard_write_commit(shard, &err), E_EXHAUSTED);
-	assert_string_equal(err.text, first.text);
+	assert_string_equal(fault.text, first.text);
+	assert_int_equal(shard_write_commit(shard, &fault), E_EXHAUSTED);
+	assert_string_equal(fault.text, first.text);
 	struct shard_counters after = counters();
 	assert_memory_equal(&before, &after, sizeof before);
 	/* what fits is still taken */
@@ -356,17 +265,17 @@ static void a_full_disk_fails_the_commit_and_no_other(void **state)
 	begin();
 	for (uint64_t event = 2; event <= 1000; event++)
 		assert_int_equal(write_one("jane", "Liked", event, (int64_t)event), HISTORY_ACCEPTED);
-	int code = shard_write_commit(shard, &err);
+	int code = shard_write_commit(shard, &fault);
 	setrlimit(RLIMIT_FSIZE, &old);
 	assert_int_equal(code, E_EXHAUSTED);
-	assert_non_null(strstr(err.text, "cannot commit"));
+	assert_non_null(strstr(fault.text, "cannot commit"));
 	struct shard_counters after = counters();
 	assert_memory_equal(&before, &after, sizeof before);
 	/* there is room again */
 	begin();
 	assert_int_equal(write_one("jane", "Purchased", 2, 100), HISTORY_ACCEPTED);
 	commit();
-	reopen();
+	shard_fixture_reopen();
 	struct shard_reader *reader = read_begin();
 	assert_int_equal(events_of(reader, "john"), 1);
 	assert_int_equal(events_of(reader, "jane"), 1);
@@ -377,28 +286,23 @@ static void a_full_disk_fails_the_commit_and_no_other(void **state)
 static void a_damaged_row_fails_its_user_only(void **state)
 {
 	(void)state;
-	MDB_txn *txn;
-	assert_int_equal(store_write_begin(shard->store, &txn, &err), 0);
-	assert_int_equal(
-		mdb_put(txn, shard->databases[SHARD_HISTORY], &(MDB_val){ 4, "john" }, &(MDB_val){ 7, "garbage" }, 0),
-		0);
-	assert_int_equal(store_write_commit(shard->store, txn, &err), 0);
+	put_raw(SHARD_HISTORY, (MDB_val){ 4, "john" }, "garbage", 7);
 	begin();
 	assert_int_equal(write_one("john", "Viewed", 1, 100), E_DATA_LOSS);
-	assert_non_null(strstr(err.text, "john"));
+	assert_non_null(strstr(fault.text, "john"));
 	assert_int_equal(write_one("jane", "Viewed", 2, 100), HISTORY_ACCEPTED);
 	commit();
 	assert_int_equal(counters().refused, 1);
 	struct shard_reader *reader = read_begin();
 	struct history history;
-	assert_int_equal(shard_read_history(reader, "john", 4, &history, &err), E_DATA_LOSS);
+	assert_int_equal(shard_read_history(reader, "john", 4, &history, &fault), E_DATA_LOSS);
 	assert_int_equal(events_of(reader, "jane"), 1);
 	read_end(reader);
 	bool existed;
 	uint32_t deleted;
 	int64_t oldest_ms;
 	begin();
-	assert_int_equal(shard_write_forget(shard, "john", 4, 50, &existed, &deleted, &oldest_ms, &err), 0);
+	assert_int_equal(shard_write_forget(shard, "john", 4, 50, &existed, &deleted, &oldest_ms, &fault), 0);
 	assert_true(existed);
 	assert_int_equal(write_one("john", "Viewed", 1, 100), HISTORY_ACCEPTED);
 	commit();
@@ -434,7 +338,7 @@ static void users_are_walked_in_portions(void **state)
 	struct shard_reader *reader = read_begin();
 	for (unsigned portion = 0; !done; portion++) {
 		assert_true(portion < 5);
-		assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), 0);
+		assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &fault), 0);
 		/* between portions the snapshot is let go, and users come and go */
 		shard_read_end(reader);
 		begin();
@@ -442,13 +346,13 @@ static void users_are_walked_in_portions(void **state)
 			bool existed;
 			uint32_t deleted;
 			int64_t oldest_ms;
-			assert_int_equal(shard_write_forget(shard, "u2", 2, 100, &existed, &deleted, &oldest_ms, &err),
-					 0);
+			assert_int_equal(
+				shard_write_forget(shard, "u2", 2, 100, &existed, &deleted, &oldest_ms, &fault), 0);
 			write_one("u22", "Viewed", 50, 100);
 			write_one("a", "Viewed", 51, 100);
 		}
 		commit();
-		assert_int_equal(shard_read_begin(reader, &err), 0);
+		assert_int_equal(shard_read_begin(reader, &fault), 0);
 	}
 	static const char *const expected[] = { "u0", "u1", "u2", "u22", "u3", "u4", "u5", "u6", "u7", "u8", "u9" };
 	assert_int_equal(walked.count, 11);
@@ -456,7 +360,7 @@ static void users_are_walked_in_portions(void **state)
 		assert_string_equal(walked.names[i], expected[i]);
 	walked = (struct walked){ .stop_with = -77 };
 	cursor.bytes = 0;
-	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), -77);
+	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &fault), -77);
 	assert_int_equal(walked.count, 1);
 	assert_false(done);
 	read_end(reader);
@@ -465,25 +369,20 @@ static void users_are_walked_in_portions(void **state)
 static void a_walk_goes_on_behind_a_damaged_row(void **state)
 {
 	(void)state;
-	MDB_txn *txn;
 	begin();
 	write_one("jane", "Viewed", 1, 100);
 	write_one("zoe", "Viewed", 2, 100);
 	commit();
-	assert_int_equal(store_write_begin(shard->store, &txn, &err), 0);
-	assert_int_equal(
-		mdb_put(txn, shard->databases[SHARD_HISTORY], &(MDB_val){ 4, "john" }, &(MDB_val){ 7, "garbage" }, 0),
-		0);
-	assert_int_equal(store_write_commit(shard->store, txn, &err), 0);
+	put_raw(SHARD_HISTORY, (MDB_val){ 4, "john" }, "garbage", 7);
 	struct shard_reader *reader = read_begin();
 	struct walked walked = { 0 };
 	struct shard_cursor cursor = { .bytes = 0 };
 	bool done = false;
-	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), E_DATA_LOSS);
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), E_DATA_LOSS);
 	assert_true(cursor.damaged);
 	assert_false(done);
-	assert_non_null(strstr(err.text, "john"));
-	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &err), 0);
+	assert_non_null(strstr(fault.text, "john"));
+	assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), 0);
 	assert_false(cursor.damaged);
 	assert_true(done);
 	assert_int_equal(walked.count, 2);
@@ -498,7 +397,7 @@ static void an_empty_shard_has_nothing(void **state)
 	struct walked walked = { 0 };
 	struct shard_cursor cursor = { .bytes = 0 };
 	bool done = false;
-	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &err), 0);
+	assert_int_equal(shard_read_users(reader, &cursor, 3, on_user, &walked, &done, &fault), 0);
 	assert_true(done);
 	assert_int_equal(walked.count, 0);
 	assert_int_equal(events_of(reader, "john"), 0);
@@ -559,7 +458,7 @@ static void a_reader_in_another_thread_sees_whole_transactions(void **state)
 	void *wrong;
 	atomic_store(&written, false);
 	atomic_store(&acked, 0);
-	assert_int_equal(shard_reader_open(shard, &reader, &err), 0);
+	assert_int_equal(shard_reader_open(shard, &reader, &fault), 0);
 	assert_int_equal(pthread_create(&thread, NULL, read_snapshots, reader), 0);
 	for (uint64_t n = 0; n < COMMITS; n++) {
 		char type[16];
@@ -598,20 +497,33 @@ static void a_long_transaction_says_how_much_it_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(what_was_committed_is_read_and_survives, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_reader_keeps_its_snapshot, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_event_sent_again_counts_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_abort_leaves_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(kill_9_keeps_what_was_committed_and_no_more, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_last_free_type_leaves_neighbours_alone, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_map_fails_the_whole_transaction_cleanly, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_commit_and_no_other, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_walk_goes_on_behind_a_damaged_row, setup, teardown),
-		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_reader_in_another_thread_sees_whole_transactions, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_long_transaction_says_how_much_it_holds, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_committed_is_read_and_survives, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_reader_keeps_its_snapshot, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_event_sent_again_counts_once, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_abort_leaves_nothing, shard_fixture_setup, shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(kill_9_keeps_what_was_committed_and_no_more, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(the_last_free_type_leaves_neighbours_alone, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_full_map_fails_the_whole_transaction_cleanly, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_commit_and_no_other, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_damaged_row_fails_its_user_only, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(users_are_walked_in_portions, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_walk_goes_on_behind_a_damaged_row, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_empty_shard_has_nothing, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_reader_in_another_thread_sees_whole_transactions, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_long_transaction_says_how_much_it_holds, shard_fixture_setup,
+						shard_fixture_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

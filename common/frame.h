@@ -1,6 +1,6 @@
 /*
- * Frames: what travels between the server and a worker, through memory (common/ring.h), and, where there are further front-ends, on the
- * stream sockets between each of those and the server and the workers (and nowhere else).
+ * Frames: what travels between the server and a worker, and between a further front-end and a worker, through memory
+ * (common/ring.h), and between such a front-end and the server on a stream socket; nowhere else.
  *
  * A frame is a 24-byte head, in host byte order (both ends run on one machine today; a link to another machine would
  * translate here), and `bytes` bytes of payload. Calls carry the client's request bytes as they came; replies carry the
@@ -24,7 +24,10 @@
 #define LINK_FD 3
 /* A worker finds here the socket on which further front-ends come (Setup says whether there are any); such a front-end its gRPC connection to the server. */
 #define FRONT_END_FD 4
-/* The server gives a worker the memory of their link here (common/ring.h). Without it frames go through the socket. */
+/*
+ * The server gives a worker the memory of their link here (common/ring.h); a further front-end sends it over the socket.
+ * Without it frames go through the socket.
+ */
 #define LINK_MEMORY_FD 5
 
 enum frame_kind {

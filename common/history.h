@@ -1,7 +1,8 @@
 /*
  * A user's history: a packed, time-ordered row, oldest first, newest last. This module is the row's format and the
- * rules of appending; it does no I/O and knows no clock. A row is the value of an LMDB key (common/shard.h); a long history is stored in two
- * (common/history_parts.h), and is one row again while it is written. Who reads does so through struct history, which hides that.
+ * rules of appending; it does no I/O and knows no clock. A row is the value of an LMDB key (common/shard.h); a long
+ * history is stored in two (common/history_parts.h), and is one row again while it is written. Who reads does so
+ * through struct history, which hides that.
  *
  * Layout (little endian): struct history_head, then `count` entries of 32 bytes. Rows are not aligned in LMDB: read
  * through history_at(), history_entry_at() or memcpy.
@@ -43,6 +44,7 @@ struct history_entry {
 	uint16_t flags; /* HISTORY_HAS_PROPERTIES or 0; the bits above are the shard's (HISTORY_TWIN_SHIFT) */
 };
 _Static_assert(sizeof(struct history_head) == 16 && sizeof(struct history_entry) == 32, "these are the disk format");
+_Static_assert(HISTORY_CAP_MAX < UINT16_MAX, "counts of entries are 16 bits in the head");
 #define HISTORY_HAS_PROPERTIES 1u
 /* Among entries with properties but no event id that are alike in all else: a number, so that each finds its own properties. */
 #define HISTORY_TWIN_SHIFT 1u

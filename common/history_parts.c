@@ -60,7 +60,7 @@ struct history_division history_divide(const void *row, struct history_parts *pa
 	struct history_division division = { .older = parts->older };
 	memcpy(&division.head, row, sizeof division.head);
 	uint32_t count = division.head.count;
-	if (parts->older == 0 || count - parts->older > HISTORY_NEWEST_MAX) {
+	if (parts->older == 0 || parts->gone > parts->older || count - parts->older > HISTORY_NEWEST_MAX) {
 		bool whole = count <= HISTORY_NEWEST_MAX;
 		division.older = whole ? 0 : count - HISTORY_NEWEST_KEPT;
 		division.write_older = !whole;

@@ -1,20 +1,23 @@
 /*
- * How a history is stored: in one row, or, when it is long, in two, so that an event costs no more in a long history than in a short one.
- * Pure: no I/O.
+ * How a history is stored: in one row, or, when it is long, in two, so that an event writes no more of a long history than
+ * of a short one. Pure: no I/O.
  *
- * The row under the user's id (common/shard.h) has the newest entries; the one behind it, under a key of its own, those before them. An event at the newest end changes the first row alone. What goes at the oldest end stays in the second, and is only counted
- * as gone, until that is written again: when the first has more than HISTORY_NEWEST_MAX entries, all but HISTORY_NEWEST_KEPT of
- * them move over. An event that comes late, among the older ones, has both written.
+ * The row under the user's id (common/shard.h) has the newest entries; the one behind it, under a key of its own, those
+ * before them. An event at the newest end changes the first row alone. What goes at the oldest end stays in the second, and
+ * is only counted as gone, until that is written again: when the first has more than HISTORY_NEWEST_MAX entries (all
+ * but HISTORY_NEWEST_KEPT of them move over), or when more have gone than are left. An event that comes late, among
+ * the older ones, has both written.
  *
- * Layout: the user's row as in common/history.h; its format is HISTORY_DIVIDED when there is an older one, of which it tells how many entries it has and how
- * many of the first of them have gone. The older row is nothing but its entries: that it is there and of the right size can be seen without reading it.
+ * Layout: the user's row as in common/history.h; its format is HISTORY_DIVIDED when there is an older one, of which it
+ * tells how many entries it has and how many of the first of them have gone. The older row is nothing but its entries:
+ * that it is there and of the right size can be seen without reading it.
  */
 #ifndef KINDRED_HISTORY_PARTS_H
 #define KINDRED_HISTORY_PARTS_H
 
 #include "common/history.h"
 
-/* So many entries lie inside a page of LMDB, with a user id of up to 94 bytes; with more a row has pages of its own. */
+/* So many lie inside a page of LMDB, with a user id of up to 94 bytes; a longer row has pages of its own. */
 #define HISTORY_NEWEST_MAX 60u
 #define HISTORY_NEWEST_KEPT 30u
 
@@ -23,8 +26,8 @@
 enum history_stored { HISTORY_IS_DAMAGED, HISTORY_IS_WHOLE, HISTORY_IS_DIVIDED };
 
 /*
- * The history of a user's row, where it lies. Any bytes may be given. HISTORY_IS_DIVIDED: it has the newest entries alone until
- * history_add_older() is called with the other row.
+ * The history of a user's row, where it lies. Any bytes may be given. HISTORY_IS_DIVIDED: it can be read once
+ * history_add_older() has been called with the other row.
  */
 enum history_stored history_open(struct history *history, const void *row, size_t bytes);
 /* false: damaged, or not of this history. */

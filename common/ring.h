@@ -6,7 +6,7 @@
  * rings_bell; what the bell is, is the user's business (server/link.c, worker/uplink.c: a byte on the link's socket). None is ever missed: either
  * rings_wait sees what came in between, or rings_bell sees that somebody waits.
  *
- *     server: rings_make -> the descriptor is inherited by the worker -> rings_take there
+ *     server or front-end: rings_make -> the descriptor is given to the worker -> rings_take there
  *     both:   ring_put, ring_get .. rings_bell .. rings_wait .. rings_awake
  */
 #ifndef KINDRED_RING_H

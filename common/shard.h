@@ -2,8 +2,8 @@
  * One shard: the LMDB environment <data>/shards/NNN that holds the histories of its users. The worker that owns the
  * shard is its only writer (one thread writes, another may read at the same time); the builder and offline commands read.
  *
- * Databases: "history" user id -> row, and behind it, when the history is long, the row of its older part (common/history_parts.h); "types" event type -> number; "properties" (user, event) ->
- * properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
+ * Databases: "history" user id -> row, and behind it, when the history is long, the row of its older part
+ * (common/history_parts.h); "types" event type -> number; "properties" (user, event) -> properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
  * in the same transaction as the events they count, so that they are exact over any crash.
  *
  * What it costs, in CPU (measured, 20,000 users, rows of about 30): an event 4 to 5 us in commits of 1,000 and 7 to 8 us in commits of 100, spread over users at random;

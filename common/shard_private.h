@@ -52,8 +52,8 @@ struct shard {
 int shard_get_fixed(const struct shard *shard, MDB_txn *txn, enum shard_database database, const char *key, void *value,
 		    size_t bytes, struct error *err);
 /*
- * The key of a history's older part: the user's id and a NUL byte, which no id has. So it stands right behind the user's own row, mostly on the same page.
- * buffer: room for SHARD_OLDER_KEY_BYTES; user: at most USER_ID_MAX bytes.
+ * The key of a history's older part: the user's id and a NUL byte, which no id has. So it stands right behind the
+ * user's own row, mostly on the same page. buffer: room for SHARD_OLDER_KEY_BYTES; user: at most USER_ID_MAX bytes.
  */
 #define SHARD_OLDER_KEY_BYTES (USER_ID_MAX + 1)
 MDB_val shard_older_key(char *buffer, MDB_val user);

@@ -56,10 +56,20 @@ static int history_cursor(struct shard_reader *reader)
 	return rc;
 }
 
-/* The history of the user whose row the cursor is at; leaves it at the last of the user's rows. E_DATA_LOSS: it is damaged. */
-static int open_history(const struct shard *shard, MDB_cursor *cursor, MDB_val user, MDB_val row,
-			struct history *history, struct error *err)
+static bool is_older_of(MDB_val key, MDB_val user)
 {
+	return shard_is_older_key(key) && key.mv_size == user.mv_size + 1 &&
+	       memcmp(key.mv_data, user.mv_data, user.mv_size) == 0;
+}
+
+/*
+ * The history of the user whose row the cursor is at; leaves it at the last of the user's rows. E_DATA_LOSS: it is damaged
+ * (*damaged), or the file is.
+ */
+static int open_history(const struct shard *shard, MDB_cursor *cursor, MDB_val user, MDB_val row,
+			struct history *history, bool *damaged, struct error *err)
+{
+	*damaged = false;
 	enum history_stored stored = history_open(history, row.mv_data, row.mv_size);
 	if (stored == HISTORY_IS_WHOLE)
 		return 0;
@@ -68,11 +78,10 @@ static int open_history(const struct shard *shard, MDB_cursor *cursor, MDB_val u
 		int rc = mdb_cursor_get(cursor, &key, &older, MDB_NEXT);
 		if (rc && rc != MDB_NOTFOUND)
 			return store_error(shard->store, rc, err, "cannot read a history");
-		if (!rc && shard_is_older_key(key) && key.mv_size == user.mv_size + 1 &&
-		    memcmp(key.mv_data, user.mv_data, user.mv_size) == 0 &&
-		    history_add_older(history, older.mv_data, older.mv_size))
+		if (!rc && is_older_of(key, user) && history_add_older(history, older.mv_data, older.mv_size))
 			return 0;
 	}
+	*damaged = true;
 	return shard_damaged(shard, user.mv_data, user.mv_size, err);
 }
 
@@ -89,7 +98,8 @@ int shard_read_history(struct shard_reader *reader, const char *user, size_t use
 		return error_set(err, E_NOT_FOUND, "user \"%.*s\" has no history", (int)user_bytes, user);
 	if (rc)
 		return store_error(shard->store, rc, err, "cannot read a history");
-	return open_history(shard, reader->cursor, key, row, history, err);
+	bool damaged;
+	return open_history(shard, reader->cursor, key, row, history, &damaged, err);
 }
 
 size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
@@ -135,14 +145,6 @@ int shard_read_counters(struct shard_reader *reader, struct shard_counters *coun
 	return shard_get_fixed(reader->shard, reader->txn, SHARD_COUNTERS, "counters", counters, sizeof *counters, err);
 }
 
-/* From a row of "history", which was found with rc, to the first that is a user's own. */
-static int to_user(MDB_cursor *cursor, int rc, MDB_val *user, MDB_val *row)
-{
-	while (!rc && shard_is_older_key(*user))
-		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
-	return rc;
-}
-
 /* The first user behind the cursor. */
 static int seek(MDB_cursor *cursor, const struct shard_cursor *from, MDB_val *user, MDB_val *row)
 {
@@ -152,7 +154,9 @@ static int seek(MDB_cursor *cursor, const struct shard_cursor *from, MDB_val *us
 	int rc = mdb_cursor_get(cursor, user, row, MDB_SET_RANGE);
 	if (!rc && user->mv_size == from->bytes && memcmp(user->mv_data, from->user, from->bytes) == 0)
 		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
-	return to_user(cursor, rc, user, row);
+	if (!rc && is_older_of(*user, (MDB_val){ from->bytes, (void *)from->user }))
+		rc = mdb_cursor_get(cursor, user, row, MDB_NEXT);
+	return rc;
 }
 
 int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, size_t limit,
@@ -170,15 +174,18 @@ int shard_read_users(struct shard_reader *reader, struct shard_cursor *cursor, s
 	MDB_val user, row;
 	int rc = seek(walk, cursor, &user, &row);
 	for (size_t n = 0; !rc && !code && n < limit; n++) {
+		struct history history;
+		bool lost = shard_is_older_key(user); /* its user's own row would have come before */
+		user.mv_size -= lost;
 		cursor->bytes = (uint32_t)(user.mv_size < USER_ID_MAX ? user.mv_size : USER_ID_MAX);
 		memcpy(cursor->user, user.mv_data, cursor->bytes);
-		struct history history;
-		code = open_history(shard, walk, user, row, &history, err);
-		cursor->damaged = code == E_DATA_LOSS;
+		cursor->damaged = lost;
+		code = lost ? shard_damaged(shard, user.mv_data, user.mv_size, err)
+			    : open_history(shard, walk, user, row, &history, &cursor->damaged, err);
 		if (!code)
 			code = each(context, user.mv_data, user.mv_size, &history);
 		if (!code)
-			rc = to_user(walk, mdb_cursor_get(walk, &user, &row, MDB_NEXT), &user, &row);
+			rc = mdb_cursor_get(walk, &user, &row, MDB_NEXT);
 	}
 	mdb_cursor_close(walk);
 	if (rc == MDB_NOTFOUND) {

@@ -62,7 +62,10 @@ struct link {
 
 /* The handle for uv_spawn's stdio, before link_open. */
 int link_init(struct link *link, uv_loop_t *loop);
-/* Before link_open: frames go through memory. The descriptor is for the other end, which gets it as LINK_MEMORY_FD or over the socket, and the caller's to close; -1: there is no memory, so all goes through the socket. */
+/*
+ * Before link_open: frames go through memory. The descriptor is for the other end, which gets it as LINK_MEMORY_FD or over
+ * the socket, and the caller's to close; -1: there is no memory, so all goes through the socket.
+ */
 int link_memory(struct link *link);
 /* Starts reading; the socket is connected. */
 int link_open(struct link *link, struct error *err);

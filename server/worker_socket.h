@@ -1,8 +1,8 @@
 /*
  * Where a worker listens to further front-ends: <data>/tmp/worker-N, a unix socket that the server makes and every
  * process of that worker gets as FRONT_END_FD, so that whoever connects while a worker is being restarted waits
- * in the socket's queue for the next one. With it comes the memory of the link (common/ring.h), its descriptor with the first byte. Loop thread;
- * nothing here waits.
+ * in the socket's queue for the next one. The memory of the link (common/ring.h) comes with the first byte. Loop
+ * thread; nothing here waits.
  */
 #ifndef KINDRED_SERVER_WORKER_SOCKET_H
 #define KINDRED_SERVER_WORKER_SOCKET_H

@@ -155,8 +155,30 @@ static void arrival_over(struct arrival *arrival, bool welcome)
 	uv_close((uv_handle_t *)&arrival->poll, on_arrival_closed);
 }
 
-/* As recvmsg returns: 1 when the byte has come. *memory: -1: none came with it. */
-static ssize_t receive_memory(int fd, int *memory)
+/* The descriptors that came with a message; *memory: the one, when there is one. False: others, or not all could be taken: all are closed. */
+static bool take_descriptors(struct msghdr *message, int *memory)
+{
+	uint32_t count = 0;
+	*memory = -1;
+	for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head; head = CMSG_NXTHDR(message, head)) {
+		if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t bytes = head->cmsg_len - CMSG_LEN(0);
+		for (size_t at = 0; at + sizeof *memory <= bytes; at += sizeof *memory) {
+			if (*memory >= 0)
+				close(*memory);
+			memcpy(memory, CMSG_DATA(head) + at, sizeof *memory);
+			count++;
+		}
+	}
+	bool good = count <= 1 && !(message->msg_flags & MSG_CTRUNC);
+	if (!good && *memory >= 0)
+		close(*memory);
+	return good;
+}
+
+/* 1: the first byte has come, *memory: -1 when nothing came with it; 0: it has not come yet; -1: who comes is not let in. */
+static int receive_memory(int fd, int *memory)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof *memory)];
 	char byte;
@@ -164,25 +186,19 @@ static ssize_t receive_memory(int fd, int *memory)
 	struct msghdr message = {
 		.msg_iov = &room, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
 	};
-	*memory = -1;
 	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-	if (got != 1)
-		return got;
-	const struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-	    head->cmsg_len == CMSG_LEN(sizeof *memory))
-		memcpy(memory, CMSG_DATA(head), sizeof *memory);
-	return got;
+	if (got < 0 && errno == EAGAIN)
+		return 0;
+	return got == 1 && take_descriptors(&message, memory) ? 1 : -1;
 }
 
 static void on_first_byte(uv_poll_t *poll, int status, int events)
 {
 	struct arrival *arrival = poll->data;
 	(void)events;
-	ssize_t got = status ? 0 : receive_memory(arrival->fd, &arrival->memory);
-	if (got < 0 && errno == EAGAIN)
-		return;
-	arrival_over(arrival, got == 1);
+	int came = status ? -1 : receive_memory(arrival->fd, &arrival->memory);
+	if (came)
+		arrival_over(arrival, came > 0);
 }
 
 static void arrive(struct front_ends *all, int fd)

@@ -26,7 +26,7 @@ static void end_no_memory(struct uplink *link)
 static void end_nonsense(struct uplink *link)
 {
 	struct error err;
-	error_set(&err, E_INTERNAL, "link: the server broke its memory");
+	error_set(&err, E_INTERNAL, "link: the other end broke its memory");
 	end(link, &err);
 }
 

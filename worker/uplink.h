@@ -1,5 +1,5 @@
 /*
- * The worker's end of the link to the server: whole frames in, in order; replies out, all of a loop
+ * The worker's end of the link to the server, or to a further front-end: whole frames in, in order; replies out, all of a loop
  * iteration in one write. Loop thread only.
  *
  * Bounded both ways. In: the buffer grows to one frame (FRAME_PAYLOAD_MAX) at most. Out: while more than

@@ -6,6 +6,7 @@
 #include "lib/front_ends.h"
 #include "lib/victim.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -96,20 +97,49 @@ static int connect_as_front_end(unsigned worker)
 	return fd;
 }
 
-/* A byte, and with it a descriptor that is no link's memory. */
-static void send_descriptor(int fd, int descriptor)
+/* A byte, and with it so many descriptors, none of which is a link's memory. */
+static void send_descriptors(int fd, unsigned count)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = { 0 };
+	enum { MOST = 3 };
+	int descriptors[MOST] = { fd, fd, fd };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof descriptors)] = { 0 };
 	struct iovec byte = { .iov_base = "x", .iov_len = 1 };
-	struct msghdr message = {
-		.msg_iov = &byte, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
-	};
+	struct msghdr message = { .msg_iov = &byte,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = CMSG_SPACE(count * sizeof fd) };
 	struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-	head->cmsg_len = CMSG_LEN(sizeof descriptor);
+	head->cmsg_len = CMSG_LEN(count * sizeof fd);
 	head->cmsg_level = SOL_SOCKET;
 	head->cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(head), &descriptor, sizeof descriptor);
+	memcpy(CMSG_DATA(head), descriptors, count * sizeof fd);
 	assert_int_equal(sendmsg(fd, &message, 0), 1);
+}
+
+/* Open descriptors of the worker of that number. */
+static unsigned descriptors_of(unsigned worker)
+{
+	pid_t pids[CHILDREN_MAX];
+	unsigned count = front_ends_children(pids, false), found = 0;
+	for (unsigned i = 0; i < count; i++) {
+		char path[64], name[32] = "";
+		snprintf(path, sizeof path, "/proc/%d/comm", (int)pids[i]);
+		FILE *file = fopen(path, "r");
+		if (!file || !fgets(name, sizeof name, file) || strcmp(name, "kindred-worker\n") || found++ != worker)
+			name[0] = '\0';
+		if (file)
+			fclose(file);
+		if (!name[0])
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/fd", (int)pids[i]);
+		DIR *directory = opendir(path);
+		unsigned open = 0;
+		while (directory && readdir(directory))
+			open++;
+		closedir(directory);
+		return open;
+	}
+	return 0;
 }
 
 /* The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no memory or a wrong one. */
@@ -118,22 +148,26 @@ static void test_strangers_at_a_worker(void **state)
 	struct frame_head head;
 	char byte;
 	(void)state;
-	int silent = connect_as_front_end(0), gone = connect_as_front_end(0), plain = connect_as_front_end(0),
-	    wrong = connect_as_front_end(0);
+	unsigned before = descriptors_of(0) + descriptors_of(1);
+	int silent = connect_as_front_end(0), gone = connect_as_front_end(0), plain = connect_as_front_end(0);
 	close(gone);
 	assert_int_equal(write(plain, "x", 1), 1);
 	assert_int_equal(recv(plain, &head, sizeof head, MSG_WAITALL), sizeof head);
 	assert_int_equal(head.kind, FRAME_READY); /* without memory frames go through the socket */
-	send_descriptor(wrong, silent);
-	assert_int_equal(recv(wrong, &byte, 1, 0), 0); /* shown the door */
+	for (unsigned count = 1; count <= 3; count++) {
+		int wrong = connect_as_front_end(0);
+		send_descriptors(wrong, count);
+		assert_int_equal(recv(wrong, &byte, 1, 0), 0); /* shown the door */
+		close(wrong);
+	}
 	assert_true(all_clients_served(NULL));
 	/* a frame that is not a front-end's to send */
 	head = (struct frame_head){ .kind = FRAME_DRAIN };
 	assert_int_equal(write(plain, &head, sizeof head), sizeof head);
 	assert_int_equal(recv(plain, &byte, 1, 0), 0);
 	close(plain);
-	close(wrong);
 	assert_true(all_clients_served(NULL));
+	assert_int_equal(descriptors_of(0) + descriptors_of(1), before + 1); /* the silent one */
 	/* the silent one is still there when the worker dies, and keeps nobody from it afterwards */
 	struct victim victim = { .number = 0 };
 	victim_kill(&victim, front_ends_clients[0]);

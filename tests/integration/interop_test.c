@@ -27,7 +27,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-#define CANNOT_INSTALL 77 /* node_test.sh */
+#define NO_REGISTRY 77 /* node_test.sh */
 
 static void run_client(const char *program, const char *script)
 {
@@ -37,8 +37,8 @@ static void run_client(const char *program, const char *script)
 	print_message("%s%s", output.out, output.code ? output.err : "");
 	int code = output.code;
 	output_free(&output);
-	if (code == CANNOT_INSTALL) {
-		print_message("skipped: interop with @grpc/grpc-js, npm cannot install it\n");
+	if (code == NO_REGISTRY) {
+		print_message("skipped: interop with @grpc/grpc-js, npm's registry cannot be reached\n");
 		skip();
 	}
 	assert_int_equal(code, 0);

@@ -159,6 +159,18 @@ static void what_goes_at_the_old_end_is_only_counted(void **state)
 	assert_int_equal(history.count, 20);
 	assert_int_equal(history.older_count, 0);
 	assert_int_equal(f.older_bytes, 0);
+	/* more than are left: no more is kept of them than that */
+	start(&f);
+	for (int64_t time = 1; time <= 330; time++)
+		append_and_store(&f, time, ROOM);
+	before = f.older_written;
+	history = append_and_store(&f, 331, 200);
+	assert_int_equal(f.older_written, before);
+	assert_int_equal(history.gone, 131);
+	history = append_and_store(&f, 332, 100);
+	assert_int_equal(f.older_written, before + 1);
+	assert_int_equal(history.gone, 0);
+	assert_int_equal(f.older_bytes, (100 - HISTORY_NEWEST_KEPT) * sizeof(struct history_entry));
 }
 
 static void an_undivided_long_row_is_divided_by_the_next_event(void **state)

@@ -101,6 +101,20 @@ static int on_user(void *context, const char *user, size_t user_bytes, const str
 	return 0;
 }
 
+struct counted {
+	uint64_t users, events;
+};
+
+static int on_count(void *context, const char *user, size_t user_bytes, const struct history *history)
+{
+	struct counted *counted = context;
+	(void)user;
+	(void)user_bytes;
+	counted->users++;
+	counted->events += history->count;
+	return 0;
+}
+
 static void a_walk_meets_each_user_once(void **state)
 {
 	(void)state;
@@ -185,6 +199,62 @@ static void a_damaged_older_row_is_its_users_alone(void **state)
 	}
 }
 
+/* Only from outside can a user's own row get lost; it is not passed over in silence, wherever in the shard it was. */
+static void an_older_row_alone_is_damage(void **state)
+{
+	(void)state;
+	static const char *const users[] = { "a", "b", "c" };
+	for (unsigned lost = 0; lost < 3; lost++) {
+		for (unsigned u = 0; u < 3; u++)
+			write_events(users[u], 1, 100);
+		put_raw(SHARD_HISTORY, (MDB_val){ 1, (void *)users[lost] }, NULL, 0);
+		struct walked walked = { 0 };
+		struct shard_cursor cursor = { .bytes = 0 };
+		struct shard_reader *reader = read_begin();
+		bool done = false;
+		assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), E_DATA_LOSS);
+		assert_true(cursor.damaged);
+		assert_int_equal(cursor.bytes, 1);
+		assert_int_equal(cursor.user[0], users[lost][0]);
+		assert_int_equal(shard_read_users(reader, &cursor, 10, on_user, &walked, &done, &fault), 0);
+		assert_true(done);
+		assert_int_equal(walked.events, 200);
+		read_end(reader);
+		/* the user begins anew, and what is left is written over */
+		assert_int_equal(write_events(users[lost], 1, 100), HISTORY_ACCEPTED);
+		assert_int_equal(rows_in(SHARD_HISTORY), 6);
+	}
+}
+
+/* Ids of all lengths that begin alike, in a tree of several levels, and one reader for all of it. */
+static void many_users_of_all_lengths(void **state)
+{
+	enum { USERS = 256, ROUNDS = 4, EVENTS = 30 };
+	(void)state;
+	static char ids[USERS][USER_ID_MAX + 1];
+	struct shard_reader *reader = read_begin();
+	shard_read_end(reader);
+	for (unsigned u = 0; u < USERS; u++)
+		memset(ids[u], 'u', u + 1);
+	for (uint64_t round = 0; round < ROUNDS; round++) {
+		for (unsigned u = 0; u < USERS; u++)
+			if (round == 0 || u % 3)
+				write_events(ids[u], 1 + EVENTS * round, EVENTS * (round + 1));
+		assert_int_equal(shard_read_begin(reader, &fault), 0);
+		for (unsigned u = 0; u < USERS; u++)
+			expect(reader, ids[u], u % 3 ? EVENTS * ((uint32_t)round + 1) : EVENTS, u % 3 && round >= 2);
+		struct counted counted = { 0 };
+		struct shard_cursor cursor = { .bytes = 0 };
+		bool done = false;
+		while (!done)
+			assert_int_equal(shard_read_users(reader, &cursor, 7, on_count, &counted, &done, &fault), 0);
+		assert_int_equal(counted.users, USERS);
+		assert_int_equal(counted.events, counters().kept);
+		shard_read_end(reader);
+	}
+	shard_reader_close(reader);
+}
+
 static uint32_t format(void)
 {
 	MDB_txn *txn = NULL;
@@ -245,6 +315,9 @@ int main(void)
 						shard_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_damaged_older_row_is_its_users_alone, shard_fixture_setup,
 						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(an_older_row_alone_is_damage, shard_fixture_setup,
+						shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(many_users_of_all_lengths, shard_fixture_setup, shard_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_shard_of_before_is_read_and_taken_over, shard_fixture_setup,
 						shard_fixture_teardown),
 	};

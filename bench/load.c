@@ -161,9 +161,16 @@ static void drive_closed(struct load *load)
 	}
 }
 
+/*
+ * C core works on one connection's news a look, and asks epoll again once it has been through all that epoll had. So to find nothing
+ * without having asked epoll mostly means that more is at hand; after so many looks, that another thread waits in C core.
+ */
+#define LOOKS 32u
+
 static void drive_open(struct load *load)
 {
 	bool streams = load->options->streams > 0;
+	unsigned looks = 0;
 	/* a wait is to end when it should, not up to 50 us later, and a call to start although others want the core */
 	prctl(PR_SET_TIMERSLACK, 1ul);
 	if (!streams)
@@ -174,9 +181,10 @@ static void drive_open(struct load *load)
 		wait_begin(due_ns);
 		grpc_event event = grpc_completion_queue_next(load->queue, gpr_time_0(GPR_CLOCK_MONOTONIC), NULL);
 		bool waited = wait_end();
+		looks = waited ? 0 : looks + 1;
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
-		else if (!waited)
+		else if (looks > LOOKS)
 			nap_until(due_ns);
 	}
 }

@@ -91,8 +91,9 @@ static int connect_as_front_end(unsigned worker)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	snprintf(address.sun_path, sizeof address.sun_path, "%s/data/tmp/worker-%u", front_ends_cluster.home, worker);
-	assert_true(fd >= 0);
+	int bytes = snprintf(address.sun_path, sizeof address.sun_path, "%s/data/tmp/worker-%u",
+			     front_ends_cluster.home, worker);
+	assert_true(fd >= 0 && bytes > 0 && (size_t)bytes < sizeof address.sun_path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;
 }

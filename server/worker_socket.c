@@ -49,7 +49,10 @@ int worker_socket_listen(const char *directory, uint32_t worker, int *fd, struct
 	return rc;
 }
 
-/* One byte, and the descriptor with it. */
+/*
+ * One byte, and the descriptor with it. A worker that took the connection and died is no failure here: whoever reads from the
+ * socket finds out, and connects to the next one.
+ */
 static bool send_memory(int fd, int memory)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof memory)] = { 0 };
@@ -67,7 +70,7 @@ static bool send_memory(int fd, int memory)
 					  .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(head), &memory, sizeof memory);
 	}
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1;
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == 1 || errno == EPIPE || errno == ECONNRESET;
 }
 
 int worker_socket_connect(const char *directory, uint32_t worker, int memory, int *fd, struct error *err)

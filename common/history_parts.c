@@ -57,21 +57,31 @@ void history_parts_follow(struct history_parts *parts, const void *row, int64_t 
 
 struct history_division history_divide(const void *row, struct history_parts *parts)
 {
-	struct history_division division = { .older = parts->older };
+	struct history_division division = { .older = NULL };
 	memcpy(&division.head, row, sizeof division.head);
+	const char *entries = (const char *)row + sizeof division.head;
 	uint32_t count = division.head.count;
 	if (parts->older == 0 || parts->gone > parts->older || count - parts->older > HISTORY_NEWEST_MAX) {
 		bool whole = count <= HISTORY_NEWEST_MAX;
-		division.older = whole ? 0 : count - HISTORY_NEWEST_KEPT;
-		division.write_older = !whole;
 		division.erase_older = whole && parts->has_older;
-		parts->gone = 0;
+		*parts =
+			(struct history_parts){ .older = whole ? 0 : count - HISTORY_NEWEST_KEPT, .has_older = !whole };
+		if (!whole) {
+			division.older = entries;
+			division.older_bytes = parts->older * ENTRY;
+		}
 	}
-	parts->older = division.older;
-	parts->has_older = division.older > 0;
 	division.head.format = parts->has_older ? HISTORY_DIVIDED : HISTORY_FORMAT;
 	division.head.gone = (uint16_t)parts->gone;
 	division.head.count = (uint16_t)(count - parts->older);
-	division.head.older = (uint16_t)(parts->has_older ? parts->gone + parts->older : 0);
+	division.head.older = (uint16_t)(parts->gone + parts->older);
+	division.newest = entries + parts->older * ENTRY;
+	division.newest_bytes = history_bytes(division.head.count);
 	return division;
+}
+
+void history_put_newest(const struct history_division *division, void *to)
+{
+	memcpy(to, &division->head, sizeof division->head);
+	memcpy((char *)to + sizeof division->head, division->newest, division->newest_bytes - sizeof division->head);
 }

@@ -46,13 +46,18 @@ size_t history_load(void *row, const struct history *history, struct history_par
 /* To be called after every history_append() that accepted. time_ms: of the new entry; gone: *gone_count. */
 void history_parts_follow(struct history_parts *parts, const void *row, int64_t time_ms, uint32_t gone);
 
-/* What has to be written: the head and the row in memory's entries from number `older` on, as the user's row. */
+/* What has to be written, of the row in memory, as long as that stays as it is. */
 struct history_division {
-	struct history_head head;
-	uint32_t older; /* the entries before that are the older row's */
-	bool write_older, erase_older; /* else the older row stays as it is */
+	struct history_head head; /* of the user's row */
+	const void *newest; /* and its entries */
+	size_t newest_bytes; /* of the user's row, with its head */
+	const void *older; /* the older row; NULL: it stays as it is, unless it has to be erased */
+	size_t older_bytes;
+	bool erase_older;
 };
 /* *parts: what is stored once that is written. */
 struct history_division history_divide(const void *row, struct history_parts *parts);
+/* The user's row; to: newest_bytes. */
+void history_put_newest(const struct history_division *division, void *to);
 
 #endif

@@ -61,19 +61,15 @@ static int put_row(struct shard *shard, struct error *err)
 	struct history_division division = history_divide(writer->row, &writer->parts);
 	char buffer[SHARD_OLDER_KEY_BYTES];
 	MDB_val user = { writer->user_bytes, writer->user }, older = shard_older_key(buffer, user);
-	char *entries = writer->row + sizeof division.head;
-	size_t older_bytes = division.older * sizeof(struct history_entry);
-	MDB_val value = { history_bytes(division.head.count), NULL };
+	MDB_val value = { division.newest_bytes, NULL };
 	int rc = mdb_put(writer->txn, shard->databases[SHARD_HISTORY], &user, &value, MDB_RESERVE);
 	if (rc)
 		return lost_to_lmdb(shard, rc, "cannot write a history", err);
-	memcpy(value.mv_data, &division.head, sizeof division.head);
-	memcpy((char *)value.mv_data + sizeof division.head, entries + older_bytes,
-	       value.mv_size - sizeof division.head);
+	history_put_newest(&division, value.mv_data);
 	writer->bytes += (value.mv_size / PAGE_BYTES + 1) * PAGE_BYTES;
-	if (division.write_older)
-		return put(shard, SHARD_HISTORY, older, (MDB_val){ older_bytes, entries }, "cannot write a history",
-			   err);
+	if (division.older)
+		return put(shard, SHARD_HISTORY, older, (MDB_val){ division.older_bytes, (void *)division.older },
+			   "cannot write a history", err);
 	return division.erase_older ? erase(shard, SHARD_HISTORY, older, "cannot write a history", err) : 0;
 }
 

@@ -70,16 +70,12 @@ struct stored {
 static void store(struct stored *stored, const char *row, struct history_parts *parts)
 {
 	struct history_division division = history_divide(row, parts);
-	const char *entries = row + sizeof division.head;
-	size_t older_bytes = division.older * sizeof(struct history_entry);
-	stored->newest_bytes = history_bytes(division.head.count);
-	check(stored->newest_bytes <= sizeof stored->newest && older_bytes <= sizeof stored->older);
-	memcpy(stored->newest, &division.head, sizeof division.head);
-	memcpy(stored->newest + sizeof division.head, entries + older_bytes,
-	       stored->newest_bytes - sizeof division.head);
-	if (division.write_older) {
-		memcpy(stored->older, entries, older_bytes);
-		stored->older_bytes = older_bytes;
+	check(division.newest_bytes <= sizeof stored->newest && division.older_bytes <= sizeof stored->older);
+	stored->newest_bytes = division.newest_bytes;
+	history_put_newest(&division, stored->newest);
+	if (division.older) {
+		memcpy(stored->older, division.older, division.older_bytes);
+		stored->older_bytes = division.older_bytes;
 	}
 	if (division.erase_older) {
 		check(stored->older_bytes);

@@ -1,4 +1,5 @@
 #include "common/history_parts.h"
+#include "lib/dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,14 +46,11 @@ static int append(struct fixture *f, int64_t time_ms, uint32_t cap, int64_t rete
 static void store(struct fixture *f)
 {
 	struct history_division division = history_divide(f->row, &f->parts);
-	const char *entries = f->row + sizeof division.head;
-	size_t older_bytes = division.older * sizeof(struct history_entry);
-	f->newest_bytes = history_bytes(division.head.count);
-	memcpy(f->newest, &division.head, sizeof division.head);
-	memcpy(f->newest + sizeof division.head, entries + older_bytes, f->newest_bytes - sizeof division.head);
-	if (division.write_older) {
-		memcpy(f->older, entries, older_bytes);
-		f->older_bytes = older_bytes;
+	f->newest_bytes = division.newest_bytes;
+	history_put_newest(&division, f->newest);
+	if (division.older) {
+		memcpy(f->older, division.older, division.older_bytes);
+		f->older_bytes = division.older_bytes;
 		f->older_written++;
 	}
 	if (division.erase_older) {
@@ -233,15 +231,6 @@ static void damaged_rows_are_refused(void **state)
 		memcpy(f.newest, &head, sizeof head);
 		assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_DAMAGED);
 	}
-}
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t chance(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % below;
 }
 
 static void any_history_comes_back_as_it_was_stored(void **state)

@@ -1,4 +1,5 @@
 #include "common/history.h"
+#include "lib/dice.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -200,15 +201,6 @@ static void a_floor_from_a_deletion_holds(void **state)
 	assert_int_equal(append(&f, 1, 500, 10, 0), HISTORY_DROPPED);
 	assert_int_equal(append(&f, 2, 501, 10, 0), HISTORY_ACCEPTED);
 	expect(&f, 1, (uint64_t[]){ 2 });
-}
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t chance(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % below;
 }
 
 struct sent {

@@ -1,4 +1,5 @@
 /* Deletion and properties of common/shard.h, and a long random run against a simple model of it. */
+#include "lib/dice.h"
 #include "lib/shard_fixture.h"
 
 #include <setjmp.h>
@@ -283,15 +284,6 @@ struct model {
 	struct model_user users[USERS];
 	struct shard_counters counters;
 };
-
-static uint64_t random_state = 88172645463325252u;
-static uint32_t chance(uint32_t below)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 32) % below;
-}
 
 static void model_event(struct model *model, uint32_t user, const struct history_rules *rules, uint64_t event,
 			int64_t time_ms, int outcome)

@@ -198,10 +198,12 @@ static void test_a_server_that_does_not_read(void **state)
 		memcpy(one, &head, sizeof head);
 	}
 	assert_true(sent < CALLS);
-	if (part)
-		worker_send_bytes(process, one + part, whole - part);
 	sent += part != 0;
 	for (uint32_t i = 0; i < sent; i++) {
+		/* the rest of a frame that was cut off, once reading has made the worker take again */
+		if (part && part < whole)
+			part += worker_send_some(process, one + part, whole - part, 0);
+		assert_true(i + 1 < sent || part == 0 || part == whole);
 		struct worker_frame *frame = worker_reply(process, 1000000 + i);
 		assert_int_equal(frame->head.status, 0);
 		assert_true(frame->head.bytes > 10000);

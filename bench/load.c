@@ -189,6 +189,13 @@ static void drive_open(struct load *load)
 	}
 }
 
+static bool start(struct load *load)
+{
+	if (load->work->walks)
+		return load_walk_start(load);
+	return load->options->streams ? load_stream_start(load) : load_unary_start(load);
+}
+
 static int run(struct load *load, struct error *err)
 {
 	uint64_t now_ns = clock_monotonic_ns();
@@ -199,7 +206,7 @@ static int run(struct load *load, struct error *err)
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	if (load->options->on_start)
 		load->options->on_start(load->options->context, load->measure_from_ns, load->stop_ns);
-	if (!(load->options->streams ? load_stream_start : load_unary_start)(load))
+	if (!start(load))
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	(load_is_open(load) ? drive_open : drive_closed)(load);
 	load->result->seconds = (double)(clock_monotonic_ns() - load->measure_from_ns) / (double)SECOND_NS;
@@ -231,6 +238,7 @@ int load_run(const struct load_options *options, const struct load_work *work, s
 						   : error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	if (code == 0)
 		code = run(&load, err);
+	load_walk_fini(&load);
 	load_stream_fini(&load);
 	load_unary_fini(&load);
 	close_all(&load);

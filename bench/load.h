@@ -7,7 +7,7 @@
  *
  * What is due before the measured part is the warm-up; it is sent, and counts only as work that CPU time was spent on.
  *
- * Modules: load.c (channels, the loop), load_unary.c, load_stream.c.
+ * Modules: load.c (channels, the loop), load_unary.c, load_stream.c, load_walk.c.
  */
 #ifndef KINDRED_LOAD_H
 #define KINDRED_LOAD_H
@@ -16,6 +16,7 @@
 #include "bench/series.h"
 #include "common/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,13 +37,14 @@ struct load_work {
 	struct load_units (*count)(void *context, unsigned kind, const uint8_t *answer, size_t bytes);
 	void *context;
 	uint64_t units_per_message; /* streams: a message is answered when as many units are */
+	bool walks; /* the streams are the server's: a message each, which is answered until the stream ends, again and again */
 };
 
 struct load_options {
 	const char *target; /* host:port */
 	unsigned connections; /* channels; each its own TCP connection */
-	unsigned in_flight; /* unary: calls at once in all; stream: messages at once a stream */
-	unsigned streams; /* 0: unary; else this many bidi streams */
+	unsigned in_flight; /* unary: calls at once in all; bidi stream: messages at once a stream */
+	unsigned streams; /* 0: unary; else this many streams */
 	double rate; /* calls, or messages of all streams, a second; 0: closed loop */
 	double warmup_s, seconds;
 	unsigned deadline_ms; /* of a unary call; 0: none */
@@ -52,10 +54,10 @@ struct load_options {
 };
 
 struct load_result {
-	struct histogram
-		latency[LOAD_KINDS]; /* unary: a call; stream: a message, until as many units as it has are answered */
+	struct histogram latency
+		[LOAD_KINDS]; /* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
 	struct series series; /* the first kind's, over time */
-	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages */
+	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages; walks that ended */
 	uint64_t units; /* good ones */
 	uint64_t all_units; /* with the warm-up: what CPU time over the whole run is divided by */
 	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */

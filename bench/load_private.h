@@ -10,6 +10,7 @@
 
 struct load_unary;
 struct load_stream;
+struct load_walk;
 
 struct load {
 	const struct load_options *options;
@@ -27,6 +28,7 @@ struct load {
 	unsigned running; /* calls */
 	struct load_unary *unary;
 	struct load_stream *streams;
+	struct load_walk *walks;
 	unsigned idle_count;
 	struct load_unary **idle; /* open loop: slots without a call */
 };
@@ -66,7 +68,7 @@ void load_count_error(struct load *load, const struct load_ending *ending);
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline);
 void load_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
 
-/* Both start all that a closed loop has in flight; false: no memory. The open loop's turn starts all that is due. */
+/* All three start all that a closed loop has in flight; false: no memory. The open loop's turn starts all that is due. */
 bool load_unary_start(struct load *load);
 void load_unary_turn(struct load *load);
 /* When the next call is due that could start now; UINT64_MAX: none before an answer comes. */
@@ -78,5 +80,8 @@ bool load_stream_start(struct load *load);
 void load_stream_turn(struct load *load);
 uint64_t load_stream_due_ns(const struct load *load);
 void load_stream_fini(struct load *load);
+
+bool load_walk_start(struct load *load);
+void load_walk_fini(struct load *load);
 
 #endif

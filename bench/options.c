@@ -42,7 +42,7 @@ static const struct setting settings[] = {
 	{ "connections", 'c', "N", "TCP connections (4)", INTO(load.connections), 1, 1000 },
 	{ "in-flight", 'm', "N", "Calls at once in all; of a stream: messages at once (16; in an open loop 1024)",
 	  INTO(load.in_flight), 1, 100000 },
-	{ "streams", 0, "N", "Streams at once, for many and ingest (2)", INTO(load.streams), 1, 1000 },
+	{ "streams", 0, "N", "Streams at once, for many and ingest (2) and audience (1)", INTO(load.streams), 1, 1000 },
 	{ "rate", 0, "N",
 	  "Open loop: calls (of streams: messages, of all streams) due a second, measured from when they were due",
 	  INTO(load.rate), 0.1, 1e7 },
@@ -105,6 +105,7 @@ static const char doc[] = "Puts load on a running Kindred server and says honest
 			  "\n"
 			  "  recommend     unary Recommend calls\n"
 			  "  many          the many-users stream\n"
+			  "  audience      all users with a history, streamed; again and again\n"
 			  "  ingest        the event stream, in batches\n"
 			  "  ingest-unary  one event a call\n"
 			  "  mix           Recommend calls, and one-event ingests among them\n"
@@ -116,6 +117,7 @@ static const char doc[] = "Puts load on a running Kindred server and says honest
 			  "  kindred-bench recommend --rate 5000 --plot latency.svg\n"
 			  "  kindred-bench recommend --find-max 10 --seconds 5\n"
 			  "  kindred-bench many --streams 2 --batch 256 --in-flight 4\n"
+			  "  kindred-bench audience --seconds 10\n"
 			  "  kindred-bench ingest --batch 1000 --rate 50 --json      50,000 events/s\n"
 			  "  kindred-bench mix --ingest-share 0.2 --zipf 1\n"
 			  "  kindred-bench recommend --rate 5000 --seconds 40 --swap 2,3 --swaps 20\n";
@@ -170,6 +172,8 @@ static void set(struct options *options, const struct setting *setting, const ch
 	}
 }
 
+#define WORKLOADS "recommend, many, audience, ingest, ingest-unary or mix"
+
 static void on_workload(struct work *work, const char *text, struct argp_state *state)
 {
 	if (work->kind != WORK_NONE)
@@ -178,16 +182,20 @@ static void on_workload(struct work *work, const char *text, struct argp_state *
 		if (strcmp(text, work_names[i]) == 0)
 			work->kind = (enum work_kind)i;
 	if (work->kind == WORK_NONE)
-		argp_error(state, "'%s': recommend, many, ingest, ingest-unary or mix", text);
+		argp_error(state, "'%s': " WORKLOADS, text);
 }
 
 static void on_end(struct options *options, struct argp_state *state)
 {
 	struct load_options *load = &options->load;
 	if (options->work.kind == WORK_NONE)
-		argp_error(state, "say what to load: recommend, many, ingest, ingest-unary or mix");
+		argp_error(state, "say what to load: " WORKLOADS);
 	if (!work_streams(options->work.kind))
 		load->streams = 0;
+	else if (!load->streams)
+		load->streams = options->work.kind == WORK_AUDIENCE ? 1 : 2;
+	if (options->work.kind == WORK_AUDIENCE && (load->rate > 0 || options->find_max_ms > 0))
+		argp_error(state, "an audience comes as fast as it is read: neither --rate nor --find-max go with it");
 	if (options->find_max_ms > 0 && load->rate <= 0)
 		load->rate = 1000;
 	if (!load->in_flight)
@@ -226,7 +234,8 @@ const char *argp_program_version = "kindred-bench " KINDRED_VERSION " (" KINDRED
 void options_parse(struct options *options, int argc, char **argv)
 {
 	struct argp_option list[SETTINGS + 1];
-	const struct argp argp = { list, on_option, "recommend|many|ingest|ingest-unary|mix", doc, NULL, NULL, NULL };
+	const struct argp argp = { list, on_option, "recommend|many|audience|ingest|ingest-unary|mix", doc, NULL,
+				   NULL, NULL };
 	const char *server = getenv("KINDRED_SERVER");
 	*options = (struct options){
 		.work = { .users = { .count = 100000, .seed = 1 },
@@ -239,7 +248,6 @@ void options_parse(struct options *options, int argc, char **argv)
 			  .ingest_share = 0.1 },
 		.load = { .target = server && *server ? server : SERVER,
 			  .connections = 4,
-			  .streams = 2,
 			  .warmup_s = 2,
 			  .seconds = 10 },
 		.swaps = { .count = 20, .from_s = 10, .every_s = 0.5 },

@@ -94,6 +94,13 @@ static void print_swaps(const struct outcome *outcome)
 	       (double)outcome->usage->stop_bytes / 1048576);
 }
 
+static const char *latency_name(const struct outcome *outcome)
+{
+	if (outcome->work->kind == WORK_AUDIENCE)
+		return "a whole audience";
+	return outcome->load->streams ? "latency of a message" : "latency";
+}
+
 void output_text(const struct outcome *outcome)
 {
 	const struct load_result *result = outcome->result;
@@ -113,7 +120,7 @@ void output_text(const struct outcome *outcome)
 		printf(", %.0f %s/s due", outcome->load->rate, outcome->load->streams ? "messages" : "calls");
 	printf("; ");
 	print_errors(result);
-	print_latency(outcome->load->streams ? "latency of a message" : "latency", &result->latency[0]);
+	print_latency(latency_name(outcome), &result->latency[0]);
 	if (result->latency[1].total)
 		print_latency("latency of an ingest", &result->latency[1]);
 	print_usage(outcome);

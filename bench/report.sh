@@ -130,11 +130,12 @@ for ((round = 1; round <= rounds; round++)); do
 	bench_ceiling half_ceiling.$round recommend --rate "$half" "${short[@]}"
 done
 
-say "campaign (RecommendMany), and kindred-kernel on all cores, in turn"
+say "campaign (RecommendMany, RecommendAudience), and kindred-kernel on all cores, in turn"
 for ((round = 1; round <= rounds; round++)); do
 	bench campaign.$round many --streams 2 --in-flight 4 --batch 256 "${short[@]}"
 	"$bin/kindred-kernel" --data "$home/data" --users $users --seconds $seconds --json >"$home/kernel.$round.json"
 	printf '%-18s %11.0f/s  %.2f us of CPU each\n' kernel.$round "$(of kernel.$round users_per_s)" "$(of kernel.$round cpu_us_per_user)"
+	bench audience.$round audience "${short[@]}"
 	bench campaign_1000.$round many --streams 2 --in-flight 4 --batch 1000 "${short[@]}"
 done
 
@@ -224,6 +225,9 @@ figure campaign_1000_users_per_s "$(median campaign_1000 units_per_s)"
 figure campaign_1000_kernel_ratio "$(ratio campaign_1000 units_per_s kernel users_per_s)"
 figure campaign_cpu_us "$(median campaign cpu_us_per_unit)"
 figure campaign_generator_cpu_us "$(median campaign generator_us_per_unit)"
+figure audience_users_per_s "$(median audience units_per_s)" '>= 100000'
+figure audience_kernel_ratio "$(ratio audience units_per_s kernel users_per_s)" '>= 0.6'
+figure audience_cpu_us "$(median audience cpu_us_per_unit)"
 figure kernel_cpu_us "$(median kernel cpu_us_per_user)"
 figure ingest_events_per_s "$(of ingest units_per_s)" '>= 100000'
 figure ingest_cpu_us "$(of ingest cpu_us_per_unit)"

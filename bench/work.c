@@ -5,7 +5,7 @@
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
 
-const char *const work_names[WORK_KINDS] = { "", "recommend", "many", "ingest", "ingest-unary", "mix" };
+const char *const work_names[WORK_KINDS] = { "", "recommend", "many", "audience", "ingest", "ingest-unary", "mix" };
 
 /* Room for one batch; the generator has one thread. */
 static char user_ids[WORK_BATCH_MAX][USER_ID_MAX + 1];
@@ -16,7 +16,7 @@ static Kindred__V1__Event events[WORK_BATCH_MAX], *event_list[WORK_BATCH_MAX];
 
 const char *work_unit(enum work_kind kind)
 {
-	return kind == WORK_MANY ? "users" : kind == WORK_INGEST ? "events" : "calls";
+	return kind == WORK_MANY || kind == WORK_AUDIENCE ? "users" : kind == WORK_INGEST ? "events" : "calls";
 }
 
 /* --- messages --- */
@@ -44,6 +44,17 @@ static size_t make_many(void *context, uint64_t number, unsigned *kind, uint8_t 
 	request.definition = (char *)work->definition;
 	request.count = work->count;
 	return kindred__v1__recommend_many_request__pack(&request, buffer);
+}
+
+static size_t make_audience(void *context, uint64_t number, unsigned *kind, uint8_t *buffer)
+{
+	const struct work *work = context;
+	Kindred__V1__RecommendAudienceRequest request = KINDRED__V1__RECOMMEND_AUDIENCE_REQUEST__INIT;
+	(void)number;
+	(void)kind;
+	request.definition = (char *)work->definition;
+	request.count = work->count;
+	return kindred__v1__recommend_audience_request__pack(&request, buffer);
 }
 
 static void make_events(const struct work *work, uint64_t number, uint64_t count)
@@ -111,7 +122,7 @@ static struct load_units count_one(void *context, unsigned kind, const uint8_t *
 	return (struct load_units){ 1, 1 };
 }
 
-/* RecommendManyResponse: results (1), each with its error_code (4). */
+/* RecommendManyResponse and RecommendAudienceResponse: results (1), each with its error_code (4). */
 static struct load_units count_users(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
 {
 	struct wire_cursor all = { answer, answer + bytes };
@@ -170,6 +181,12 @@ struct load_work work_load(struct work *work)
 					   .count = count_users,
 					   .context = work,
 					   .units_per_message = work->batch };
+	case WORK_AUDIENCE:
+		return (struct load_work){ .methods = { "/kindred.v1.RecommendationService/RecommendAudience" },
+					   .make = make_audience,
+					   .count = count_users,
+					   .context = work,
+					   .walks = true };
 	case WORK_INGEST:
 		return (struct load_work){ .methods = { "/kindred.v1.EventService/IngestEventStream" },
 					   .make = make_ingest,

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-enum work_kind { WORK_NONE, WORK_RECOMMEND, WORK_MANY, WORK_INGEST, WORK_INGEST_UNARY, WORK_MIX };
-#define WORK_KINDS 6
+enum work_kind { WORK_NONE, WORK_RECOMMEND, WORK_MANY, WORK_AUDIENCE, WORK_INGEST, WORK_INGEST_UNARY, WORK_MIX };
+#define WORK_KINDS 7
 extern const char *const work_names[WORK_KINDS];
 #define WORK_BATCH_MAX 10000
 
@@ -29,7 +29,7 @@ struct work {
 /* Whether it goes over streams. */
 static inline int work_streams(enum work_kind kind)
 {
-	return kind == WORK_MANY || kind == WORK_INGEST;
+	return kind == WORK_MANY || kind == WORK_AUDIENCE || kind == WORK_INGEST;
 }
 /* "users", "events" or "calls" */
 const char *work_unit(enum work_kind kind);

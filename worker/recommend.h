@@ -66,7 +66,8 @@ struct recommend_ask {
 /* One user's call. Errors: those of shard_read_history, and E_EXHAUSTED. */
 struct recommend_job {
 	struct recommend_ask ask;
-	struct context context; /* what ask.context may point to */
+	struct context
+		context; /* the job's own, which ask.context points to when there is one: the request may be gone by then */
 	uint32_t shard; /* index of the user's */
 	struct shard_reader *reader; /* of that shard, in a transaction */
 	struct recommendation answer; /* when err.code is 0 */

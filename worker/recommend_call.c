@@ -10,7 +10,6 @@ void recommend_job_make(struct worker *worker, const struct recipe *recipe, cons
 	struct error *err = &job->err;
 	err->code = 0;
 	job->ask = (struct recommend_ask){ .user = user,
-					   .context = &request->context,
 					   .count = request->count ? request->count : recipe->count,
 					   .as_of_ms = request->as_of_ms,
 					   .until_ms = request->timed ? request->as_of_ms : INT64_MAX };

@@ -415,6 +415,50 @@ static void test_popular_by_context(void **state)
 			    "'colour' is no attribute of catalog 'shop'");
 }
 
+/* What was asked in one write is answered together; each answer is that of its own call. */
+static void test_calls_together_keep_their_context(void **state)
+{
+	enum { CALLS = 4 };
+	(void)state;
+	serve(new_shop(), 1);
+	Kindred__V1__RecommendRequest requests[CALLS];
+	Kindred__V1__ContextValue odd = KINDRED__V1__CONTEXT_VALUE__INIT, *values[1] = { &odd };
+	const char *const expected[CALLS] = { "item-0* item-1* item-2*", "item-5* item-6* item-7*",
+					      "item-0* item-1* item-2*", "item-1* item-3* item-5*" };
+	uint8_t bytes[CALLS * 128];
+	size_t used = 0;
+	odd.attribute = (char *)"category";
+	odd.value = (char *)"odd";
+	for (uint32_t i = 0; i < CALLS; i++) {
+		kindred__v1__recommend_request__init(&requests[i]);
+		requests[i].user_id = (char *)"jane";
+		requests[i].definition = (char *)"next";
+		requests[i].count = 3;
+	}
+	requests[1].context_item = (char *)"item-4";
+	requests[3].context = values;
+	requests[3].n_context = 1;
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct frame_head head = { .kind = FRAME_CALL_RECOMMEND, .call = 1000 + i, .timeout_ms = UINT32_MAX };
+		assert_true(used + sizeof head + kindred__v1__recommend_request__get_packed_size(&requests[i]) <=
+			    sizeof bytes);
+		head.bytes = (uint32_t)kindred__v1__recommend_request__pack(&requests[i], bytes + used + sizeof head);
+		memcpy(bytes + used, &head, sizeof head);
+		used += sizeof head + head.bytes;
+	}
+	worker_send_bytes(&process, bytes, used);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		struct worker_frame *frame = worker_reply(&process, 1000 + i);
+		assert_int_equal(frame->head.status, 0);
+		Kindred__V1__RecommendResponse *response =
+			kindred__v1__recommend_response__unpack(NULL, frame->head.bytes, frame->payload);
+		assert_non_null(response);
+		assert_string_equal(worker_recommended(response), expected[i]);
+		kindred__v1__recommend_response__free_unpacked(response, NULL);
+		free(frame);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +469,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_explores_what_fits_and_passes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_context_item, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_popular_by_context, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls_together_keep_their_context, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,11 @@ void shard_close(struct shard *shard)
 	free(shard);
 }
 
+bool shard_broken(const struct shard *shard)
+{
+	return store_broken(shard->store);
+}
+
 uint64_t shard_file_bytes(struct shard *shard)
 {
 	return store_file_bytes(shard->store);

@@ -123,6 +123,8 @@ size_t shard_read_properties(struct shard_reader *reader, const char *user, size
 uint16_t shard_read_type(struct shard_reader *reader, const char *type, size_t bytes);
 const char *shard_read_type_name(struct shard_reader *reader, uint16_t type);
 int shard_read_counters(struct shard_reader *reader, struct shard_counters *counters, struct error *err);
+/* Nothing more is read or written until the shard is opened anew: store_broken(). Any thread. */
+bool shard_broken(const struct shard *shard);
 /* Bytes the shard's file uses. Any thread. */
 uint64_t shard_file_bytes(struct shard *shard);
 

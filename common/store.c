@@ -31,6 +31,7 @@ struct store {
 	uint64_t readers_checked_ns;
 	/* Transactions that are running; -1 while the map is being replaced. */
 	atomic_int running;
+	atomic_bool broken;
 	dev_t device;
 	ino_t inode;
 	struct store *next;
@@ -242,12 +243,20 @@ static void running_leave(struct store *store)
 	atomic_fetch_sub_explicit(&store->running, 1, memory_order_release);
 }
 
+/* A transaction that was to begin did not. */
+static void not_begun(struct store *store, int rc)
+{
+	running_leave(store);
+	if (rc == MDB_PANIC)
+		atomic_store_explicit(&store->broken, true, memory_order_relaxed);
+}
+
 static int read_try(struct store *store, MDB_txn **txn)
 {
 	running_enter(store);
 	int rc = *txn ? mdb_txn_renew(*txn) : mdb_txn_begin(store->env, NULL, MDB_RDONLY, txn);
 	if (rc)
-		running_leave(store);
+		not_begun(store, rc);
 	return rc;
 }
 
@@ -297,7 +306,7 @@ int store_write_begin(struct store *store, MDB_txn **txn, struct error *err)
 	int rc = mdb_txn_begin(store->env, NULL, 0, txn);
 	if (!rc)
 		return 0;
-	running_leave(store);
+	not_begun(store, rc);
 	*txn = NULL;
 	return store_error(store, rc, err, "cannot write");
 }
@@ -391,6 +400,11 @@ int store_error(const struct store *store, int rc, struct error *err, const char
 	if (rc > 0)
 		return error_errno(err, rc, "%s: %s", store->path, what);
 	return error_set(err, E_INTERNAL, "%s: %s: %s", store->path, what, mdb_strerror(rc));
+}
+
+bool store_broken(const struct store *store)
+{
+	return atomic_load_explicit(&store->broken, memory_order_relaxed);
 }
 
 const char *store_path(const struct store *store)

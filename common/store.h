@@ -70,6 +70,11 @@ void store_write_abort(struct store *store, MDB_txn *txn);
  */
 int store_error(const struct store *store, int rc, struct error *err, const char *what);
 
+/*
+ * Whether a transaction has found (MDB_PANIC) that writing LMDB's meta page failed once, as after a passing error of the disk: every later one fails
+ * too, readers' as well, until the environment is opened anew. Any thread.
+ */
+bool store_broken(const struct store *store);
 const char *store_path(const struct store *store);
 /* Bytes of the file that are or were in use. */
 uint64_t store_file_bytes(const struct store *store);

@@ -230,6 +230,11 @@ static void on_came(uv_poll_t *socket, int status, int events)
 	(void)events;
 	while ((fd = accept4(FRONT_END_FD, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		arrive(all, fd);
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		/* it stays in the queue, and would be told of at once and for ever: front_ends_try_again() */
+		log_warning("a further front-end cannot be taken in: %s", strerror(errno));
+		uv_poll_stop(socket);
+	}
 }
 
 int front_ends_open(struct front_ends *front_ends, struct worker *worker, struct error *err)
@@ -246,7 +251,13 @@ int front_ends_open(struct front_ends *front_ends, struct worker *worker, struct
 
 void front_ends_admit(struct front_ends *front_ends)
 {
-	if (front_ends->open)
+	front_ends->admitted = true;
+	front_ends_try_again(front_ends);
+}
+
+void front_ends_try_again(struct front_ends *front_ends)
+{
+	if (front_ends->open && front_ends->admitted && !uv_is_active((uv_handle_t *)&front_ends->socket))
 		uv_poll_start(&front_ends->socket, UV_READABLE, on_came);
 }
 

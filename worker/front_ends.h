@@ -22,12 +22,14 @@ struct front_ends {
 	struct front_end *first;
 	struct arrival *arrivals;
 	uv_poll_t socket;
-	bool open;
+	bool open, admitted;
 };
 
 /* Takes the socket; nobody is let in yet. */
 int front_ends_open(struct front_ends *front_ends, struct worker *worker, struct error *err);
 void front_ends_admit(struct front_ends *front_ends);
+/* Now and then: those that could not be taken in, for want of file descriptors, are tried again. */
+void front_ends_try_again(struct front_ends *front_ends);
 /* Writes what was gathered for all of them. */
 void front_ends_flush(struct front_ends *front_ends);
 /* The loop must run once more. Does nothing when it was not opened. */

@@ -50,9 +50,14 @@ static const struct writer_handler writer_handler = { .done = on_writes_done, .b
 static void on_stats_timer(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
+	struct error err;
 	stats_report(worker);
 	shards_release(&worker->shards);
 	uplink_flush(&worker->link);
+	front_ends_try_again(&worker->front_ends);
+	/* counting them has tried to read each */
+	if (shards_check(&worker->shards, &err))
+		worker_fail(worker, &err);
 }
 
 static int check_setup(const Kindred__Internal__Setup *setup, struct error *err)

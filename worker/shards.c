@@ -96,3 +96,15 @@ void shards_release(struct shards *shards)
 	}
 	shards->begun_count = 0;
 }
+
+int shards_check(const struct shards *shards, struct error *err)
+{
+	for (uint32_t i = 0; i < shards->count; i++)
+		if (shard_broken(shards->shard[i]))
+			return error_set(err, E_UNAVAILABLE,
+					 "shard %u: a write to the disk failed, and nothing can be read until it is "
+					 "opened anew; "
+					 "ending, to be started again",
+					 shards->first + i);
+	return 0;
+}

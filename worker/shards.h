@@ -41,4 +41,7 @@ int shards_of_user(const struct shards *shards, const char *user, size_t bytes, 
 struct shard_reader *shards_reader(struct shards *shards, uint32_t index, struct error *err);
 void shards_release(struct shards *shards);
 
+/* E_UNAVAILABLE: one of them is broken (shard_broken), which opening it anew would mend; the text says which. */
+int shards_check(const struct shards *shards, struct error *err);
+
 #endif

@@ -323,6 +323,46 @@ static void test_a_full_shard_fails_its_calls_alone(void **state)
 	assert_int_equal(worker_kept_events(process, user), 100);
 }
 
+/* The worker's environment is the test's at that moment. */
+static void start_with_failing_disk(struct worker_process *process, const char *trigger)
+{
+	const char *options = getenv("ASAN_OPTIONS");
+	char *before = strdup(options ? options : ""), after[512];
+	assert_non_null(before);
+	snprintf(after, sizeof after, "%s%sverify_asan_link_order=0", before, *before ? ":" : "");
+	setenv("ASAN_OPTIONS", after, 1);
+	setenv("FAILING_DISK", trigger, 1);
+	setenv("LD_PRELOAD", TEST_BIN "/failing_disk.so", 1);
+	worker_start_shop(process);
+	unsetenv("LD_PRELOAD");
+	unsetenv("FAILING_DISK");
+	setenv("ASAN_OPTIONS", before, 1);
+	free(before);
+}
+
+/* LMDB reads nothing any more once writing its meta page has failed: the worker ends by itself, and the next one opens the shard. */
+static void test_a_passing_error_of_the_disk(void **state)
+{
+	struct worker_process *process = *state;
+	const struct test_event event = { "john", "shoes", "Viewed", "second", 2000 };
+	char trigger[160];
+	snprintf(trigger, sizeof trigger, "%s/fail", process->home.path);
+	start_with_failing_disk(process, trigger);
+	worker_ingest_one(process, "john", "shoes", "Viewed", 1000);
+	FILE *file = fopen(trigger, "w");
+	assert_non_null(file);
+	fclose(file);
+	worker_expect_error(process, worker_send_events(process, &event, 1), 15,
+			    "the disk is full or reports an error");
+	assert_int_equal(worker_wait(process), 69);
+
+	worker_start_shop(process);
+	assert_int_equal(worker_kept_events(process, "john"), 1);
+	worker_ingest_one(process, "john", "shoes", "Viewed", 3000);
+	assert_int_equal(worker_kept_events(process, "john"), 2);
+	assert_int_equal(worker_end(process), 0);
+}
+
 static void test_too_many_types_are_refused_one_by_one(void **state)
 {
 	enum { TYPES = 1002 };
@@ -407,6 +447,8 @@ int main(void)
 						worker_process_teardown),
 		cmocka_unit_test_setup_teardown(test_a_flood_is_refused, worker_process_setup, worker_process_teardown),
 		cmocka_unit_test_setup_teardown(test_a_full_shard_fails_its_calls_alone, worker_process_setup,
+						worker_process_teardown),
+		cmocka_unit_test_setup_teardown(test_a_passing_error_of_the_disk, worker_process_setup,
 						worker_process_teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_types_are_refused_one_by_one, worker_process_setup,
 						worker_process_teardown),

@@ -61,19 +61,20 @@ static Kindred__Internal__WorkerStats *count(struct worker *worker)
 	return stats;
 }
 
-static void send_stats(struct worker *worker, Kindred__Internal__WorkerStats *stats, uint64_t call)
+static bool send_stats(struct worker *worker, Kindred__Internal__WorkerStats *stats, uint64_t call)
 {
 	stats->resident_bytes = resident_bytes();
 	size_t bytes = kindred__internal__worker_stats__get_packed_size(stats);
 	struct blob *out = uplink_begin(&worker->link, FRAME_STATS, call);
 	if (!out)
-		return;
+		return true; /* the link has ended */
 	if (!blob_reserve(out, bytes)) {
 		uplink_cancel(&worker->link);
-		return;
+		return false;
 	}
 	out->used += kindred__internal__worker_stats__pack(stats, out->data + out->used);
 	uplink_end(&worker->link);
+	return true;
 }
 
 /* Keeps what was sent, but for the memory, which changes by itself. True when it differs from the last time. */
@@ -98,8 +99,12 @@ static bool remember(struct worker *worker, const Kindred__Internal__WorkerStats
 void stats_answer(struct worker *worker, uint64_t call)
 {
 	Kindred__Internal__WorkerStats *stats = count(worker);
-	if (stats)
-		send_stats(worker, stats, call);
+	struct error err;
+	/* every question has its answer: who asked would count us as silent else */
+	if (!stats || !send_stats(worker, stats, call)) {
+		error_set(&err, E_EXHAUSTED, "no memory for statistics");
+		uplink_send(&worker->link, FRAME_STATS, call, &err, NULL, 0);
+	}
 	arena_reset(&worker->arena);
 }
 

@@ -10,7 +10,11 @@ static int submit(struct worker *worker, const struct frame_head *head, const st
 {
 	struct write_call *call = writer_call(worker->writer);
 	/* never without data, which the writer compares users by */
-	if (!call || !blob_reserve(&call->payload, bytes + 1))
+	if (call && !blob_reserve(&call->payload, bytes + 1)) {
+		writer_give_back(worker->writer, call);
+		call = NULL;
+	}
+	if (!call)
 		return error_set(err, E_EXHAUSTED, "no memory for a batch of %zu bytes; send it again later", bytes);
 	memcpy(call->payload.data, payload, bytes);
 	call->payload.used = bytes;

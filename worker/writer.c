@@ -117,7 +117,7 @@ static void call_free(struct write_call *call)
 	free(call);
 }
 
-static void give_back(struct writer *writer, struct write_call *call)
+void writer_give_back(struct writer *writer, struct write_call *call)
 {
 	if (writer->spares >= SPARE_CALLS) {
 		call_free(call);
@@ -155,7 +155,7 @@ static void on_wake(uv_async_t *wake)
 		unlink_call(writer, call);
 		if (!atomic_load_explicit(&call->cancelled, memory_order_relaxed))
 			writer->handler->done(writer->context, call);
-		give_back(writer, call);
+		writer_give_back(writer, call);
 	}
 	if (calls)
 		writer->handler->batch(writer->context);
@@ -288,7 +288,7 @@ int writer_submit(struct writer *writer, struct write_call *call, struct error *
 	}
 	uv_mutex_unlock(&writer->lock);
 	if (!room) {
-		give_back(writer, call);
+		writer_give_back(writer, call);
 		return error_set(err, E_EXHAUSTED,
 				 "%u events wait to be written already; send more slowly, or again later", events);
 	}

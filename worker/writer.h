@@ -45,6 +45,8 @@ void writer_stop(struct writer *writer);
 
 /* An empty call: kind, call, deadline, arrived and payload are to be filled in. NULL: no memory. */
 struct write_call *writer_call(struct writer *writer);
+/* One that is not submitted after all. */
+void writer_give_back(struct writer *writer, struct write_call *call);
 /* The writer has it from here, also after an error. */
 int writer_submit(struct writer *writer, struct write_call *call, struct error *err);
 /* Not worked on if it still waits; not answered in any case. Unknown numbers are nothing. */

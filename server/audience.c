@@ -41,6 +41,7 @@ struct audience {
 	struct walk *walks; /* in order of shards */
 	size_t walk_count, left; /* of them not over */
 	struct buffer out; /* a response */
+	bool may_continue; /* the client has a cursor */
 	bool ended; /* the message is done */
 };
 
@@ -71,7 +72,8 @@ static void end(struct audience *audience)
 		close_walk(&audience->walks[i]);
 	pins_forget(&audience->wait);
 	if (audience->held)
-		pins_release(&audience->call->server->pins, audience->cursor.generation, audience->left > 0);
+		pins_release(&audience->call->server->pins, audience->cursor.generation,
+			     audience->left > 0 && audience->may_continue);
 	call_message_done(audience->call, audience->bytes);
 }
 
@@ -142,6 +144,7 @@ static int respond(struct audience *audience, const uint8_t *results, size_t byt
 	    buffer_number(out, 7, cursor->users_total))
 		return error_set(err, E_EXHAUSTED, "out of memory for a response");
 	call_send(audience->call, out->data, out->bytes);
+	audience->may_continue = true;
 	return 0;
 }
 
@@ -408,6 +411,7 @@ static int prepare(struct audience *audience, const struct audience_request *req
 	if (!rc)
 		rc = pins_hold(pins, audience->cursor.generation, request->continues, err);
 	audience->held = rc == 0;
+	audience->may_continue = request->continues;
 	if (!rc)
 		rc = pins_want(pins, audience->cursor.generation, &audience->wait, err);
 	return rc;

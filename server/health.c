@@ -81,6 +81,7 @@ void health_watch(struct call *call, const uint8_t *data, size_t bytes)
 
 	if (call->state || requested(data, bytes, &name, &name_bytes)) {
 		call_fail(call, E_INVALID, "Watch takes one valid HealthCheckRequest");
+		health_watch_stop(call); /* a first message, which has begun one */
 		call_message_done(call, bytes);
 		return;
 	}

@@ -378,12 +378,26 @@ void pins_release(struct pins *pins, uint64_t number, bool unfinished)
 	}
 }
 
+static bool is_kept(const struct pin *pin)
+{
+	return pin->holds || pin->broken || pin->busy;
+}
+
+bool pins_keep(const struct pins *pins, uint64_t number)
+{
+	const struct pin *pin = pins->first;
+
+	while (pin && pin->number != number)
+		pin = pin->next;
+	return pin && is_kept(pin);
+}
+
 size_t pins_held(const struct pins *pins, uint64_t *numbers, size_t room)
 {
 	size_t count = 0;
 
 	for (const struct pin *pin = pins->first; pin; pin = pin->next) {
-		if (!pin->holds && !pin->broken && !pin->busy)
+		if (!is_kept(pin))
 			continue;
 		if (count < room)
 			numbers[count] = pin->number;
@@ -398,7 +412,7 @@ void pins_dropped(struct pins *pins, uint64_t number)
 
 	for (uint32_t i = 0; pin && i < pins->server->supervisor.count; i++)
 		pin->loads[i].ready = 0;
-	if (!pin || pin->holds || pin->broken || pin->busy)
+	if (!pin || is_kept(pin))
 		return;
 	*at = pin->next;
 	pin_free(pin);

@@ -63,6 +63,8 @@ void pins_release(struct pins *pins, uint64_t number, bool unfinished);
 
 /* For pruning: the numbers that are held, wanted back or being loaded, at most `room`. Returns how many there are. */
 size_t pins_held(const struct pins *pins, uint64_t *numbers, size_t room);
+/* Whether it is one of them. */
+bool pins_keep(const struct pins *pins, uint64_t number);
 /* The workers were told to drop it. */
 void pins_dropped(struct pins *pins, uint64_t number);
 

@@ -108,10 +108,10 @@ static void give_up(struct swap *swap)
 	command.number = swap->first->number;
 	/*
 	 * Once some may have activated it, it stays with them until it is pruned: the old one must be active
-	 * again before.
+	 * again before. Neither is it taken from calls that are answered from it.
 	 */
 	if ((swap->state == SWAP_LOADING || swap->state == SWAP_CATCHING_UP) &&
-	    command.number != server_active(server)) {
+	    command.number != server_active(server) && !pins_keep(&server->pins, command.number)) {
 		for (uint32_t i = 0; i < server->supervisor.count; i++)
 			link_send_message(&server->supervisor.workers[i].link, FRAME_GENERATION_DROP, &command.base);
 		pins_dropped(&server->pins, command.number);

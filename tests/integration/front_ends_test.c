@@ -316,6 +316,33 @@ static void test_counts(void **state)
 	kindred__v1__get_status_response__free_unpacked(after, NULL);
 }
 
+/* A second message fails a watch, which then is no call in work any more, although its client stays. */
+static void test_a_watch_takes_one_message(void **state)
+{
+	enum { WATCHES = 8 };
+	Grpc__Health__V1__HealthCheckRequest watch = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+	(void)state;
+	for (unsigned i = 0; i < WATCHES; i++) {
+		struct rpc_stream *stream;
+		struct error err;
+		void *answer = NULL;
+		int got = 0;
+		assert_int_equal(rpc_stream_open(&stream, front_ends_clients[i % CLIENTS],
+						 "/grpc.health.v1.Health/Watch",
+						 &grpc__health__v1__health_check_response__descriptor, 20000, &err),
+				 0);
+		assert_int_equal(rpc_stream_send(stream, &watch.base, &err), 0);
+		assert_int_equal(rpc_stream_send(stream, &watch.base, &err), 0);
+		while ((got = rpc_stream_receive(stream, RPC_FOREVER, NULL, &answer, NULL, &err)) == 1)
+			protobuf_c_message_free_unpacked(answer, NULL);
+		assert_int_equal(got, E_INVALID);
+		rpc_stream_free(stream);
+	}
+	Kindred__V1__GetStatusResponse *after = api_status(front_ends_clients[1]);
+	assert_int_equal(after->calls_in_flight, 1); /* the one that asks */
+	kindred__v1__get_status_response__free_unpacked(after, NULL);
+}
+
 /* A deadline is kept by whoever serves it, and what comes after is not disturbed. */
 static void test_deadlines(void **state)
 {
@@ -393,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_events_are_known_everywhere),
 		cmocka_unit_test(test_generations_everywhere),
 		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_a_watch_takes_one_message),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_many_watches),
 		cmocka_unit_test(test_port_is_not_shared_with_others),

@@ -108,6 +108,11 @@ int cli_connect(struct cli *cli, struct error *err)
 	return cli->client != NULL ? 0 : rpc_open(&cli->client, cli->server, err);
 }
 
+bool cli_worth_another_try(int code)
+{
+	return code == E_UNAVAILABLE || code == E_CANCELLED;
+}
+
 int cli_call(struct cli *cli, const char *method, const void *request, const ProtobufCMessageDescriptor *type,
 	     void *response, struct error *err)
 {

@@ -57,6 +57,9 @@ int cli_connect(struct cli *cli, struct error *err);
 int cli_call(struct cli *cli, const char *method, const void *request, const ProtobufCMessageDescriptor *type,
 	     void *response, struct error *err);
 
+/* Whether what a stream ended with passes by itself. CANCELLED: a server that stops cancels what its grace did not suffice for. */
+bool cli_worth_another_try(int code);
+
 /* "kindred: text" to stderr; returns err->code. */
 int cli_fail(const struct error *err);
 /* A remark on stderr, unless --quiet. */

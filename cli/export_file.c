@@ -19,18 +19,23 @@ static const char *name_of(const struct export_file *file)
 	return file->part != NULL ? file->part : "standard output";
 }
 
-static int write_out(struct export_file *file, const char *bytes, size_t size, struct error *err)
+static int write_all(int fd, const char *name, const char *bytes, size_t size, struct error *err)
 {
 	while (size > 0) {
-		ssize_t done = write(file->fd, bytes, size);
+		ssize_t done = write(fd, bytes, size);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
-			return error_errno(err, errno, "%s", name_of(file));
+			return error_errno(err, errno, "%s", name);
 		bytes += done;
 		size -= (size_t)done;
 	}
 	return 0;
+}
+
+static int write_out(struct export_file *file, const char *bytes, size_t size, struct error *err)
+{
+	return write_all(file->fd, name_of(file), bytes, size, err);
 }
 
 static int flush_out(struct export_file *file, struct error *err)
@@ -154,11 +159,11 @@ static int replace_progress(const struct export_file *file, const json_t *state,
 		code = error_set(err, E_EXHAUSTED, "no memory");
 	if (code == 0) {
 		fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-		size_t size = strlen(text);
-		if (fd < 0 || write(fd, text, size) != (ssize_t)size || fdatasync(fd) != 0 ||
-		    rename(temporary, file->progress) != 0)
-			code = error_errno(err, errno, "%s", file->progress);
+		code = fd < 0 ? error_errno(err, errno, "%s", temporary)
+			      : write_all(fd, temporary, text, strlen(text), err);
 	}
+	if (code == 0 && (fdatasync(fd) != 0 || rename(temporary, file->progress) != 0))
+		code = error_errno(err, errno, "%s", file->progress);
 	if (fd >= 0)
 		close(fd);
 	free(temporary);
@@ -184,6 +189,8 @@ int export_file_checkpoint(struct export_file *file, json_t *state, struct error
 int export_file_finish(struct export_file *file, json_t *state, struct error *err)
 {
 	json_object_set_new(state, "done", json_true());
+	if (file->packer != NULL && file->bytes == 0)
+		export_packer_begin(file->packer); /* nothing at all is no packed file */
 	int code = file->fd >= 0 ? export_file_checkpoint(file, state, err) : 0;
 	if (code != 0 || file->part == NULL)
 		return code;

@@ -1,6 +1,7 @@
 #include "cli/export_lines.h"
 
 #include "common/wire.h"
+#include "kindred/v1/recommend.pb-c.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,10 @@ static const struct {
 	{ "SOURCE_UNSPECIFIED", "" },    { "SOURCE_PERSONAL", "personal" },
 	{ "SOURCE_SIMILAR", "similar" }, { "SOURCE_TRENDING", "trending" },
 	{ "SOURCE_POPULAR", "popular" }, { "SOURCE_RECENTLY_POPULAR", "recently_popular" },
+	{ "SOURCE_EXPLORE", "explore" },
 };
+_Static_assert(sizeof sources / sizeof sources[0] == KINDRED__V1__SOURCE__SOURCE_EXPLORE + 1,
+	       "each source has its names");
 static const char *const shortfall_names[] = {
 	"wanted", "returned", "candidates", "excluded", "filtered", "unavailable"
 };
@@ -233,18 +237,23 @@ static char *json_shortfall(char *at, const struct wire_field *shortfall)
 {
 	struct wire_cursor cursor = { shortfall->data, shortfall->data + shortfall->data_bytes };
 	struct wire_field field;
+	uint64_t numbers[SHORTFALL_FIELDS] = { 0 };
 	bool first = true;
+	/* each is written once, however often it is there */
+	while (wire_next(&cursor, &field) > 0)
+		if (field.number >= 1 && field.number <= SHORTFALL_FIELDS)
+			numbers[field.number - 1] = number_of(&field);
 	at = PUT(at, ",\"shortfall\":{");
-	while (wire_next(&cursor, &field) > 0) {
-		if (field.number < 1 || field.number > SHORTFALL_FIELDS)
+	for (size_t i = 0; i < SHORTFALL_FIELDS; i++) {
+		if (numbers[i] == 0)
 			continue;
 		if (!first)
 			*at++ = ',';
 		first = false;
 		*at++ = '"';
-		at = put_name(at, shortfall_names[field.number - 1]);
+		at = put_name(at, shortfall_names[i]);
 		at = PUT(at, "\":");
-		at = put_number(at, number_of(&field));
+		at = put_number(at, numbers[i]);
 	}
 	*at++ = '}';
 	return at;

@@ -89,6 +89,11 @@ static int pack_zstd(struct export_packer *packer, const char *bytes, size_t siz
 	return 0;
 }
 
+void export_packer_begin(struct export_packer *packer)
+{
+	packer->begun = true;
+}
+
 int export_pack(struct export_packer *packer, const char *bytes, size_t size, bool end, packed_write write,
 		void *context, struct error *err)
 {

@@ -9,6 +9,8 @@ typedef int (*packed_write)(void *context, const char *bytes, size_t size, struc
 /* packing: not EXPORT_PLAIN. E_EXHAUSTED. */
 int export_packer_new(struct export_packer **packer, enum export_packing packing, struct error *err);
 void export_packer_free(struct export_packer *packer);
+/* A member or frame begins, also when nothing comes into it. */
+void export_packer_begin(struct export_packer *packer);
 /*
  * Packs bytes; what comes out goes to write(). end: ends the member or frame, if one was begun, so that all that
  * went in is out.

@@ -1,5 +1,6 @@
 #include "cli/sender.h"
 
+#include "cli/cli.h"
 #include "common/clock.h"
 
 #include <stdio.h>
@@ -78,12 +79,6 @@ static void flight_remove(struct sender *sender, unsigned at)
 	memmove(&sender->flights[at], &sender->flights[at + 1], (sender->count - at) * sizeof *sender->flights);
 }
 
-/* CANCELLED: a server that stops cancels what its grace did not suffice for. */
-static bool worth_another_try(int code)
-{
-	return code == E_UNAVAILABLE || code == E_CANCELLED;
-}
-
 static void pause_ms(int64_t ms)
 {
 	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
@@ -110,7 +105,7 @@ static int recover(struct sender *sender, struct error *err)
 {
 	for (;;) {
 		int64_t now = (int64_t)(clock_monotonic_ns() / 1000000);
-		if (!worth_another_try(err->code))
+		if (!cli_worth_another_try(err->code))
 			return err->code;
 		rpc_stream_free(sender->stream);
 		sender->stream = NULL;

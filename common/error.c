@@ -149,7 +149,8 @@ static int code_of_errno(int errnum)
 
 int error_errno(struct error *err, int errnum, const char *format, ...)
 {
-	int code = code_of_errno(errnum);
+	/* whoever says this has failed, whether the system says why or not */
+	int code = errnum ? code_of_errno(errnum) : E_UNKNOWN;
 	if (err) {
 		char what[sizeof err->text];
 		char reason[128];

@@ -123,6 +123,28 @@ static void test_zstd(void **state)
 	check_going_on(EXPORT_ZSTD);
 }
 
+/* A packed file of nothing is one that can be unpacked. */
+static void test_nothing_packed(void **state)
+{
+	(void)state;
+	for (enum export_packing packing = EXPORT_GZIP; packing <= EXPORT_ZSTD; packing++) {
+		struct export_file file;
+		struct input input;
+		struct error err;
+		json_t *before, *said = say(0);
+		char byte;
+		assert_int_equal(export_file_open(&file, path, false, packing, &before, &err), 0);
+		assert_int_equal(export_file_finish(&file, said, &err), 0);
+		json_decref(said);
+		export_file_close(&file);
+		assert_int_equal(input_open(&input, path, false, &err), 0);
+		assert_non_null(input.unpack);
+		assert_int_equal(input_read(&input, &byte, 1, &err), 0);
+		input_close(&input);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
 /* An interrupted one is not written over by accident; --continue without one begins. */
 static void test_interrupted_is_kept(void **state)
 {
@@ -177,6 +199,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_plain, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zstd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_at_the_very_end, setup, teardown),
 	};

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,13 +124,51 @@ static void test_all_escaped(void **state)
 	json_decref(line);
 }
 
+/* As no server of ours would write it: what is there a thousand times is there once. */
+static void test_repeated_fields(void **state)
+{
+	enum { TIMES = 1300 };
+	static uint8_t packed[2 * TIMES + 16];
+	struct export_text text = { 0 };
+	size_t bytes = 0;
+	bool failed;
+	(void)state;
+	packed[bytes++] = 3 << 3 | 2; /* shortfall: of so many bytes */
+	packed[bytes++] = (2 * TIMES & 0x7f) | 0x80;
+	packed[bytes++] = 2 * TIMES >> 7;
+	for (unsigned i = 0; i < TIMES; i++) {
+		packed[bytes++] = 6 << 3; /* unavailable */
+		packed[bytes++] = (uint8_t)(i % 100);
+	}
+	assert_int_equal(export_user(&text, EXPORT_NDJSON, false, packed, bytes, &failed), 0);
+	text.bytes[text.used] = '\0';
+	assert_string_equal(text.bytes, "{\"user_id\":\"\",\"items\":[],\"shortfall\":{\"unavailable\":99}}\n");
+	export_text_fini(&text);
+}
+
+static void test_each_source_has_a_name(void **state)
+{
+	const ProtobufCEnumDescriptor *all = &kindred__v1__source__descriptor;
+	Kindred__V1__UserRecommendations user = two_items();
+	bool failed;
+	(void)state;
+	user.user_id = (char *)"john";
+	user.n_items = 1;
+	for (unsigned i = 0; i < all->n_values; i++) {
+		char expected[64];
+		items[0].source = (Kindred__V1__Source)all->values[i].value;
+		snprintf(expected, sizeof expected, "\"source\":\"%s\"", all->values[i].name);
+		assert_non_null(strstr(line_of(&user, EXPORT_NDJSON, false, &failed), expected));
+		assert_int_equal(strstr(line_of(&user, EXPORT_CSV, false, &failed), ",\n") != NULL, i == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_reads_back),
-		cmocka_unit_test(test_csv_rows),
-		cmocka_unit_test(test_errors_have_lines),
-		cmocka_unit_test(test_all_escaped),
+		cmocka_unit_test(test_json_reads_back),   cmocka_unit_test(test_csv_rows),
+		cmocka_unit_test(test_errors_have_lines), cmocka_unit_test(test_all_escaped),
+		cmocka_unit_test(test_repeated_fields),   cmocka_unit_test(test_each_source_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,8 +62,6 @@ void door_call_uncount(struct door_call *call, size_t bytes)
 		door_resume(call->door);
 }
 
-/* --- the end --- */
-
 /* --- lists --- */
 
 void door_calls_add(struct door_calls *list, struct door_call *call)

@@ -368,14 +368,8 @@ void generation_sweep(const char *models_directory)
 	if (!directory)
 		return;
 	while ((entry = readdir(directory))) {
-		const char *name = entry->d_name;
-
-		if (!strcmp(name, ".") || !strcmp(name, ".."))
-			continue;
-		if (name[0] != '.' && !orphan(models_directory, name))
-			continue;
-		if (unlinkat(dirfd(directory), name, 0) == 0)
-			log_info("generation: removed the leftover %s/%s", models_directory, name);
+		if (orphan(models_directory, entry->d_name) && unlinkat(dirfd(directory), entry->d_name, 0) == 0)
+			log_info("generation: removed the leftover %s/%s", models_directory, entry->d_name);
 	}
 	closedir(directory);
 }

@@ -62,10 +62,7 @@ bool generation_held_read(const char *models_directory, uint64_t number, char *w
 void generation_held_remove(const char *models_directory, uint64_t number);
 /* Unlinks the generation's files. Not being there is fine. */
 int generation_unlink(const char *models_directory, uint64_t number, struct error *err);
-/*
- * At start: removes what a builder or server that was killed left unfinished, and files of generations that
- * are gone.
- */
+/* At start: removes notes of generations that are gone. */
 void generation_sweep(const char *models_directory);
 
 #endif

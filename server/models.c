@@ -144,7 +144,8 @@ static int list(struct job *job)
 	}
 	if (!rc)
 		rc = model_list(job->server->models_directory, &numbers, &count, &job->err);
-	reply->generations = calloc(size, sizeof *reply->generations);
+	if (!rc)
+		reply->generations = calloc(size, sizeof *reply->generations);
 	if (!rc && !reply->generations)
 		rc = error_set(&job->err, E_EXHAUSTED, "out of memory for the answer");
 	while (!rc && count && reply->n_generations < size) {

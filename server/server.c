@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -267,22 +266,6 @@ static int find_active(struct server *server, struct error *err)
 
 /* --- the start --- */
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	if (walk->level > 0 && remove(path))
-		log_warning("server: cannot remove %s: %s", path, strerror(errno));
-	return 0;
-}
-
-static void empty_tmp(const struct datadir *dir)
-{
-	char path[DATADIR_PATH_MAX];
-
-	nftw(datadir_tmp(dir, path), remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static void raise_open_files(void)
 {
 	struct rlimit limit;
@@ -374,13 +357,12 @@ static int open_loop(struct server *server, struct error *err)
 	return 0;
 }
 
-/* What was left by a server or builder that was killed goes; then what is on disk is read. */
+/* Notes of generations that are gone go (datadir_open has removed what else was left by who was killed); then what is on disk is read. */
 static int open_data(struct server *server, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];
 	int rc;
 
-	empty_tmp(&server->dir);
 	datadir_models(&server->dir, server->models_directory);
 	generation_sweep(server->models_directory);
 	rc = control_open(&server->control, datadir_control(&server->dir, path),

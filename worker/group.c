@@ -339,12 +339,15 @@ static void write_all(struct group *group, struct ops *ops)
 			group->segments[segments++] = (struct group_segment){ index, to - from, ops->sorted + from };
 		from = to;
 	}
-	bool helped = ops->count >= GROUP_LARGE || group->commit_ns >= GROUP_SLOW_NS;
+	uint64_t before_ns = group->commit_ns;
+	bool helped = ops->count >= GROUP_LARGE || before_ns >= GROUP_SLOW_NS;
 	group->commit_ns = UINT64_MAX;
 	if (helped)
 		crew_run(&group->crew, segments, write_segment, group);
 	for (uint32_t part = 0; part < segments && !helped; part++)
 		write_segment(group, part);
+	if (group->commit_ns == UINT64_MAX)
+		group->commit_ns = before_ns;
 }
 
 /* --- answering --- */

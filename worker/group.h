@@ -67,7 +67,7 @@ struct group {
 	uint64_t *refused; /* [shards->count], of this group */
 	struct crew crew; /* writes shards side by side, the writer thread along with it */
 	uv_mutex_t lock; /* of what the shards' threads share: the arena, the calls' errors, commit_ns */
-	uint64_t commit_ns; /* the quickest commit of the last group: what the disk takes; UINT64_MAX: none was */
+	uint64_t commit_ns; /* the quickest commit of the last group that had one: what the disk takes */
 	bool crewed;
 	struct group_segment *segments; /* [shards->count]: the shards of this group */
 };

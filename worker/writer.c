@@ -81,11 +81,6 @@ static void post(struct writer *writer, struct write_call *calls)
 		queue_add(&writer->done, call);
 	}
 	uv_mutex_unlock(&writer->lock);
-	/*
-	 * libuv 1.44 looks whether the wake-up is already pending with a plain load, which may go before the stores
-	 * above: a wake-up lost. The fence keeps them in order.
-	 */
-	__sync_synchronize();
 	uv_async_send(&writer->wake);
 }
 

@@ -59,7 +59,7 @@ static int is_space_but_tab(unsigned char c)
 
 static int parser_open(struct source *source, struct error *err)
 {
-	if (csv_init(&source->parser, 0) != 0)
+	if (csv_init(&source->parser, CSV_STRICT) != 0)
 		return error_set(err, E_EXHAUSTED, "no memory for the CSV parser");
 	csv_set_delim(&source->parser, (unsigned char)source->delimiter[0]);
 	csv_set_term_func(&source->parser, is_line_end);
@@ -73,13 +73,18 @@ static int parser_restart(struct source *source, struct error *err)
 	return parser_open(source, err);
 }
 
-/* The row in work never ends: says so, and goes back behind its first line. */
-static int give_up_quote(struct source *source, struct row *row, struct error *err)
+/* The row in work is none: goes back behind its first line. */
+static int give_up_row(struct source *source, struct row *row, struct error *err)
 {
 	row->line = source->lines.row_line;
 	int code = parser_restart(source, err);
-	if (code == 0)
-		code = line_row_retry(&source->lines, err);
+	return code == 0 ? line_row_retry(&source->lines, err) : code;
+}
+
+/* The row never ends. */
+static int give_up_quote(struct source *source, struct row *row, struct error *err)
+{
+	int code = give_up_row(source, row, err);
 	if (code != 0)
 		return code;
 	if (++source->unclosed > UNCLOSED_MAX)
@@ -104,6 +109,42 @@ static int give_up_long_line(struct source *source, struct row *row, struct erro
 	return SOURCE_BAD;
 }
 
+/* Something stands behind a quote that should end its field. In a later line it is rather the next field's, and the first line's was never closed. */
+static int give_up_ending(struct source *source, struct row *row, struct error *err)
+{
+	if (source->lines.row_lines > 1)
+		return give_up_quote(source, row, err);
+	int code = give_up_row(source, row, err);
+	if (code != 0)
+		return code;
+	error_set(err, E_INVALID,
+		  "a quote (\") ends a field, and more of it follows; inside a quoted field write it twice (\"\"), or, "
+		  "if "
+		  "the file uses no quotes, say --no-quotes");
+	return SOURCE_BAD;
+}
+
+/* 0; SOURCE_BAD: a quoted field does not end where its quote does; E_EXHAUSTED. */
+static int parse(struct source *source, const char *bytes, size_t count, struct error *err)
+{
+	while (count > 0) {
+		size_t done = csv_parse(&source->parser, bytes, count, on_field, on_row, source);
+		if (source->no_memory || (done < count && csv_error(&source->parser) != CSV_EPARSE))
+			return error_set(err, E_EXHAUSTED, "no memory for a row");
+		if (done == count)
+			break;
+		if (source->parser.quoted)
+			return SOURCE_BAD;
+		/* in a field without quotes it is a character like any other: 5" nails */
+		csv_set_opts(&source->parser, 0);
+		csv_parse(&source->parser, bytes + done, 1, on_field, on_row, source);
+		csv_set_opts(&source->parser, CSV_STRICT);
+		bytes += done + 1;
+		count -= done + 1;
+	}
+	return 0;
+}
+
 static int next_csv(struct source *source, struct row *row, struct error *err)
 {
 	row_text_clear(&source->text);
@@ -120,11 +161,13 @@ static int next_csv(struct source *source, struct row *row, struct error *err)
 		}
 		if (code < 0)
 			return code;
-		csv_parse(&source->parser, line, bytes, on_field, on_row, source);
-		if (line[bytes - 1] != '\n')
-			csv_parse(&source->parser, "\n", 1, on_field, on_row, source);
-		if (source->no_memory || csv_error(&source->parser) == CSV_ENOMEM)
-			return error_set(err, E_EXHAUSTED, "no memory for a row");
+		code = parse(source, line, bytes, err);
+		if (code == 0 && line[bytes - 1] != '\n')
+			code = parse(source, "\n", 1, err);
+		if (code == SOURCE_BAD)
+			return give_up_ending(source, row, err);
+		if (code < 0)
+			return code;
 		if (source->row_ended) {
 			row->line = source->lines.row_line;
 			line_row_done(&source->lines);

@@ -4,7 +4,7 @@
  * delimiter of one or more characters, no quotes), and NDJSON (a JSON object a line; its keys are the columns).
  *
  * A row that cannot be used is given back as such, with the reason, and reading goes on behind it. A quote that is opened and
- * never closed costs its own line only. Memory is bounded by the longest row.
+ * never closed, or closed in the midst of a field, costs its own line only; in a field that does not begin with one it is a character. Memory is bounded by the longest row.
  */
 #ifndef KINDRED_CLI_CSV_SOURCE_H
 #define KINDRED_CLI_CSV_SOURCE_H

@@ -112,6 +112,20 @@ static void survives_open_quotes(void **state)
 	assert_rows_with(&options, file, rows);
 }
 
+/* Neither does one behind which its field goes on: what follows is not taken for more of it. */
+static void survives_quotes_that_end_too_soon(void **state)
+{
+	(void)state;
+	assert_rows(
+		"id,name,more\n1,\"24\" monitor,a\n2,b,\"c\"\n3,\"d\",e\n",
+		"2!a quote (\") ends a field, and more of it follows; inside a quoted field write it twice (\"\"), or, "
+		"if the file uses no quotes, say --no-quotes\n3:2|b|c\n4:3|d|e\n");
+	/* opened in one line, never closed, and another in the next */
+	assert_rows("id,name\n1,\"open\n2,\"b\"\n3,c\n", "2!a quote (\") is opened and never closed\n3:2|b\n4:3|c\n");
+	/* blanks behind it are none of the field; in a field without quotes it stands for itself, beside quoted ones too */
+	assert_rows("id,name\n1,\"a\" \n\"2\",5\" by 7\" nails\n3,\"b\"\n", "2:1|a\n3:2|5\" by 7\" nails\n4:3|b\n");
+}
+
 static void gives_up_on_many_open_quotes(void **state)
 {
 	(void)state;
@@ -208,6 +222,7 @@ int main(void)
 		cmocka_unit_test(reads_quotes),
 		cmocka_unit_test(counts_lines),
 		cmocka_unit_test(survives_open_quotes),
+		cmocka_unit_test(survives_quotes_that_end_too_soon),
 		cmocka_unit_test(gives_up_on_many_open_quotes),
 		cmocka_unit_test(survives_long_lines),
 		cmocka_unit_test(names_what_is_wrong_with_a_row),

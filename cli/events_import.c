@@ -54,7 +54,9 @@ static const struct argp_option options[] = {
 	  "Column of the time: ISO 8601, or seconds or milliseconds since 1970 (guessed: timestamp, ts, time, date "
 	  "...)",
 	  1 },
-	{ "time-format", OPT_TIME_FORMAT, "F", 0, "How other times are written, for strptime: %m/%d/%Y %H:%M", 1 },
+	{ "time-format", OPT_TIME_FORMAT, "F", 0,
+	  "How times are written, for strptime: %m/%d/%Y %H:%M (else ISO 8601, or seconds or milliseconds since 1970)",
+	  1 },
 	{ "event-id", OPT_EVENT_ID, "COL", 0, "Column of an id that is unique within the user (guessed: event_id)", 1 },
 	{ "weight", OPT_WEIGHT, "COL", 0, "Column of a weight, more than 0 (guessed: weight)", 1 },
 	{ "property", OPT_PROPERTY, "COL", 0, "A column that is kept with the event as a property; may be repeated",
@@ -168,6 +170,7 @@ struct import {
 	size_t count;
 	uint64_t batch;
 	uint64_t rows, no_user, left_out, accepted, duplicate, dropped, refused;
+	int64_t newest_s; /* time of the newest event; 0: none has one */
 };
 
 static int source_start(struct import *import, struct error *err)
@@ -303,6 +306,8 @@ static int row_take(struct import *import, const struct row *row, struct error *
 	switch (events_plan_row(&import->plan, row, &import->arena, &event, &why)) {
 	case EVENT_OK:
 		found_event(&import->found, event->type, event->user_id);
+		if (event->time != NULL && event->time->seconds > import->newest_s)
+			import->newest_s = event->time->seconds;
 		return event_add(import, row->line, event, err);
 	case EVENT_NO_USER:
 		import->no_user++;
@@ -365,8 +370,25 @@ static int summary_json(struct import *import, double seconds)
 			  false);
 }
 
+#define OLD_S INT64_C(315532800) /* 1980 */
+
+/* Years and days written as numbers are read as seconds, which nobody may have meant. */
+static void remark_old_times(const struct import *import)
+{
+	char newest[32];
+	if (import->newest_s == 0 || import->newest_s >= OLD_S)
+		return;
+	time_format(import->newest_s * 1000, newest);
+	cli_say(import->cli,
+		"the newest event is of %s: numbers are read as seconds or milliseconds since 1970; if they are dates, "
+		"such "
+		"as 20260101, say --time-format %%Y%%m%%d",
+		newest);
+}
+
 static int summary(struct import *import, double seconds)
 {
+	remark_old_times(import);
 	if (import->cli->json)
 		return summary_json(import, seconds);
 	static const char *const headers[] = { "rows", "", "" };

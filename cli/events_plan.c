@@ -86,16 +86,41 @@ static int properties_choose(struct events_plan *plan, const struct events_optio
 	return 0;
 }
 
+static bool time_by_format(const char *text, const char *format, int64_t *time_ms)
+{
+	struct tm parts = { 0 };
+	const char *end = strptime(text, format, &parts);
+	if (end == NULL || *end != '\0')
+		return false;
+	int64_t east_s = parts.tm_gmtoff; /* of %z; timegm() knows none */
+	*time_ms = ((int64_t)timegm(&parts) - east_s) * 1000;
+	return *time_ms >= TIME_MIN_MS && *time_ms <= TIME_MAX_MS;
+}
+
+/* Whether a day can be read by it: what is written by it reads back. */
+static int time_format_check(const char *format, struct error *err)
+{
+	struct tm day = { .tm_year = 101, .tm_mon = 1, .tm_mday = 3, .tm_hour = 4, .tm_min = 5, .tm_sec = 6 };
+	char text[256];
+	int64_t day_ms = (int64_t)timegm(&day) * 1000, read_ms;
+	if (strftime(text, sizeof text, format, &day) > 0 && time_by_format(text, format, &read_ms) &&
+	    read_ms / DAY_MS == day_ms / DAY_MS)
+		return 0;
+	return error_set(err, E_INVALID,
+			 "--time-format '%s': no day can be read by it; give what strptime knows, for example "
+			 "'%%d.%%m.%%Y %%H:%%M'",
+			 format);
+}
+
 int events_plan_make(struct events_plan *plan, const char *const *names, size_t count,
 		     const struct events_options *options, struct error *err)
 {
 	const struct layout *layout = options->layout;
 	*plan = (struct events_plan){ .options = options, .names = names, .count = count, .negative = -1 };
-	plan->time_format = options->time_format;
-	if (plan->time_format == NULL && layout != NULL)
-		plan->time_format = layout->events.time_format;
-	int code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL, &plan->user,
-			       err);
+	int code = options->time_format != NULL ? time_format_check(options->time_format, err) : 0;
+	if (code == 0)
+		code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL,
+				   &plan->user, err);
 	if (code == 0)
 		code = role_column(plan, ROLE_ITEM, options->item, layout != NULL ? layout->events.item : NULL,
 				   &plan->item, err);
@@ -181,16 +206,6 @@ static bool wanted(const struct events_plan *plan, const char *type)
 	return options->only_count == 0;
 }
 
-static bool time_by_format(const char *text, const char *format, int64_t *time_ms)
-{
-	struct tm parts = { 0 };
-	const char *end = strptime(text, format, &parts);
-	if (end == NULL || *end != '\0')
-		return false;
-	*time_ms = (int64_t)timegm(&parts) * 1000;
-	return *time_ms >= TIME_MIN_MS && *time_ms <= TIME_MAX_MS;
-}
-
 /* A text of the row that has to be there, and within its limit. */
 static int text_field(const struct events_plan *plan, const struct row *row, int column, const char *what, size_t max,
 		      struct error *err)
@@ -213,15 +228,29 @@ static int bad_value(const struct events_plan *plan, int column, const struct ro
 			 text_quote(field->text, field->bytes, quoted), what);
 }
 
+/* By --time-format alone when it is given: a number would else be taken for seconds. A layout's format is for what nothing else reads. */
+static bool time_read(const struct events_plan *plan, const struct field *field, int64_t *time_ms)
+{
+	const struct events_options *options = plan->options;
+	if (options->time_format != NULL)
+		return time_by_format(field->text, options->time_format, time_ms);
+	if (time_parse(field->text, field->bytes, time_ms))
+		return true;
+	const char *format = options->layout != NULL ? options->layout->events.time_format : NULL;
+	return format != NULL && time_by_format(field->text, format, time_ms);
+}
+
 static int time_set(const struct events_plan *plan, const struct row *row, struct arena *arena,
 		    Kindred__V1__Event *event, struct error *err)
 {
 	const struct field *field = &row->fields[plan->time];
 	int64_t time_ms;
-	if (!time_parse(field->text, field->bytes, &time_ms) &&
-	    (plan->time_format == NULL || !time_by_format(field->text, plan->time_format, &time_ms)))
+	if (!time_read(plan, field, &time_ms))
 		return bad_value(plan, plan->time, row,
-				 "time (ISO 8601, or seconds or milliseconds since 1970; see --time-format)", err);
+				 plan->options->time_format != NULL
+					 ? "time as --time-format has it"
+					 : "time (ISO 8601, or seconds or milliseconds since 1970; see --time-format)",
+				 err);
 	event->time = arena_alloc(arena, sizeof *event->time);
 	if (event->time == NULL)
 		return E_EXHAUSTED;

@@ -20,7 +20,7 @@
 struct events_options {
 	const char *user, *item, *event, *time, *event_id, *weight; /* columns; NULL: guessed */
 	const char *event_type; /* --event-type; NULL: not given */
-	const char *time_format;
+	const char *time_format; /* for strptime; all times are written so. NULL: not given */
 	const char *properties[EVENTS_PROPERTIES_MAX];
 	size_t property_count;
 	struct layout_pair map[EVENTS_FLAGS_MAX]; /* --map */
@@ -37,10 +37,9 @@ struct events_plan {
 	int user, item, event, time, event_id, weight, negative; /* columns; -1: none */
 	int properties[EVENTS_PROPERTIES_MAX];
 	const char *event_type; /* of every row, when there is no column of types */
-	const char *time_format; /* NULL: none */
 };
 
-/* E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told. */
+/* E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told; no day can be read by the time format. */
 int events_plan_make(struct events_plan *plan, const char *const *names, size_t count,
 		     const struct events_options *options, struct error *err);
 /* "user is 'customer_id', item is 'stock_code', ..." */

@@ -309,6 +309,10 @@ int cmd_define(struct cli *cli, int argc, char **argv)
 	define.definition.fallback = &define.fallback;
 	cli_parse(cli, &define_spec, &define, argc, argv, args);
 	define.definition.name = args[0];
+	if (*define.definition.catalog == '\0') {
+		error_set(&err, E_INVALID, "say which catalog to recommend from: --catalog NAME");
+		return cli_fail(&err);
+	}
 	if (define.definition.n_events == 0) {
 		error_set(&err, E_INVALID, "say which events it is based on: --event Purchased=5 --event Viewed=1");
 		return cli_fail(&err);

@@ -68,9 +68,16 @@ void call_fail_error(struct call *call, const struct error *err);
 void call_send(struct call *call, const void *data, size_t bytes);
 /* Stream: bytes of replies queued, the one being written among them. */
 size_t call_unsent(const struct call *call);
+/*
+ * Stream: how many bytes of replies may be unsent, or on their way, before more work is begun for it: a share of what all requests and replies leave of
+ * half of the memory set aside for them. So clients that do not read hold up themselves, and leave room for others however many they are.
+ */
+size_t call_unsent_max(const struct call *call);
 /* Stream: one message is over. bytes: as message() gave it. */
 void call_message_done(struct call *call, size_t bytes);
 /* Nobody waits any more: the client is gone, or the call has failed. Work for it not begun need not be. */
 bool call_is_over(const struct call *call);
+/* At release(): the call ended with OK, and its client did not go before it had that. */
+bool call_went_through(const struct call *call);
 
 #endif

@@ -53,12 +53,24 @@ void door_stream_turn_away(struct door_call *call)
 
 /* --- messages in --- */
 
+#define STREAM_SHARE 8 /* of what is left, for one stream */
+
+/* The more there is in all, the less each may have: all of them together stay below the half. */
+static size_t stream_share(const struct door_call *call)
+{
+	const struct door *door = call->door;
+	size_t half = door->options.work_max_bytes / 2;
+
+	return door->work_bytes < half ? (half - door->work_bytes) / STREAM_SHARE : 0;
+}
+
 static bool window_open(const struct door_call *call)
 {
 	uint32_t window = call->door->options.stream_window;
 
 	return call->state == CALL_OPEN && !call->reading && !call->half_closed && !call->paused &&
-	       call->in_work < window && call->unsent < window;
+	       call->in_work < window && call->unsent < window &&
+	       (call->in_work == 0 || call->bytes <= stream_share(call));
 }
 
 /* Asks for the next message, if the stream may have one more in work. Not asking is the flow control. */
@@ -146,6 +158,11 @@ void call_send(struct call *handle, const void *data, size_t bytes)
 size_t call_unsent(const struct call *handle)
 {
 	return ((const struct door_call *)handle)->unsent_bytes;
+}
+
+size_t call_unsent_max(const struct call *handle)
+{
+	return stream_share((const struct door_call *)handle);
 }
 
 void call_message_done(struct call *handle, size_t bytes)

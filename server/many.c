@@ -15,6 +15,7 @@
 #define PART_USERS 256 /* a few milliseconds of a worker's time */
 #define ANSWER_BYTES (1u << 20) /* clients take 4 MiB unless told otherwise */
 
+struct many;
 struct many_message;
 
 /* Some of a message's users, with one worker. */
@@ -28,15 +29,19 @@ struct many_message {
 	struct many_message *next, *previous;
 	struct call *call;
 	struct pin_wait wait; /* for the generation it asks for */
+	bool ready; /* that is at hand */
 	size_t bytes;
 	struct wire_split split;
-	uint32_t waiting; /* parts not answered */
+	uint32_t asked, answered; /* parts; they are asked in order */
 	uint32_t part_count;
-	struct many_part parts[];
+	struct many_part parts[]; /* workers take turns */
 };
 
+/* A stream. */
 struct many {
-	struct many_message *messages; /* in work */
+	struct many_message *first, *last; /* in work, in order of arrival */
+	uint32_t asked; /* parts with workers */
+	size_t largest; /* of the answers to a part so far; 0: there was none */
 };
 
 /* --- answers --- */
@@ -122,21 +127,28 @@ static void message_unlink(struct many_message *message)
 	if (message->previous)
 		message->previous->next = message->next;
 	else
-		many->messages = message->next;
+		many->first = message->next;
 	if (message->next)
 		message->next->previous = message->previous;
+	else
+		many->last = message->previous;
 }
 
-static void one_part_less(struct many_message *message)
+/* True: that was the last part of the last message in work, and the call may be gone. */
+static bool part_done(struct many_message *message)
 {
 	struct call *call = message->call;
+	struct many *many = call->state;
 	size_t bytes = message->bytes;
+	bool last;
 
-	if (--message->waiting)
-		return;
+	if (++message->answered < message->part_count)
+		return false;
 	message_unlink(message);
 	message_free(message);
+	last = !many->first;
 	call_message_done(call, bytes);
+	return last;
 }
 
 void many_stop(struct call *call)
@@ -146,8 +158,9 @@ void many_stop(struct call *call)
 
 	if (!many)
 		return;
-	message = many->messages;
-	many->messages = NULL; /* the call may be gone after its last message is done */
+	message = many->first;
+	many->first = many->last = NULL; /* the call may be gone after its last message is done */
+	many->asked = 0;
 	for (; message; message = next) {
 		size_t bytes = message->bytes;
 
@@ -192,11 +205,80 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 	return false;
 }
 
+/* --- asking --- */
+
+/*
+ * Whether one more part may be with a worker: its answer, as large as the largest so far, has to find room among what the client has not read yet. Until
+ * the first has come, as many as there are workers; and always one, when there is nothing else.
+ */
+static bool may_ask(const struct call *call)
+{
+	const struct many *many = call->state;
+	size_t unsent = call_unsent(call);
+
+	if (!many->asked && !unsent)
+		return true;
+	if (!many->largest)
+		return many->asked < call->server->supervisor.count;
+	return unsent + (many->asked + 1) * many->largest <= call_unsent_max(call);
+}
+
+static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes);
+
+static int ask_worker(struct many_part *part, struct error *err)
+{
+	struct call *call = part->message->call;
+	const uint8_t *user = NULL;
+	size_t user_bytes = 0;
+
+	wire_find(part->users->message, part->users->bytes, USERS_FIELD, &user, &user_bytes);
+	part->ask.answered = on_answered;
+	return worker_ask(supervisor_worker(&call->server->supervisor, user, user_bytes), &part->ask,
+			  FRAME_CALL_RECOMMEND_MANY, call->deadline_ns, false, part->users->message, part->users->bytes,
+			  err);
+}
+
+/* Of the oldest message that can go on. NULL: there is none. */
+static struct many_part *next_part(const struct many *many)
+{
+	for (struct many_message *message = many->first; message; message = message->next)
+		if (message->ready && message->asked < message->part_count)
+			return &message->parts[message->asked++];
+	return NULL;
+}
+
+/* As far as the client keeps up. */
+static void feed(struct call *call)
+{
+	struct many *many = call->state;
+	struct many_part *part;
+	struct error err;
+
+	while (may_ask(call) && (part = next_part(many))) {
+		int rc = ask_worker(part, &err);
+
+		if (!rc)
+			many->asked++;
+		else if (!part_failed(part, rc, err.text, strlen(err.text)) || part_done(part->message))
+			return;
+	}
+}
+
+void many_room(struct call *call)
+{
+	if (call->state)
+		feed(call);
+}
+
 static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes)
 {
 	struct many_part *part = (struct many_part *)ask;
 	struct call *call = part->message->call;
+	struct many *many = call->state;
 
+	many->asked--;
+	if (bytes > many->largest)
+		many->largest = bytes;
 	if (code) {
 		if (!part_failed(part, code, (const char *)data, bytes))
 			return;
@@ -205,7 +287,8 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 		many_stop(call);
 		return;
 	}
-	one_part_less(part->message);
+	if (!part_done(part->message))
+		feed(call);
 }
 
 /* --- a message comes in --- */
@@ -225,12 +308,12 @@ static int part_of(void *context, const uint8_t *user, size_t bytes, struct erro
 	return (int)(worker * splitting->parts_each + splitting->users[worker]++ / PART_USERS);
 }
 
-static struct many_message *message_new(struct call *call, struct wire_split *split, uint32_t split_parts, size_t bytes)
+static struct many_message *message_new(struct call *call, struct wire_split *split, uint32_t parts_each, size_t bytes)
 {
+	uint32_t workers = call->server->supervisor.count, used = 0;
 	struct many_message *message;
-	uint32_t used = 0;
 
-	for (uint32_t i = 0; i < split_parts; i++)
+	for (uint32_t i = 0; i < workers * parts_each; i++)
 		used += split->parts[i].count > 0;
 	message = calloc(1, sizeof *message + used * sizeof message->parts[0]);
 	if (!message)
@@ -238,37 +321,15 @@ static struct many_message *message_new(struct call *call, struct wire_split *sp
 	message->call = call;
 	message->bytes = bytes;
 	message->split = *split;
-	for (uint32_t i = 0; i < split_parts; i++)
-		if (split->parts[i].count)
-			message->parts[message->part_count++] =
-				(struct many_part){ .message = message, .users = &split->parts[i] };
+	for (uint32_t i = 0; i < parts_each; i++)
+		for (uint32_t worker = 0; worker < workers; worker++) {
+			struct wire_part *users = &split->parts[worker * parts_each + i];
+
+			if (users->count)
+				message->parts[message->part_count++] =
+					(struct many_part){ .message = message, .users = users };
+		}
 	return message;
-}
-
-static void ask_all(struct many_message *message)
-{
-	struct call *call = message->call;
-	struct error err;
-
-	message->waiting = message->part_count + 1; /* one more until all are asked */
-	for (uint32_t i = 0; i < message->part_count; i++) {
-		struct many_part *part = &message->parts[i];
-		const uint8_t *user = NULL;
-		size_t user_bytes = 0;
-		int rc;
-
-		wire_find(part->users->message, part->users->bytes, USERS_FIELD, &user, &user_bytes);
-		part->ask.answered = on_answered;
-		rc = worker_ask(supervisor_worker(&call->server->supervisor, user, user_bytes), &part->ask,
-				FRAME_CALL_RECOMMEND_MANY, call->deadline_ns, false, part->users->message,
-				part->users->bytes, &err);
-		if (!rc)
-			continue;
-		if (!part_failed(part, rc, err.text, strlen(err.text)))
-			return;
-		message->waiting--;
-	}
-	one_part_less(message);
 }
 
 /* The split has put what is not a user in front. */
@@ -295,10 +356,11 @@ static void on_pinned(struct pin_wait *wait, int code, const struct error *err)
 {
 	struct many_message *message = (struct many_message *)((char *)wait - offsetof(struct many_message, wait));
 
+	message->ready = true;
 	if (code)
 		pin_failed(message->call, err);
 	else
-		ask_all(message);
+		feed(message->call);
 }
 
 /* Asks, once the generation that is asked for is at hand. */
@@ -310,10 +372,13 @@ static void begin(struct many_message *message)
 
 	message->wait.ready = on_pinned;
 	rc = generation ? pins_want(&message->call->server->pins, generation, &message->wait, &err) : 0;
-	if (rc < 0)
+	if (rc < 0) {
 		pin_failed(message->call, &err);
-	else if (rc == 0)
-		ask_all(message);
+		return;
+	}
+	message->ready = rc == 0;
+	if (rc == 0)
+		feed(message->call);
 }
 
 void many_message(struct call *call, const uint8_t *data, size_t bytes)
@@ -344,7 +409,7 @@ void many_message(struct call *call, const uint8_t *data, size_t bytes)
 	} else if (!split.elements) {
 		call_fail(call, E_INVALID, "user_ids: none; 1 to 10,000 users a message are allowed");
 		wire_split_free(&split);
-	} else if (!many || !(message = message_new(call, &split, rule.parts, bytes))) {
+	} else if (!many || !(message = message_new(call, &split, splitting.parts_each, bytes))) {
 		call_fail(call, E_EXHAUSTED, "out of memory");
 		wire_split_free(&split);
 	}
@@ -355,9 +420,11 @@ void many_message(struct call *call, const uint8_t *data, size_t bytes)
 		return;
 	}
 	server->stats.recommend_users += split.elements;
-	message->next = many->messages;
-	if (message->next)
-		message->next->previous = message;
-	many->messages = message;
+	message->previous = many->last;
+	if (message->previous)
+		message->previous->next = message;
+	else
+		many->first = message;
+	many->last = message;
 	begin(message);
 }

@@ -3,7 +3,7 @@
  * come. Loop thread.
  *
  * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what clients
- * take. Users whose worker is down, overloaded or late come back as results with an error_code; any other
+ * take. Workers are asked only as far as the client reads. Users whose worker is down, overloaded or late come back as results with an error_code; any other
  * error (no such definition) ends the stream with it.
  */
 #ifndef KINDRED_SERVER_MANY_H
@@ -15,6 +15,7 @@
 /* Handlers (methods.c) */
 void many_message(struct call *call, const uint8_t *data, size_t bytes);
 void many_stop(struct call *call);
+void many_room(struct call *call);
 void many_release(struct call *call);
 
 /* Pure; tests. */

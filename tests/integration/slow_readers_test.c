@@ -1,0 +1,117 @@
+/*
+ * Clients that ask for much and do not read: they hold up themselves, and nobody else; and what they asked for is all there when they read at last.
+ */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define METHOD "/kindred.v1.RecommendationService/RecommendMany"
+#define STREAMS 16
+#define MESSAGES 2 /* a stream */
+#define USERS 10000 /* a message: the most that is allowed */
+#define COUNT 40 /* all items of the shop, with names: some 20 MB a message */
+
+static struct cluster cluster;
+static struct rpc_client *client;
+static char ids[USERS][16], *users[USERS];
+
+static int setup(void **state)
+{
+	(void)state;
+	small_shop_open(&cluster, &client);
+	small_shop_crowd(&cluster);
+	for (unsigned i = 0; i < USERS; i++) {
+		snprintf(ids[i], sizeof ids[i], "m%u", i);
+		users[i] = ids[i];
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	small_shop_close(&cluster, client);
+	return 0;
+}
+
+static void ask(struct rpc_stream *stream)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	struct error err;
+	request.definition = (char *)"wanted-next";
+	request.n_user_ids = USERS;
+	request.user_ids = users;
+	request.count = COUNT;
+	request.with_names = true;
+	if (rpc_stream_send(stream, &request.base, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+/* Each user as often as it was asked for. */
+static void read_all(struct rpc_stream *stream)
+{
+	static unsigned seen[USERS];
+	Kindred__V1__RecommendManyResponse *response;
+	struct error err;
+	int got;
+	memset(seen, 0, sizeof seen);
+	assert_int_equal(rpc_stream_half_close(stream, &err), 0);
+	while ((got = rpc_stream_receive(stream, 60000, NULL, &response, NULL, &err)) == 1) {
+		for (size_t i = 0; i < response->n_results; i++) {
+			assert_int_equal(response->results[i]->error_code, 0);
+			seen[strtoul(response->results[i]->user_id + 1, NULL, 10)]++;
+		}
+		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+	}
+	if (got != 0)
+		fail_msg("%s", err.text);
+	for (unsigned i = 0; i < USERS; i++)
+		assert_int_equal(seen[i], MESSAGES);
+}
+
+static void test_many_that_do_not_read(void **state)
+{
+	struct rpc_client *clients[STREAMS];
+	struct rpc_stream *streams[STREAMS];
+	struct error err;
+	(void)state;
+	for (unsigned i = 0; i < STREAMS; i++) {
+		clients[i] = api_open(&cluster);
+		assert_int_equal(rpc_stream_open(&streams[i], clients[i], METHOD,
+						 &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err),
+				 0);
+		for (unsigned m = 0; m < MESSAGES; m++)
+			ask(streams[i]);
+	}
+	/* all of it together would be more than is set aside for requests and replies */
+	for (unsigned i = 0; i < 2000; i++) {
+		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "m7", 5);
+		assert_int_equal(answer->n_items, 5);
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	}
+	assert_int_equal(api_ingest(client, "shop", "m7", "a1", "Viewed", NULL),
+			 KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
+	for (unsigned i = 0; i < STREAMS; i++) {
+		read_all(streams[i]);
+		rpc_stream_free(streams[i]);
+		rpc_close(clients[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_many_that_do_not_read),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -187,7 +187,8 @@ static int merge_attributes(Kindred__V1__Catalog *catalog, Kindred__V1__Attribut
 
 	*added = 0;
 	schema_init(&schema, catalog);
-	memcpy(merged, catalog->attributes, catalog->n_attributes * sizeof *merged);
+	if (catalog->n_attributes)
+		memcpy(merged, catalog->attributes, catalog->n_attributes * sizeof *merged);
 	for (size_t i = 0; i < count; i++) {
 		size_t place = schema_find(&schema, attributes[i]->name, i);
 

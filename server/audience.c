@@ -62,7 +62,7 @@ static void close_walk(struct walk *walk)
 	walk->over = true;
 }
 
-/* Lets go of everything but the memory, which audience_release frees. */
+/* Lets go of everything but the memory and the generation, which audience_release does. */
 static void end(struct audience *audience)
 {
 	if (audience->ended)
@@ -71,9 +71,6 @@ static void end(struct audience *audience)
 	for (size_t i = 0; i < audience->walk_count; i++)
 		close_walk(&audience->walks[i]);
 	pins_forget(&audience->wait);
-	if (audience->held)
-		pins_release(&audience->call->server->pins, audience->cursor.generation,
-			     audience->left > 0 && audience->may_continue);
 	call_message_done(audience->call, audience->bytes);
 }
 
@@ -94,6 +91,10 @@ void audience_release(struct call *call)
 
 	if (!audience)
 		return;
+	/* Not before: what the walks gave may have waited for the client until now. */
+	if (audience->held)
+		pins_release(&call->server->pins, audience->cursor.generation,
+			     audience->may_continue && !call_went_through(call));
 	buffer_fini(&audience->out);
 	free(audience->walks);
 	free(audience->request);
@@ -193,6 +194,13 @@ static int ask_portion(struct walk *walk, struct walk_ask *ask, struct error *er
 			  &walk->number, sizeof walk->number, err);
 }
 
+static bool may_ask(const struct audience *audience)
+{
+	size_t unsent = call_unsent(audience->call);
+
+	return unsent == 0 || (unsent < AUDIENCE_UNSENT && unsent <= call_unsent_max(audience->call));
+}
+
 /* Asks for portions as far as the client keeps up. A worker is asked for one of its walks after the other. */
 static void feed(struct audience *audience)
 {
@@ -205,7 +213,7 @@ static void feed(struct audience *audience)
 		if (walk->over || walk->worker == busy)
 			continue;
 		busy = walk->worker;
-		for (uint32_t j = 0; j < AUDIENCE_ASKED && call_unsent(audience->call) < AUDIENCE_UNSENT; j++) {
+		for (uint32_t j = 0; j < AUDIENCE_ASKED && may_ask(audience); j++) {
 			if (walk->asks[j].ask.link || !ask_portion(walk, &walk->asks[j], &err))
 				continue;
 			if (err.code == E_UNAVAILABLE)

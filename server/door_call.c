@@ -284,6 +284,13 @@ bool call_is_over(const struct call *handle)
 	return ((const struct door_call *)handle)->state != CALL_OPEN;
 }
 
+bool call_went_through(const struct call *handle)
+{
+	const struct door_call *call = (const struct door_call *)handle;
+
+	return !call->code && !call->client_gone;
+}
+
 /* --- what gRPC says --- */
 
 static uint64_t deadline_ns(gpr_timespec deadline)

@@ -241,19 +241,9 @@ void models_activate(struct call *call, const uint8_t *data, size_t bytes)
 
 void models_rollback(struct call *call, const uint8_t *data, size_t bytes)
 {
-	struct server *server = call->server;
-	uint64_t active = server_active(server), older = kept_before(&server->kept, active);
-	char text[256];
-
 	(void)data; /* an empty message */
 	(void)bytes;
-	if (older)
-		swap_start(&server->swap, older, on_swapped, call);
-	else
-		call_fail(call, E_PRECONDITION,
-			  "no generation that was served is kept and older than the active one (%" PRIu64
-			  "); those kept: %s",
-			  active, kept_numbers(server, text, sizeof text));
+	swap_back(&call->server->swap, on_swapped, call);
 }
 
 /* --- GetModelStatus --- */

@@ -24,6 +24,7 @@ struct pin {
 	uint64_t number;
 	unsigned holds;
 	unsigned broken; /* calls that may be continued until linger_ms */
+	bool found; /* at the start: how many may be, until then, nobody knows */
 	uint64_t linger_ms; /* loop time */
 	struct generation *generation; /* NULL: not read yet */
 	bool busy; /* reading or loading */
@@ -112,12 +113,18 @@ static bool lacking(const struct pin *pin)
 	return false;
 }
 
-/* Everybody who waited hears. */
+static void load_all(struct pin *pin);
+
+/* Everybody who waited hears, once no worker lacks it: one may have come up meanwhile. */
 static void finish(struct pin *pin)
 {
 	struct pin_wait *wait;
 	struct error err = pin->err;
 
+	if (!err.code && lacking(pin)) {
+		load_all(pin);
+		return;
+	}
 	pin->busy = false;
 	pin->hearing = pin->waits;
 	pin->waits = NULL;
@@ -338,10 +345,14 @@ static void on_linger(uv_timer_t *timer)
 	uint64_t now = uv_now(&pins->server->loop), next = 0;
 
 	for (struct pin *pin = pins->first; pin; pin = pin->next) {
-		if (pin->broken && pin->linger_ms <= now)
+		if (!pin->broken && !pin->found)
+			continue;
+		if (pin->linger_ms <= now) {
 			pin->broken = 0;
-		if (pin->broken && (!next || pin->linger_ms < next))
+			pin->found = false;
+		} else if (!next || pin->linger_ms < next) {
 			next = pin->linger_ms;
+		}
 	}
 	if (next)
 		uv_timer_start(timer, on_linger, next - now, 0);
@@ -363,6 +374,25 @@ int pins_hold(struct pins *pins, uint64_t number, bool continues, struct error *
 	return 0;
 }
 
+static void linger(struct pins *pins, struct pin *pin)
+{
+	pin->linger_ms = uv_now(&pins->server->loop) + PINS_LINGER_MS;
+	if (!uv_is_active((uv_handle_t *)&pins->linger))
+		uv_timer_start(&pins->linger, on_linger, PINS_LINGER_MS, 0);
+}
+
+void pins_linger(struct pins *pins)
+{
+	for (size_t i = 0; i < pins->server->kept.count; i++) {
+		struct pin *pin = pin_get(pins, pins->server->kept.list[i].number, NULL);
+
+		if (!pin)
+			continue;
+		pin->found = true;
+		linger(pins, pin);
+	}
+}
+
 void pins_release(struct pins *pins, uint64_t number, bool unfinished)
 {
 	struct pin *pin = *find(pins, number);
@@ -370,9 +400,7 @@ void pins_release(struct pins *pins, uint64_t number, bool unfinished)
 	pin->holds--;
 	if (unfinished) {
 		pin->broken++;
-		pin->linger_ms = uv_now(&pins->server->loop) + PINS_LINGER_MS;
-		if (!uv_is_active((uv_handle_t *)&pins->linger))
-			uv_timer_start(&pins->linger, on_linger, PINS_LINGER_MS, 0);
+		linger(pins, pin);
 	} else if (!pin->holds) {
 		prune_surplus(pins);
 	}
@@ -380,7 +408,7 @@ void pins_release(struct pins *pins, uint64_t number, bool unfinished)
 
 static bool is_kept(const struct pin *pin)
 {
-	return pin->holds || pin->broken || pin->busy;
+	return pin->holds || pin->broken || pin->found || pin->busy;
 }
 
 bool pins_keep(const struct pins *pins, uint64_t number)

@@ -61,6 +61,11 @@ void pins_forget(struct pin_wait *wait);
 int pins_hold(struct pins *pins, uint64_t number, bool continues, struct error *err);
 void pins_release(struct pins *pins, uint64_t number, bool unfinished);
 
+/*
+ * At start: what is kept stays so for PINS_LINGER_MS, as calls that the last server's end broke off may be pinned to any of it.
+ */
+void pins_linger(struct pins *pins);
+
 /* For pruning: the numbers that are held, wanted back or being loaded, at most `room`. Returns how many there are. */
 size_t pins_held(const struct pins *pins, uint64_t *numbers, size_t room);
 /* Whether it is one of them. */

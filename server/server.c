@@ -395,6 +395,8 @@ int server_open(struct server *server, struct error *err)
 	if (!rc)
 		rc = supervisor_init(server, workers, err);
 	if (!rc)
+		pins_linger(&server->pins);
+	if (!rc)
 		rc = swap_init(&server->swap, server, workers, err);
 	if (!rc)
 		rc = builds_init(&server->builds, server, err);

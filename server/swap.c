@@ -17,7 +17,8 @@
 
 struct swap_request {
 	struct swap_request *next;
-	uint64_t number; /* 0: only prune */
+	uint64_t number; /* 0: only prune, or go back */
+	bool back;
 	swap_done done;
 	void *context;
 	uint64_t begun_ns;
@@ -429,6 +430,22 @@ static void on_read(struct job *job)
 		load(swap);
 }
 
+/* False: there is none to go back to, and the request is over. */
+static bool choose_older(struct swap *swap)
+{
+	uint64_t active = server_active(swap->server);
+
+	swap->first->number = kept_before(&swap->server->kept, active);
+	if (swap->first->number)
+		return true;
+	error_set(&swap->err, E_PRECONDITION,
+		  "no generation that was served is kept and older than the active one (%" PRIu64
+		  "); `kindred model list` shows those that are kept",
+		  active);
+	finish(swap, swap->err.code);
+	return false;
+}
+
 static void start_next(struct swap *swap)
 {
 	struct job *job;
@@ -436,12 +453,14 @@ static void start_next(struct swap *swap)
 	if (swap->state != SWAP_IDLE || !swap->first)
 		return;
 	swap->err = (struct error){ 0 };
-	if (!swap->first->number) {
+	if (!swap->first->number && !swap->first->back) {
 		prune(swap);
 		return;
 	}
 	swap->first->begun_ns = clock_monotonic_ns();
 	move(swap, SWAP_READING);
+	if (swap->first->back && !choose_older(swap))
+		return;
 	job = job_new(swap->server, NULL, NULL, NULL, 0, read_generation, on_read);
 	if (!job) {
 		error_set(&swap->err, E_EXHAUSTED, "out of memory");
@@ -451,7 +470,7 @@ static void start_next(struct swap *swap)
 	lane_run(&swap->server->model_lane, job);
 }
 
-static void queue(struct swap *swap, uint64_t number, swap_done done, void *context)
+static void queue(struct swap *swap, uint64_t number, bool back, swap_done done, void *context)
 {
 	struct swap_request *request = calloc(1, sizeof *request);
 	struct error err;
@@ -463,6 +482,7 @@ static void queue(struct swap *swap, uint64_t number, swap_done done, void *cont
 		return;
 	}
 	request->number = number;
+	request->back = back;
 	request->done = done;
 	request->context = context;
 	if (swap->last)
@@ -475,10 +495,15 @@ static void queue(struct swap *swap, uint64_t number, swap_done done, void *cont
 
 void swap_start(struct swap *swap, uint64_t number, swap_done done, void *context)
 {
-	queue(swap, number, done, context);
+	queue(swap, number, false, done, context);
+}
+
+void swap_back(struct swap *swap, swap_done done, void *context)
+{
+	queue(swap, 0, true, done, context);
 }
 
 void swap_prune(struct swap *swap, swap_done done, void *context)
 {
-	queue(swap, 0, done, context);
+	queue(swap, 0, false, done, context);
 }

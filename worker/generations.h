@@ -57,7 +57,7 @@ void generations_fini(struct generations *generations);
 int generations_load(struct generations *generations, uint64_t number, const char *path, uint64_t call,
 		     struct error *err);
 /*
- * The one that answers a call: of that number, 0: the active one (*found NULL: none is). E_PRECONDITION: not
+ * The one that answers a call: of that number, 0: the active one (*found NULL: none is). E_UNAVAILABLE: not
  * loaded.
  */
 int generations_pick(const struct generations *generations, uint64_t number, struct generation **found,

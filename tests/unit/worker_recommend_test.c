@@ -12,6 +12,7 @@
 #define STATUS_INVALID 3
 #define STATUS_NOT_FOUND 5
 #define STATUS_PRECONDITION 9
+#define STATUS_UNAVAILABLE 14
 #define STATUS_UNIMPLEMENTED 12
 
 static void test_answers_from_the_last_events(void **state)
@@ -275,7 +276,7 @@ static void test_says_what_it_does_not_serve(void **state)
 	EXPECT_ERROR(STATUS_UNIMPLEMENTED, "explain: ");
 	request.explain = false;
 	request.generation = 77;
-	EXPECT_ERROR(STATUS_PRECONDITION, "generation: 77 is not kept");
+	EXPECT_ERROR(STATUS_UNAVAILABLE, "generation: 77 is not loaded");
 	request.generation = 0;
 	request.count = 1001;
 	EXPECT_ERROR(STATUS_INVALID, "count: 1001; 1 to 1000 are allowed");

@@ -1,0 +1,213 @@
+/*
+ * Calls that are pinned to a generation which is not the newest: it is there as long as they may want it, whatever is built, killed or restarted.
+ */
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+#include "lib/victim.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SERVICE "/kindred.v1.RecommendationService/"
+#define OPTIONS(kept) CLI("--workers", "2", "--build-every-minutes", "0", "--generations-kept", kept)
+
+static struct cluster cluster;
+static struct rpc_client *client;
+static struct rpc_client *reader; /* nothing is read from its connection but when it is asked to */
+
+static int setup(void **state)
+{
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, OPTIONS("1"));
+	small_shop_load(&cluster);
+	client = api_open(&cluster);
+	reader = api_open(&cluster);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rpc_close(reader);
+	small_shop_close(&cluster, client);
+	return 0;
+}
+
+/* One that takes the place of the active one, whose file nothing but a pin keeps then. */
+static void build(void)
+{
+	cluster_ok(&cluster, CLI("model", "build", "--promote"));
+}
+
+static void start_again(const char *kept)
+{
+	rpc_close(client);
+	rpc_close(reader);
+	cluster_start(&cluster, OPTIONS(kept));
+	client = api_open(&cluster);
+	reader = api_open(&cluster);
+}
+
+/* --- an audience --- */
+
+struct audience {
+	struct rpc_stream *stream;
+	uint8_t cursor[4096];
+	size_t cursor_bytes;
+	uint64_t generation;
+	unsigned users;
+};
+
+static void call(struct audience *audience, struct rpc_client *by)
+{
+	Kindred__V1__RecommendAudienceRequest request = KINDRED__V1__RECOMMEND_AUDIENCE_REQUEST__INIT;
+	struct error err;
+	request.definition = (char *)"wanted-next";
+	request.count = 40;
+	request.with_names = true;
+	request.cursor = (ProtobufCBinaryData){ audience->cursor_bytes, audience->cursor };
+	if (rpc_stream_open(&audience->stream, by, SERVICE "RecommendAudience",
+			    &kindred__v1__recommend_audience_response__descriptor, RPC_FOREVER, &err) != 0 ||
+	    rpc_stream_send(audience->stream, &request.base, &err) != 0 ||
+	    rpc_stream_half_close(audience->stream, &err) != 0)
+		fail_msg("%s", err.text);
+}
+
+/* False: the end. */
+static bool read_one(struct audience *audience)
+{
+	Kindred__V1__RecommendAudienceResponse *response = NULL;
+	struct error err;
+	int got = rpc_stream_receive(audience->stream, 20000, NULL, &response, NULL, &err);
+	if (got < 0)
+		fail_msg("%s: %s", error_name(got), err.text);
+	if (got == 0)
+		return false;
+	audience->users += (unsigned)response->n_results;
+	audience->generation = response->generation;
+	assert_true(response->cursor.len <= sizeof audience->cursor);
+	memcpy(audience->cursor, response->cursor.data, response->cursor.len);
+	audience->cursor_bytes = response->cursor.len;
+	kindred__v1__recommend_audience_response__free_unpacked(response, NULL);
+	return true;
+}
+
+static void hang_up(struct audience *audience)
+{
+	rpc_stream_free(audience->stream);
+	audience->stream = NULL;
+}
+
+static void read_to_the_end(struct audience *audience)
+{
+	while (read_one(audience))
+		;
+	hang_up(audience);
+	assert_int_equal(audience->users, SMALL_SHOP_USERS);
+}
+
+/* Everything is answered, and waits for a client that does not read: the generation is still there for another that goes on. */
+static void test_what_was_not_read_can_be_asked_again(void **state)
+{
+	struct audience audience = { 0 };
+	(void)state;
+	build();
+	call(&audience, reader);
+	assert_true(read_one(&audience));
+	build();
+	build();
+	build();
+	struct audience again = audience;
+	call(&again, client);
+	read_to_the_end(&again);
+	hang_up(&audience);
+}
+
+/* A server that is killed knows of no calls when it is back; what it finds it keeps for a while. */
+static void test_a_killed_server_keeps_what_it_finds(void **state)
+{
+	struct audience audience = { 0 };
+	(void)state;
+	build();
+	call(&audience, client);
+	assert_true(read_one(&audience));
+	hang_up(&audience);
+	cluster_kill(&cluster);
+	start_again("1");
+	build();
+	build();
+	call(&audience, client);
+	read_to_the_end(&audience);
+}
+
+/* While one worker still loads the generation, another begins anew, and has to be given it as well. */
+static void test_a_worker_that_comes_up_meanwhile_is_given_it(void **state)
+{
+	enum { ASKED = 200 };
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	Kindred__V1__RecommendManyResponse *response;
+	struct victim victim = { .number = 1 };
+	struct rpc_stream *stream;
+	struct error err;
+	char ids[ASKED][16], *users[ASKED];
+	unsigned answered = 0;
+	(void)state;
+	assert_int_equal(cluster_stop(&cluster), 0);
+	start_again("2");
+	uint64_t before = api_active_generation(client);
+	build();
+	assert_int_equal(cluster_stop(&cluster), 0); /* so that no worker has it any more */
+	start_again("2");
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	pid_t slow = (pid_t)status->workers[0]->pid;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	for (unsigned i = 0; i < ASKED; i++) {
+		snprintf(ids[i], sizeof ids[i], "u%u", i);
+		users[i] = ids[i];
+	}
+	request.definition = (char *)"wanted-next";
+	request.n_user_ids = ASKED;
+	request.user_ids = users;
+	request.generation = before;
+
+	assert_int_equal(kill(slow, SIGSTOP), 0);
+	assert_int_equal(rpc_stream_open(&stream, client, SERVICE "RecommendMany",
+					 &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err),
+			 0);
+	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
+	assert_int_equal(rpc_stream_half_close(stream, &err), 0);
+	victim_kill(&victim, client);
+	victim_await(&victim, client);
+	assert_int_equal(kill(slow, SIGCONT), 0);
+	int got;
+	while ((got = rpc_stream_receive(stream, 20000, NULL, &response, NULL, &err)) == 1) {
+		assert_int_equal(response->generation, before);
+		for (size_t i = 0; i < response->n_results; i++)
+			answered += response->results[i]->error_code == 0;
+		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+	}
+	if (got != 0)
+		fail_msg("%s: %s", error_name(got), err.text);
+	rpc_stream_free(stream);
+	assert_int_equal(answered, ASKED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_not_read_can_be_asked_again),
+		cmocka_unit_test(test_a_killed_server_keeps_what_it_finds),
+		cmocka_unit_test(test_a_worker_that_comes_up_meanwhile_is_given_it),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

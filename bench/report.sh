@@ -10,18 +10,36 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.bash"
-quick=0 keep=
+
+usage() { sed -n 's/^# \(usage: \|  --\|  BIN\)/\1/p' "$here/report.sh"; }
+wrong() {
+	printf 'bench/report.sh: %s\n' "$1" >&2
+	usage >&2
+	exit 64
+}
+check=0 quick=0 keep=
 while [ $# -gt 0 ]; do
 	case $1 in
+	--check) check=1 ;; # ./run asks, before it builds, whether the options are right
 	--quick) quick=1 ;;
 	--keep)
-		keep=${2:?--keep: a directory}
+		[ $# -gt 1 ] || wrong "--keep needs a directory"
+		[ ! -e "$2" ] || wrong "--keep $2: it exists already"
+		keep=$2
 		shift
 		;;
+	--help)
+		usage
+		exit
+		;;
+	-*) wrong "there is no option '$1'" ;;
 	*) break ;;
 	esac
 	shift
 done
+[ $# -le 1 ] || wrong "'$2' is one argument too many"
+[ $# = 0 ] || [ -d "$1" ] || wrong "there is no folder '$1'"
+[ $check = 0 ] || exit 0
 bin=$(cd "${1:-$here/../build/release/bin}" && pwd)
 items=100000 users=100000 per_user=30 seconds=5 rounds=5
 swap_rounds=1 swaps=20 swap_plan=(--seconds 410 --swap-from 10 --swap-every 20)

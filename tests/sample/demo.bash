@@ -22,8 +22,11 @@ demo() {
 		esac
 		shift
 	done
-	if [ -n "$catalog" ] && [ -z "$events" ] || [ -z "$catalog" ] && [ -n "$events" ]; then
-		die "--catalog and --events belong together: recommending needs both."
+	if [ -n "$catalog" ] && [ -z "$events" ]; then
+		die "--events FILE is missing: --catalog goes with it, recommending needs both."
+	fi
+	if [ -n "$events" ] && [ -z "$catalog" ]; then
+		die "--catalog FILE is missing: --events goes with it, recommending needs both."
 	fi
 	build kindred kindred-server kindred-worker kindred-builder kindred-sample
 	if [ -n "$catalog" ]; then

@@ -54,23 +54,22 @@ static char *make_status(struct server *server, unsigned *status)
 	return text;
 }
 
-static void print_workers(const struct supervisor *supervisor, FILE *out)
+/* false: no memory */
+static bool print_workers(const struct supervisor *supervisor, FILE *out)
 {
-	fputs("# HELP kindred_worker_up Whether the worker serves\n# TYPE kindred_worker_up gauge\n", out);
+	struct stats_worker *workers = calloc(supervisor->count, sizeof *workers);
+
+	if (!workers)
+		return false;
 	for (uint32_t i = 0; i < supervisor->count; i++)
-		fprintf(out, "kindred_worker_up{worker=\"%u\"} %d\n", i, supervisor->workers[i].state == WORKER_UP);
-	fputs("# HELP kindred_worker_silent_seconds How long the worker has not answered; 0: it answers\n"
-	      "# TYPE kindred_worker_silent_seconds gauge\n",
-	      out);
-	for (uint32_t i = 0; i < supervisor->count; i++)
-		fprintf(out, "kindred_worker_silent_seconds{worker=\"%u\"} %g\n", i,
-			(double)status_silent_ms(&supervisor->workers[i]) / 1000);
-	fputs("# HELP kindred_worker_calls_in_flight Calls the worker has not answered\n"
-	      "# TYPE kindred_worker_calls_in_flight gauge\n",
-	      out);
-	for (uint32_t i = 0; i < supervisor->count; i++)
-		fprintf(out, "kindred_worker_calls_in_flight{worker=\"%u\"} %u\n", i,
-			status_worker_calls(&supervisor->workers[i]));
+		workers[i] = (struct stats_worker){
+			.worker_up = supervisor->workers[i].state == WORKER_UP,
+			.worker_silent_seconds = (double)status_silent_ms(&supervisor->workers[i]) / 1000,
+			.worker_calls_in_flight = status_worker_calls(&supervisor->workers[i]),
+		};
+	stats_workers_metrics(workers, supervisor->count, out);
+	free(workers);
+	return true;
 }
 
 static char *make_metrics(struct server *server, unsigned *status)
@@ -78,6 +77,7 @@ static char *make_metrics(struct server *server, unsigned *status)
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *out = open_memstream(&text, &bytes);
+	bool whole;
 
 	(void)status;
 	if (!out)
@@ -85,8 +85,8 @@ static char *make_metrics(struct server *server, unsigned *status)
 	status_ask_all(server, NULL, NULL); /* as in make_status */
 	status_gauges(server);
 	stats_metrics(&server->stats, out);
-	print_workers(&server->supervisor, out);
-	if (fclose(out)) {
+	whole = print_workers(&server->supervisor, out);
+	if (fclose(out) || !whole) {
 		free(text);
 		return NULL;
 	}

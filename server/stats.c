@@ -19,6 +19,16 @@ static const struct {
 };
 #define TABLE_SIZE (sizeof table / sizeof table[0])
 
+static const struct {
+	const char *name, *unit, *prose;
+	size_t offset;
+} worker_table[] = {
+#define STATS_GAUGE(name, unit, prose) { #name, unit, prose, offsetof(struct stats_worker, name) },
+	STATS_WORKER_TABLE(STATS_GAUGE)
+#undef STATS_GAUGE
+};
+#define WORKER_TABLE_SIZE (sizeof worker_table / sizeof worker_table[0])
+
 static uint64_t *value_of(struct stats *stats, size_t row)
 {
 	return (uint64_t *)((char *)stats + table[row].offset);
@@ -101,10 +111,24 @@ void stats_metrics(const struct stats *stats, FILE *out)
 	}
 }
 
+void stats_workers_metrics(const struct stats_worker *workers, size_t count, FILE *out)
+{
+	for (size_t i = 0; i < WORKER_TABLE_SIZE; i++) {
+		fprintf(out, "# HELP kindred_%s %s (%s)\n# TYPE kindred_%s gauge\n", worker_table[i].name,
+			worker_table[i].prose, worker_table[i].unit, worker_table[i].name);
+		for (size_t w = 0; w < count; w++)
+			fprintf(out, "kindred_%s{worker=\"%zu\"} %g\n", worker_table[i].name, w,
+				*(const double *)((const char *)&workers[w] + worker_table[i].offset));
+	}
+}
+
 void stats_reference(FILE *out)
 {
 	fputs("| metric | type | unit | meaning |\n| --- | --- | --- | --- |\n", out);
 	for (size_t i = 0; i < TABLE_SIZE; i++)
 		fprintf(out, "| `kindred_%s%s` | %s | %s | %s |\n", table[i].name, table[i].counter ? "_total" : "",
 			table[i].counter ? "counter" : "gauge", table[i].unit, table[i].prose);
+	for (size_t i = 0; i < WORKER_TABLE_SIZE; i++)
+		fprintf(out, "| `kindred_%s{worker=\"N\"}` | gauge | %s | %s |\n", worker_table[i].name,
+			worker_table[i].unit, worker_table[i].prose);
 }

@@ -1,6 +1,6 @@
 /*
- * What the server counts about itself: one table, from which the fields, /metrics and the reference come. To
- * add a counter, add a line. Counters rise from the start of the process; gauges are filled by
+ * What the server counts about itself, and knows of each worker: one table each, from which the fields, /metrics and the
+ * reference come. To add a counter, add a line. Counters rise from the start of the process; gauges are filled by
  * status_gauges() before they are read. Loop thread.
  */
 #ifndef KINDRED_SERVER_STATS_H
@@ -57,6 +57,18 @@ struct stats {
 #undef STATS_FIELD
 };
 
+/* GAUGE(name, unit, prose): of one worker, which is a label. */
+#define STATS_WORKER_TABLE(GAUGE)                                                                                      \
+	GAUGE(worker_up, "boolean", "1 while the worker serves")                                                       \
+	GAUGE(worker_silent_seconds, "seconds", "How long the worker has not answered; 0: it answers")                 \
+	GAUGE(worker_calls_in_flight, "calls", "Calls the worker has not answered")
+
+struct stats_worker {
+#define STATS_FIELD(name, unit, prose) double name;
+	STATS_WORKER_TABLE(STATS_FIELD)
+#undef STATS_FIELD
+};
+
 /* What was counted by another process since the last time: the counters in the order of the table (stats_take gives them). */
 void stats_add(struct stats *stats, const uint64_t *counted, size_t count);
 /* Moves the counters to counted, which has room for STATS_COUNTERS_MAX, and sets them to 0. Returns how many there are. */
@@ -81,7 +93,9 @@ double stats_ingest_rate(const struct stats_rates *rates);
 
 /* Prometheus' text format: "kindred_<name>_total" for counters, "kindred_<name>" for gauges. */
 void stats_metrics(const struct stats *stats, FILE *out);
-/* The table in Markdown. */
+/* The same of the workers, the first is worker 0: "kindred_<name>{worker="0"}". */
+void stats_workers_metrics(const struct stats_worker *workers, size_t count, FILE *out);
+/* Both tables in Markdown. */
 void stats_reference(FILE *out);
 
 #endif

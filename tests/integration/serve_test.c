@@ -102,6 +102,24 @@ static void test_before_the_first_model(void **state)
 	cluster_fini(&cluster);
 }
 
+/* Every metric that is served is in the table that people read. */
+static void assert_explained(char *metrics)
+{
+	static const char head[] = "# TYPE ";
+	unsigned count = 0;
+	struct output reference = program_run(TEST_BIN "/kindred-server", NULL, CLI("--metrics-reference"));
+	assert_int_equal(reference.code, 0);
+	for (char *at = metrics; (at = strstr(at, head)) != NULL; count++) {
+		at += strlen(head);
+		char row[128];
+		snprintf(row, sizeof row, "| `%.*s", (int)strcspn(at, " "), at);
+		if (!strstr(reference.out, row))
+			fail_msg("%s is served and not explained", row + 3);
+	}
+	assert_true(count > 10);
+	output_free(&reference);
+}
+
 static void test_admin_port(void **state)
 {
 	struct cluster cluster;
@@ -116,7 +134,7 @@ static void test_admin_port(void **state)
 	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
 	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
 	assert_int_equal(metrics.code, 0);
-	assert_non_null(strstr(metrics.out, "# TYPE kindred_"));
+	assert_explained(metrics.out);
 	output_free(&metrics);
 	snprintf(url, sizeof url, "http://%s/status", cluster.admin);
 	struct output status = program_run("/usr/bin/curl", NULL, CLI("-sf", url));

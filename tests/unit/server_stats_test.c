@@ -53,6 +53,25 @@ static void test_metrics(void **state)
 	free(text);
 }
 
+static void test_workers_metrics(void **state)
+{
+	const struct stats_worker workers[] = { { .worker_up = 1, .worker_calls_in_flight = 3 },
+						{ .worker_silent_seconds = 1.5 } };
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	(void)state;
+	assert_non_null(out);
+	stats_workers_metrics(workers, 2, out);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text, "# TYPE kindred_worker_up gauge\n"
+				     "kindred_worker_up{worker=\"0\"} 1\nkindred_worker_up{worker=\"1\"} 0\n"));
+	assert_non_null(strstr(text, "kindred_worker_calls_in_flight{worker=\"0\"} 3\n"));
+	assert_non_null(strstr(text, "kindred_worker_silent_seconds{worker=\"1\"} 1.5\n"));
+	free(text);
+}
+
 /* What another process counted is added once, gauges stay out of it. */
 static void test_of_another_process(void **state)
 {
@@ -76,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_metrics),
+		cmocka_unit_test(test_workers_metrics),
 		cmocka_unit_test(test_of_another_process),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,8 +99,8 @@ static const struct argp_option options[] = {
 	  "Users, one a line (- is stdin); answers are JSON lines, in any order", 1 },
 	{ "context-item", OPT_CONTEXT_ITEM, "ID", 0, "The item being looked at: it counts as the user's newest event",
 	  1 },
-	{ "context", OPT_CONTEXT, "ATTRIBUTE=VALUE", 0,
-	  "Popular items with this value come before others; may be repeated, all must hold", 1 },
+	{ "context", OPT_CONTEXT, "NAME=VALUE", 0,
+	  "Popular items with this value of the attribute come before others; may be repeated, all must hold", 1 },
 	{ "no-names", OPT_NO_NAMES, NULL, 0, "Ids only", 1 },
 	{ 0 },
 };
@@ -110,14 +110,15 @@ static const struct cli_spec spec = {
 	.prose = "Shows what users may want next."
 		 "\v"
 		 "The source says why an item is there: personal (from the user's own history), similar (by "
-		 "attributes, for items with too few events), popular, recently popular, explore (shown to find out).\n"
+		 "attributes, where events are too few to have learnt it; or it goes with --context-item, and with "
+		 "nothing that the user had), popular, recently popular, explore (shown to find out).\n"
 		 "\n"
 		 "Examples:\n"
 		 "  kindred recommend wanted-next john\n"
 		 "  kindred recommend wanted-next john jane --count 5 --json\n"
 		 "  kindred recommend wanted-next somebody-new --context-item korva-strike-fg\n"
 		 "  kindred recommend wanted-next somebody-new --context sport=soccer\n"
-		 "  kindred recommend wanted-next --users-file users.txt > recommendations.ndjson\n",
+		 "  kindred recommend wanted-next --users-file users.txt > next.ndjson\n",
 	.options = options,
 	.parse = parse,
 	.least = 1,

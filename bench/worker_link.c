@@ -17,7 +17,9 @@
 #include "kindred/internal/link.pb-c.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
+#include "version.h"
 
+#include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -326,36 +328,61 @@ static void send_many(uint64_t number)
 	send_message(FRAME_CALL_RECOMMEND_MANY, &request.base);
 }
 
-static uint32_t number(const char *text)
+static uint32_t number(const char *text, struct argp_state *state)
 {
-	long value = strtol(text, NULL, 10);
-	errno = EINVAL;
-	must(value > 0 && value < 100000000, text);
+	char *end;
+	long value = strtol(text, &end, 10);
+	if (end == text || *end || value < 1 || value > 99999999)
+		argp_error(state, "'%s': 1 to 99999999 is allowed", text);
 	return (uint32_t)value;
 }
 
+static error_t on_argument(int key, char *text, struct argp_state *state)
+{
+	uint32_t *const numbers[] = { &items, &neighbours, &users };
+	const char **directory = state->input;
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			*directory = text;
+		else if (state->arg_num <= 3)
+			*numbers[state->arg_num - 1] = number(text, state);
+		else
+			argp_error(state, "\"%s\" is one argument too many", text);
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "say in which directory");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const char *argp_program_version = "kindred-bench-worker " KINDRED_VERSION " (" KINDRED_REVISION ")";
+
 int main(int argc, char **argv)
 {
+	static const char doc[] =
+		"Measures what a call costs one kindred-worker, over its link, without gRPC. DIRECTORY "
+		"is made, and must not exist.\v"
+		"Examples:\n"
+		"  kindred-bench-worker /tmp/one-worker\n"
+		"  kindred-bench-worker /tmp/one-worker 100000 50 100000";
+	static const struct argp argp = { NULL, on_argument, "DIRECTORY [ITEMS [NEIGHBOURS [USERS]]]", doc, NULL,
+					  NULL, NULL };
 	char path[PATH_MAX], model[PATH_MAX];
-	if (argc < 2 || argc > 5 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: kindred-bench-worker DIRECTORY [ITEMS [NEIGHBOURS [USERS]]]\n");
-		return 64;
-	}
-	if (argc > 2)
-		items = number(argv[2]);
-	if (argc > 3)
-		neighbours = number(argv[3]);
-	if (argc > 4)
-		users = number(argv[4]);
-	must(mkdir(argv[1], 0700) == 0, argv[1]);
-	snprintf(path, sizeof path, "%s/shards", argv[1]);
+	const char *directory = NULL;
+	argp_err_exit_status = 64; /* EX_USAGE */
+	argp_parse(&argp, argc, argv, 0, NULL, &directory);
+	must(mkdir(directory, 0700) == 0, directory);
+	snprintf(path, sizeof path, "%s/shards", directory);
 	must(mkdir(path, 0700) == 0, path);
-	snprintf(path, sizeof path, "%s/models", argv[1]);
+	snprintf(path, sizeof path, "%s/models", directory);
 	must(mkdir(path, 0700) == 0, path);
 	printf("%u items, %u neighbours, %u users with %d events each, %d shards, one worker\n", items, neighbours,
 	       users, HISTORY, SHARDS);
 	write_model(path, model);
-	start_worker(argv[1]);
+	start_worker(directory);
 	set_up(model);
 
 	uint64_t batches = (uint64_t)users * HISTORY / BATCH;

@@ -70,7 +70,8 @@ const char *argp_program_version = "kindred-flush " KINDRED_VERSION " (" KINDRED
 int main(int argc, char **argv)
 {
 	static const char doc[] = "Measures what writing 4 KiB and flushing it to disk takes.\v"
-				  "Example: kindred-flush ./data --seconds 2";
+				  "Example:\n"
+				  "  kindred-flush ./data --seconds 2";
 	static const struct argp_option table[] = { { "seconds", 't', "S", 0, "How long (2)", 0 }, { 0 } };
 	static const struct argp argp = { table, on_option, "DIRECTORY", doc, NULL, NULL, NULL };
 	static struct histogram latency;

@@ -112,13 +112,14 @@ static const char doc[] = "Puts load on a running Kindred server and says honest
 			  "\v"
 			  "Without --rate the loop is closed: the next call starts when one ends. That shows how fast "
 			  "things can go, not what latency is at a rate.\n"
+			  "\n"
 			  "Examples:\n"
 			  "  kindred-bench recommend --in-flight 16 --seconds 10\n"
 			  "  kindred-bench recommend --rate 5000 --plot latency.svg\n"
 			  "  kindred-bench recommend --find-max 10 --seconds 5\n"
 			  "  kindred-bench many --streams 2 --batch 256 --in-flight 4\n"
 			  "  kindred-bench audience --seconds 10\n"
-			  "  kindred-bench ingest --batch 1000 --rate 50 --json      50,000 events/s\n"
+			  "  kindred-bench ingest --batch 1000 --rate 50 --json      # 50,000 events/s\n"
 			  "  kindred-bench mix --ingest-share 0.2 --zipf 1\n"
 			  "  kindred-bench recommend --rate 5000 --seconds 40 --swap 2,3 --swaps 20\n";
 

@@ -160,11 +160,11 @@ const char *argp_program_version = "kindred-synthetic " KINDRED_VERSION " (" KIN
 
 int main(int argc, char **argv)
 {
-	static const char doc[] =
-		"Writes a made-up catalog or its events as CSV to standard output.\v"
-		"Examples:\n"
-		"  kindred-synthetic catalog --items 100000 > items.csv\n"
-		"  kindred-synthetic events --users 1000000 --per-user 30 | kindred events import shop -\n";
+	static const char doc[] = "Writes a made-up catalog or its events as CSV to standard output.\v"
+				  "Examples:\n"
+				  "  kindred-synthetic catalog --items 100000 > items.csv\n"
+				  "  kindred-synthetic events --users 1000000 --per-user 30 |\n"
+				  "      kindred events import shop -\n";
 	struct options options = { .users = 100000,
 				   .items = 100000,
 				   .per_user = 30,

@@ -43,7 +43,7 @@ enum {
 static const struct argp_option options[] = {
 	{ "data", 'd', "DIR", 0, "The data directory. Required", 0 },
 	{ "generation", 'g', "N", 0,
-	  "The number of the generation to build; at first: one more than the highest there is", 0 },
+	  "The number of the generation to build (default: one more than the highest there is)", 0 },
 	{ "memory-mb", 'm', "M", 0,
 	  "Memory for the large arrays; beyond it they move to files in the data directory (1024)", 0 },
 	{ "threads", 't', "T", 0, "Threads; 0: one a core (0)", 0 },
@@ -51,13 +51,13 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "tune-seconds", OPTION_TUNE_SECONDS, "S", 0,
 	  "Most seconds a relation for finding its parameters; 0: the last choice is taken as it is (0)", 0 },
-	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A whole, longer search, whatever was chosen before", 0 },
+	{ "tune-whole", OPTION_TUNE_WHOLE, NULL, 0, "A longer search, whatever was chosen before", 0 },
 	{ "refresh", OPTION_REFRESH, NULL, 0,
 	  "Learn nothing: the active generation again, with popularity, season and trend of today", 0 },
 	{ "objective", OPTION_OBJECTIVE, "ndcg|hit_rate", 0,
-	  "What is looked for; at first as in the last search, else ndcg", 0 },
+	  "What is looked for (default: as in the last search, else ndcg)", 0 },
 	{ "coverage-floor", OPTION_FLOOR, "SHARE", 0,
-	  "Share of the learnt items that must be shown to somebody; at first as in the last search, else 0.1", 0 },
+	  "Share of the learnt items that must be shown to somebody (default: as in the last search, else 0.1)", 0 },
 	{ "no-gate", OPTION_NO_GATE, NULL, 0, "Do not compare with the generation that is served", 0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
@@ -142,7 +142,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static char *help_filter(int key, const char *text, void *input)
 {
 	(void)input;
-	return key == ARGP_KEY_HELP_POST_DOC ? params_help() : (char *)text;
+	return key == ARGP_KEY_HELP_POST_DOC ? params_help(text) : (char *)text;
 }
 
 static uint32_t cores(void)
@@ -166,11 +166,11 @@ int main(int argc, char **argv)
 		.doc = "Learns a model from the histories and catalogs of a data directory and publishes it as a new "
 		       "generation there.\v"
 		       "Examples:\n"
-		       "  kindred-builder --data /srv/kindred                      as the server does it\n"
-		       "  kindred-builder -d DIR --threads 2 --memory-mb 2048      what it may take\n"
-		       "  kindred-builder -d DIR --tune-seconds 60                 look for better parameters first\n"
-		       "  kindred-builder -d DIR --set gap=1 --set back=0.3        learn with others, for an "
-		       "experiment\n\n"
+		       "  kindred-builder --data /srv/kindred                 # as the server does it\n"
+		       "  kindred-builder -d DIR --threads 2 --memory-mb 2048 # what it may take\n"
+		       "  kindred-builder -d DIR --tune-seconds 60            # search first\n"
+		       "  kindred-builder -d DIR --set gap=1                  # an experiment\n"
+		       "\n"
 		       "The log's last line says what each part took. The new generation is not served until the "
 		       "server is "
 		       "told: kindred model activate N.\n\n"

@@ -1,5 +1,7 @@
 #include "builder/params.h"
 
+#include "common/prose.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,15 +88,18 @@ void params_read(struct params *params, const json_t *object)
 	}
 }
 
-char *params_help(void)
+char *params_help(const char *before)
 {
 	char *text = NULL;
 	size_t bytes = 0;
 	FILE *out = open_memstream(&text, &bytes);
 	if (!out)
 		return NULL;
-	for (size_t p = 0; p < TABLE_ROWS; p++)
-		fprintf(out, "  %-16s %-6g %s\n", table[p].name, table[p].standard, table[p].prose);
+	fprintf(out, "%s\n", before);
+	for (size_t p = 0; p < TABLE_ROWS; p++) {
+		int at = fprintf(out, "  %-16s %-6g", table[p].name, table[p].standard);
+		prose_fill(out, table[p].prose, (size_t)at, (size_t)at + 1);
+	}
 	fclose(out);
 	return text;
 }

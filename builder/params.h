@@ -83,7 +83,7 @@ json_t *params_json(const struct params *params);
 void params_changes(const struct params *params, const struct params *from, char *text, size_t bytes);
 /* Takes what is known and in its range from such an object; the rest stays. */
 void params_read(struct params *params, const json_t *object);
-/* One line a parameter for --help, malloced. */
-char *params_help(void);
+/* For --help: the text, and a row for each parameter, malloced. */
+char *params_help(const char *before);
 
 #endif

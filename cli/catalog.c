@@ -88,7 +88,7 @@ int cmd_catalog_create(struct cli *cli, int argc, char **argv)
 		.prose = "Makes an empty catalog. (`kindred catalog import` makes one from a file.)"
 			 "\v"
 			 "Examples:\n"
-			 "  kindred catalog create shop --attribute price:number --attribute in_stock:boolean\n",
+			 "  kindred catalog create shop --attribute price:number --attribute colors:list\n",
 		.options = options,
 		.parse = create_option,
 		.least = 1,

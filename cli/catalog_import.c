@@ -111,7 +111,7 @@ static const struct cli_spec spec = {
 		 "\n"
 		 "Examples:\n"
 		 "  kindred catalog import shop products.csv\n"
-		 "  kindred catalog import shop products.csv --id SKU --name Title --type in_stock=boolean\n"
+		 "  kindred catalog import shop products.csv --id SKU --type in_stock=boolean\n"
 		 "  kindred catalog import movies movies.dat --layout movielens\n"
 		 "  kindred catalog import shop items.tsv --ignore last_price --on-error abort\n"
 		 "  zcat products.csv.gz | kindred catalog import shop -\n",

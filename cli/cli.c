@@ -9,7 +9,7 @@
 static const struct argp_option global_options[] = {
 	{ "server", 's', "HOST:PORT", 0, "The server to talk to (KINDRED_SERVER; default " CLI_SERVER_DEFAULT ")", -2 },
 	{ "json", 'j', NULL, 0, "Answer as JSON", -2 },
-	{ "quiet", 'q', NULL, 0, "No progress and no remarks, only results and errors", -2 },
+	{ "quiet", 'q', NULL, 0, "No progress, no remarks: results and errors only", -2 },
 	{ 0 },
 };
 

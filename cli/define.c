@@ -238,20 +238,20 @@ static const struct cli_spec define_spec = {
 	.arguments = "NAME",
 	.prose = "Makes the definition NAME, or a new version of it. All rules are given anew each time."
 		 "\v"
-		 "A filter compares attributes of the item, and of the user's last item: = != < <= > >= IN AND OR NOT "
-		 "( ).\n"
+		 "A filter compares attributes of the item, and of the user's last item, by = != < <= > >= and IN; "
+		 "AND, OR, NOT and parentheses combine. "
 		 "A definition serves once a model was built that knows its events; the server builds one soon by "
 		 "itself.\n"
 		 "\n"
 		 "Examples:\n"
-		 "  kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event "
-		 "Viewed=1 \\\n"
-		 "      --exclude Purchased --filter 'in_stock = true AND price < 50 AND category = last.category'\n"
-		 "  kindred define watch-next --catalog series --event Watched --exclude-seen --lookback 90d \\\n"
-		 "      --filter 'language = last.language AND NOT (genres IN (\"Horror\", \"Gore\"))'\n"
-		 "  kindred define newsletter --catalog shop --event Purchased --occasion visit --lookback 365d\n"
+		 "  kindred define wanted-next --catalog shop --event Purchased=5 \\\n"
+		 "      --event 'Added to Cart=3' --event Viewed=1 --exclude Purchased \\\n"
+		 "      --filter 'in_stock = true AND price < 50 AND category = last.category'\n"
+		 "  kindred define watch-next --catalog series --event Watched --exclude-seen \\\n"
+		 "      --filter 'language = last.language AND NOT genres IN (\"Horror\", \"Gore\")'\n"
+		 "  kindred define newsletter --catalog shop --event Purchased --occasion visit\n"
 		 "  kindred define play-again --catalog songs --event Played --repeat on\n"
-		 "  kindred define bestsellers --catalog shop --event Purchased --strategy popular --count 10\n",
+		 "  kindred define top --catalog shop --event Purchased --strategy popular\n",
 	.options = define_options,
 	.parse = define_option,
 	.least = 1,
@@ -449,7 +449,9 @@ static void print_definition(const Kindred__V1__Definition *definition)
 int cmd_definitions_get(struct cli *cli, int argc, char **argv)
 {
 	static const struct argp_option options[] = {
-		{ "version", OPT_VERSION, "N", 0, "That version (default: the newest)", 1 },
+		/* argp puts a "version" among its own options, wherever it belongs */
+		{ "    --version=N", 0, NULL, OPTION_DOC, "That version (default: the newest)", 1 },
+		{ "version", OPT_VERSION, "N", OPTION_HIDDEN, NULL, 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {

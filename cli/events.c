@@ -136,9 +136,9 @@ int cmd_events_add(struct cli *cli, int argc, char **argv)
 		.prose = "Takes one event. The next recommendation for the user knows it."
 			 "\v"
 			 "Examples:\n"
-			 "  kindred events add shop --user john --item soccer-shoes-7 --event 'Added to Cart'\n"
-			 "  kindred events add shop --user jane --item got-s1 --event Watched --time "
-			 "2026-11-23T20:15:00Z\n",
+			 "  kindred events add shop --user john --item shoes-7 --event 'Added to Cart'\n"
+			 "  kindred events add series --user jane --item got-s1 --event Watched \\\n"
+			 "      --time 2026-11-23T20:15:00Z\n",
 		.options = options,
 		.parse = add_option,
 		.least = 1,

@@ -141,8 +141,9 @@ static const struct cli_spec spec = {
 		 "\n"
 		 "Examples:\n"
 		 "  kindred events import shop events.csv\n"
-		 "  kindred events import shop log.ndjson --user visitor --event action --map buy=Purchased\n"
-		 "  kindred events import shop orders.csv --event-type Purchased --time-format '%d.%m.%Y'\n"
+		 "  kindred events import shop log.ndjson --user visitor --map buy=Purchased\n"
+		 "  kindred events import shop orders.csv --event-type Purchased \\\n"
+		 "      --time-format '%d.%m.%Y'\n"
 		 "  kindred events import movies ratings.dat --layout movielens\n"
 		 "  kindred events import shop Online_Retail.csv --layout online-retail\n"
 		 "  zcat log.gz | kindred events import shop - --columns user,item,event,time\n",

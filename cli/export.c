@@ -110,7 +110,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "out", OPT_OUT, "FILE", 0, "Where to; - is stdout, the default. It appears when it is whole", 1 },
-	{ "format", OPT_FORMAT, "ndjson|csv", 0, "A JSON line a user (default), or a CSV row an item", 1 },
+	{ "format", OPT_FORMAT, "ndjson|csv", 0, "A JSON line a user (default) or a CSV row an item", 1 },
 	{ "compress", OPT_COMPRESS, "gzip|zstd", 0, "Pack it", 1 },
 	{ "continue", OPT_CONTINUE, NULL, 0, "Go on with an interrupted export to this FILE, if there is one", 1 },
 	{ "active-within", OPT_ACTIVE, "SPAN", 0, "Only users with an event in the last SPAN, for example 30d", 2 },
@@ -139,9 +139,10 @@ static const struct cli_spec spec = {
 		"\n"
 		"Examples:\n"
 		"  kindred export wanted-next --out next.ndjson\n"
-		"  kindred export wanted-next --out next.csv.gz --format csv --compress gzip --with-names\n"
-		"  kindred export wanted-next --out lapsed.ndjson.zst --compress zstd --active-within 365d "
-		"--inactive-for 90d\n"
+		"  kindred export wanted-next --out next.csv.gz --format csv --compress gzip\n"
+		"  kindred export wanted-next --out names.csv --format csv --with-names\n"
+		"  kindred export wanted-next --out lapsed.ndjson.zst --compress zstd \\\n"
+		"      --active-within 365d --inactive-for 90d\n"
 		"  kindred export wanted-next --out next.ndjson --continue\n"
 		"  kindred export wanted-next --active-within 30d --count 3 | head\n",
 	.options = options,

@@ -34,9 +34,8 @@ const struct command commands[] = {
 	{ NULL, "recommend", "what users may want next", cmd_recommend },
 	{ NULL, "export", "recommendations for all users, into a file", cmd_export },
 	{ "model", "build", "learn a new generation", cmd_model_build },
-	{ "model", "refresh", "serve the active generation with popularity, season and trend of today",
-	  cmd_model_refresh },
-	{ "model", "tune", "learn a new generation with a longer search for its parameters", cmd_model_tune },
+	{ "model", "refresh", "count popularity, season and trend anew", cmd_model_refresh },
+	{ "model", "tune", "learn with a longer search for parameters", cmd_model_tune },
 	{ "model", "show", "what a generation was learnt with, and why", cmd_model_show },
 	{ "model", "list", "kept generations and how good they are", cmd_model_list },
 	{ "model", "activate", "serve another generation", cmd_model_activate },
@@ -57,16 +56,15 @@ static void print_help(FILE *out, const char *group)
 		fprintf(out, "  kindred %-20s %s\n", name, command->prose);
 	}
 	fprintf(out,
-		"\nkindred COMMAND --help says more and shows examples; kindred help layouts lists known data sets.\n"
-		"The server is %s unless --server or KINDRED_SERVER say otherwise; --json and --quiet go\n"
-		"with every command.\n",
+		"\nkindred COMMAND --help says more and shows examples; kindred help layouts lists\n"
+		"known data sets. The server is %s unless --server or KINDRED_SERVER\n"
+		"say otherwise; --json and --quiet go with every command.\n",
 		CLI_SERVER_DEFAULT);
 	if (!group)
 		fprintf(out, "\nA first try:\n"
 			     "  kindred serve --data ./data --init &\n"
 			     "  kindred catalog import shop products.csv\n"
-			     "  kindred define next --catalog shop --event Purchased=5 --event Viewed=1 --exclude "
-			     "Purchased\n"
+			     "  kindred define next --catalog shop --event Purchased=5 --event Viewed=1\n"
 			     "  kindred events import shop events.csv\n"
 			     "  kindred model build\n"
 			     "  kindred recommend next john\n");
@@ -174,7 +172,7 @@ int main(int argc, char **argv)
 	struct cli cli = { .server = getenv("KINDRED_SERVER") };
 	int words = 0, code;
 	log_init("kindred", LOG_WARNING);
-	setenv("ARGP_HELP_FMT", "rmargin=100,no-dup-args-note", 0); /* examples stay on their line */
+	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	if (!cli.server || !*cli.server)
 		cli.server = CLI_SERVER_DEFAULT;
 	int first = skip_options(argc, argv, &cli);

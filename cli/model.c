@@ -103,8 +103,8 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 		.prose = "Shows the generations that are kept, newest first, and how good each was."
 			 "\v"
 			 "Every build holds back the newest tenth of the events of each relation, learns from the "
-			 "others, and asks itself\n"
-			 "what each user did next, as the definition's occasion means it: hit rate, NDCG and MRR at "
+			 "others, and asks itself what each user did next, as the definition's occasion means it: hit "
+			 "rate, NDCG and MRR at "
 			 "20, and the share of items it ever "
 			 "showed.\n"
 			 "\n"
@@ -275,7 +275,7 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 	static const struct argp_option options[] = {
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
-		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when it is worse than what is served", 1 },
+		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when worse than what is served", 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {
@@ -332,15 +332,16 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 	static const struct argp_option options[] = {
 		{ "budget", OPT_BUDGET, "SECONDS", 0, "Most time a relation for the search (600)", 1 },
 		{ "objective", OPT_OBJECTIVE, "WHAT", 0,
-		  "ndcg: how far up in the list (at first); hit-rate: whether in the list. Later builds keep to it",
+		  "What is looked for: ndcg, how far up in the list; hit-rate, whether in the list (default: as in the "
+		  "last search, else ndcg)",
 		  1 },
 		{ "coverage-floor", OPT_FLOOR, "SHARE", 0,
-		  "How many of the items must be shown to somebody, such as 20% (at first 10%). Later builds keep to "
-		  "it",
+		  "How many of the items must be shown to somebody, such as 20% (default: as in the last search, else "
+		  "10%)",
 		  1 },
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
-		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when it is worse than what is served", 1 },
+		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when worse than what is served", 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {
@@ -351,7 +352,8 @@ int cmd_model_tune(struct cli *cli, int argc, char **argv)
 			 "\v"
 			 "Every build searches a little, mostly around the choice before (build_tune_seconds); this is "
 			 "the "
-			 "long search, for a first model or when what people do has changed.\n"
+			 "long search, for a first model or when what people do has changed. Later builds keep to its "
+			 "objective and floor.\n"
 			 "\n"
 			 "Examples:\n"
 			 "  kindred model tune --budget 1800\n"

@@ -3,7 +3,9 @@
 #include "cli/commands.h"
 #include "common/config.h"
 #include "common/datadir.h"
+#include "common/prose.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -84,26 +86,42 @@ static int take_option(struct serve *serve, int argc, char **argv, int at)
 	return at + 1;
 }
 
+/* As argp would write it. */
+static void option_help(const char *option, const char *prose)
+{
+	int at = printf("      --%s", option);
+	prose_fill(stdout, prose, (size_t)at, 29);
+}
+
+/* "history_cap", in events: --history-cap=EVENTS. */
+static void parameter_help(const struct config_parameter *parameter)
+{
+	char option[128], prose[400];
+	int bytes = snprintf(option, sizeof option, "%s=%s", parameter->name,
+			     parameter->choices ? "WORD" : parameter->unit);
+	for (int i = 0; i < bytes; i++)
+		option[i] = option[i] == '_' ? '-' : option[i];
+	if (!parameter->choices)
+		for (char *c = strchr(option, '='); *c; c++)
+			*c = (char)toupper((unsigned char)*c);
+	snprintf(prose, sizeof prose, "%s%s%s (default: %s)", parameter->prose, parameter->choices ? ": " : "",
+		 parameter->choices ? parameter->choices : "", *parameter->fallback ? parameter->fallback : "none");
+	option_help(option, prose);
+}
+
 static void serve_help(void)
 {
 	unsigned count = 0;
 	const struct config_parameter *parameters = config_parameters(&count);
-	printf("Usage: kindred serve [--data DIR] [--init] [--config FILE] [OPTION..]\n"
-	       "Runs a server on the data directory DIR (KINDRED_DATA; default %s), in the foreground, until SIGTERM\n"
-	       "or Ctrl-C, which let calls in work end first.\n\n"
-	       "  --init               Make the data directory when it is not there\n"
-	       "  --config FILE        YAML with the parameters below (default: DIR/kindred.yaml, when it is there)\n",
-	       DATA_DEFAULT);
-	for (unsigned i = 0; i < count; i++) {
-		char name[64];
-		snprintf(name, sizeof name, "--%s", parameters[i].name);
-		for (char *c = name; *c; c++)
-			if (*c == '_')
-				*c = '-';
-		printf("  %-20s %s (%s; default: %s)\n", name, parameters[i].prose,
-		       parameters[i].choices ? parameters[i].choices : parameters[i].unit,
-		       *parameters[i].fallback ? parameters[i].fallback : "none");
-	}
+	printf("Usage: kindred serve [OPTION...]\n"
+	       "Runs a server in the foreground, until SIGTERM or Ctrl-C, which let calls in\n"
+	       "work end first.\n\n");
+	option_help("data=DIR", "The data directory (KINDRED_DATA; default: " DATA_DEFAULT ")");
+	option_help("init", "Make the data directory when it is not there");
+	option_help("config=FILE", "YAML with the parameters below (default: DIR/kindred.yaml, when it is there)");
+	printf("\n Parameters:\n");
+	for (unsigned i = 0; i < count; i++)
+		parameter_help(&parameters[i]);
 	printf("\nExamples:\n"
 	       "  kindred serve --data ./data --init\n"
 	       "  kindred serve --data /var/lib/kindred --listen 0.0.0.0:7600 --workers 4\n"

@@ -88,7 +88,7 @@ static int add_parameter(struct argp_option *option, const struct config_paramet
 		if (*at == '_')
 			*at = '-';
 	if (parameter->kind == CONFIG_KIND_CHOICE)
-		written = asprintf(&text, "%s; one of %s (default: %s)", parameter->prose, parameter->choices,
+		written = asprintf(&text, "%s: %s (default: %s)", parameter->prose, parameter->choices,
 				   parameter->fallback);
 	else
 		written = asprintf(&text, "%s (default: %s)", parameter->prose,

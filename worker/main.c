@@ -34,15 +34,14 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static const char help[] =
-	"kindred-worker is started by kindred-server, which gives it a socket on file descriptor %d.\n"
-	"There is nothing to do for it alone. To start everything:\n"
-	"\n"
-	"    kindred init DIRECTORY\n"
-	"    kindred serve --data DIRECTORY\n"
-	"\n"
-	"    --version   print the version\n"
-	"    --help      print this\n";
+static const char help[] = "kindred-worker is started by kindred-server, which gives it a socket on file\n"
+			   "descriptor %d. There is nothing to do for it alone. To start everything:\n"
+			   "\n"
+			   "    kindred init DIRECTORY\n"
+			   "    kindred serve --data DIRECTORY\n"
+			   "\n"
+			   "    --version   print the version\n"
+			   "    --help      print this\n";
 
 static bool is_stream_socket(int fd)
 {

@@ -50,8 +50,8 @@ static const struct argp_option options[] = {
 	{ "objective", OPTION_OBJECTIVE, "ndcg|hit_rate", 0, "What the tuner looks for (ndcg)", 0 },
 	{ "slice", OPTION_SLICE, "FROM,TO", 0, "The part that is asked about, in shares of the events (0.9,1)", 0 },
 	{ "split", OPTION_SPLIT, "time|own", 0,
-	  "By time, or by the data set's own files; at first what the mapping file says for the mode", 0 },
-	{ "recent", OPTION_RECENT, "DAYS", 0, "Window of the recent popularity beside; at first the mapping file's",
+	  "By time, or by the data set's own files (default: what the mapping file says for the mode)", 0 },
+	{ "recent", OPTION_RECENT, "DAYS", 0, "Window of the recent popularity beside (default: the mapping file's)",
 	  0 },
 	{ "threads", 't', "N", 0, "Threads that learn (one a core)", 0 },
 	{ "json", OPTION_JSON, NULL, 0, "The last line of the output is JSON", 0 },
@@ -165,7 +165,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 static char *help_filter(int key, const char *text, void *input)
 {
 	(void)input;
-	return key == ARGP_KEY_HELP_POST_DOC ? params_help() : (char *)text;
+	return key == ARGP_KEY_HELP_POST_DOC ? params_help(text) : (char *)text;
 }
 
 static int load(struct run *run, struct error *err)

@@ -200,7 +200,9 @@ int main(int argc, char **argv)
 		parse,
 		NULL,
 		"Makes the events of Kindred's bundled sample: invented people, a real calendar.\v"
-		"Example:\n  kindred-sample --now 2026-07-01 --shop shop_events.csv --series series_events.csv",
+		"Examples:\n"
+		"  kindred-sample --shop shop_events.csv --series series_events.csv\n"
+		"  kindred-sample --shop shop_events.csv --now 2026-07-01",
 		NULL,
 		NULL,
 		NULL

@@ -272,7 +272,8 @@ static void test_params(void **state)
 	assert_true(json_real_value(json_object_get(json, "age_days")) > 12.4);
 	assert_true(json_object_size(json) > 20);
 	json_decref(json);
-	char *help = params_help();
+	char *help = params_help("Parameters:");
+	assert_memory_equal(help, "Parameters:\n", 12);
 	assert_non_null(strstr(help, "rank_decay"));
 	free(help);
 }

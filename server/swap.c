@@ -438,10 +438,15 @@ static bool choose_older(struct swap *swap)
 	swap->first->number = kept_before(&swap->server->kept, active);
 	if (swap->first->number)
 		return true;
-	error_set(&swap->err, E_PRECONDITION,
-		  "no generation that was served is kept and older than the active one (%" PRIu64
-		  "); `kindred model list` shows those that are kept",
-		  active);
+	if (active)
+		error_set(&swap->err, E_PRECONDITION,
+			  "no generation that was served is kept and older than the active one (%" PRIu64
+			  "); `kindred model list` shows those that are kept",
+			  active);
+	else
+		error_set(&swap->err, E_PRECONDITION, "there is no model yet that is served, so none to go back to; %s",
+			  swap->server->kept.count ? "`kindred model list` shows those that are kept"
+						   : "build one first");
 	finish(swap, swap->err.code);
 	return false;
 }

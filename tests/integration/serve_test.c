@@ -99,6 +99,9 @@ static void test_before_the_first_model(void **state)
 	cluster_ok(&cluster, CLI("define", "d", "--catalog", "shop", "--event", "Viewed"));
 	cluster_fails(&cluster, "model build", CLI("recommend", "d", "u1"));
 	cluster_fails(&cluster, "not both", CLI("recommend", "d", "u1", "--users-file", catalog));
+	cluster_fails(&cluster, "there is no model yet", CLI("model", "rollback"));
+	cluster_ok(&cluster, CLI("model", "build", "--keep-inactive"));
+	cluster_fails(&cluster, "`kindred model list` shows", CLI("model", "rollback"));
 	cluster_fini(&cluster);
 }
 

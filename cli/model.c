@@ -38,7 +38,7 @@ static void add_relation(struct table *table, const Kindred__V1__Generation *gen
 			 const Kindred__V1__Relation *relation, bool first)
 {
 	const Kindred__V1__Evaluation *evaluation = relation->evaluation;
-	char created[32], count[TEXT_MAX];
+	char created[32], count[TEXT_MAX], definitions[512];
 	time_text(generation->create_time, created);
 	if (first)
 		table_format(table, "%s%" PRIu64,
@@ -50,7 +50,7 @@ static void add_relation(struct table *table, const Kindred__V1__Generation *gen
 		table_cell(table, "");
 	table_cell(table, first ? created : "");
 	table_format(table, "%s%s%s", relation->catalog, relation->n_definitions ? ": " : "",
-		     relation->n_definitions ? relation->definitions[0] : "");
+		     text_names(relation->definitions, relation->n_definitions, definitions, sizeof definitions));
 	table_cell(table, text_count(relation->events, count));
 	table_cell(table, text_count(relation->items, count));
 	table_cell(table, text_count(relation->neighbours, count));
@@ -69,7 +69,7 @@ static void add_relation(struct table *table, const Kindred__V1__Generation *gen
 
 static void print_generations(const Kindred__V1__ListGenerationsResponse *response)
 {
-	static const char *const headers[] = { "number",  "built",    "catalog: definition",
+	static const char *const headers[] = { "number",  "built",    "catalog: definitions",
 					       "events",  "items",    "neighbours",
 					       "queries", "hit rate", "NDCG",
 					       "MRR",     "coverage", "popular's hit rate" };

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <wchar.h>
 
+#define NAMES_SHOWN 3
+
 const char *text_count(uint64_t number, char *buffer)
 {
 	char digits[24];
@@ -15,6 +17,22 @@ const char *text_count(uint64_t number, char *buffer)
 		buffer[at++] = digits[i];
 	}
 	buffer[at] = '\0';
+	return buffer;
+}
+
+const char *text_s(uint64_t number)
+{
+	return number == 1 ? "" : "s";
+}
+
+const char *text_names(char *const *names, size_t count, char *buffer, size_t room)
+{
+	size_t shown = count > NAMES_SHOWN + 1 ? NAMES_SHOWN : count, at = 0;
+	buffer[0] = '\0';
+	for (size_t i = 0; i < shown && at < room; i++)
+		at += (size_t)snprintf(buffer + at, room - at, "%s%s", i ? ", " : "", names[i]);
+	if (shown < count && at < room)
+		snprintf(buffer + at, room - at, " and %zu more", count - shown);
 	return buffer;
 }
 

@@ -11,6 +11,10 @@
 
 /* "1,044,847". All return the buffer. */
 const char *text_count(uint64_t number, char *buffer);
+/* The end of a noun behind a number: "1 item", "2 items". */
+const char *text_s(uint64_t number);
+/* "a, b, c and 4 more": the first few of many names, all when there are hardly more. Cut at the end of the buffer. */
+const char *text_names(char *const *names, size_t count, char *buffer, size_t room);
 /* "512 B", "1.5 MiB" */
 const char *text_bytes(uint64_t bytes, char *buffer);
 /* A number as short as it is exact enough to read back: "3", "0.25". */

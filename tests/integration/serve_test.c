@@ -105,6 +105,27 @@ static void test_before_the_first_model(void **state)
 	cluster_fini(&cluster);
 }
 
+/* Definitions with the same events are one relation; all of them are named. */
+static void test_a_relation_of_several_definitions(void **state)
+{
+	struct cluster cluster;
+	char catalog[256], name[] = "d1";
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--build-every-minutes", "0"));
+	small_shop_write(&cluster, 1700000000);
+	snprintf(catalog, sizeof catalog, "%s/shop.csv", cluster.home);
+	cluster_ok(&cluster, CLI("catalog", "import", "shop", catalog));
+	for (; name[1] <= '6'; name[1]++)
+		cluster_ok(&cluster, CLI("define", name, "--catalog", "shop", "--event", "Viewed"));
+	cluster_ok(&cluster, CLI("model", "build"));
+	struct output list = cluster_run(&cluster, CLI("model", "list"));
+	assert_int_equal(list.code, 0);
+	assert_non_null(strstr(list.out, "shop: d1, d2, d3 and 3 more "));
+	output_free(&list);
+	cluster_fini(&cluster);
+}
+
 /* Every metric that is served is in the table that people read. */
 static void assert_explained(char *metrics)
 {
@@ -155,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_one_server_a_data_directory),
 		cmocka_unit_test(test_bad_start_says_why),
 		cmocka_unit_test(test_before_the_first_model),
+		cmocka_unit_test(test_a_relation_of_several_definitions),
 		cmocka_unit_test(test_admin_port),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,8 +41,9 @@ static void catalog_print(const Kindred__V1__Catalog *catalog)
 {
 	char count[TEXT_MAX], time[64];
 	time_text(catalog->update_time, time);
-	printf("catalog %s: %s items, version %llu, last changed %s\n", catalog->name,
-	       text_count(catalog->item_count, count), (unsigned long long)catalog->version, time);
+	printf("catalog %s: %s item%s, version %llu, last changed %s\n", catalog->name,
+	       text_count(catalog->item_count, count), text_s(catalog->item_count),
+	       (unsigned long long)catalog->version, time);
 	for (size_t i = 0; i < catalog->n_attributes; i++)
 		printf("  %s: %s\n", catalog->attributes[i]->name, type_name(catalog->attributes[i]->type));
 }

@@ -373,8 +373,9 @@ static int check_all(struct import *import, struct error *err)
 	if (code == 0)
 		code = pass(import, false, err);
 	if (code == 0 && import->problems.count > 0)
-		code = error_set(err, E_INVALID, "%s: %s rows with errors; nothing was imported. %s",
+		code = error_set(err, E_INVALID, "%s: %s row%s with errors; nothing was imported. %s",
 				 import->input.name, text_count(import->problems.count, count),
+				 text_s(import->problems.count),
 				 import->problems.count == import->rows ? "Are the columns right?"
 									: "Mend them, or say --on-error skip");
 	return code;
@@ -417,8 +418,9 @@ static int summary(const struct import *import, double seconds)
 					    "skipped", (json_int_t)skipped, "seconds", seconds),
 				  false);
 	char counts[6][TEXT_MAX], elapsed[TEXT_MAX];
-	printf("%s rows in %s (%s/s): %s created, %s updated, %s unchanged", text_count(import->rows, counts[0]),
-	       text_elapsed(seconds, elapsed), text_count((uint64_t)((double)import->rows / seconds), counts[1]),
+	printf("%s row%s in %s (%s/s): %s created, %s updated, %s unchanged", text_count(import->rows, counts[0]),
+	       text_s(import->rows), text_elapsed(seconds, elapsed),
+	       text_count((uint64_t)((double)import->rows / seconds), counts[1]),
 	       text_count(import->created, counts[2]), text_count(import->updated, counts[3]),
 	       text_count(import->unchanged, counts[4]));
 	if (import->problems.count > 0)

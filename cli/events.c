@@ -284,7 +284,8 @@ static void deletion_say(const Kindred__V1__DeleteUserResponse *response, const 
 		printf("There was no history of user '%s'; its events up to now are refused from now on.\n", user);
 		return;
 	}
-	printf("The history of user '%s' is gone: %u events.\n", user, response->deleted_events);
+	printf("The history of user '%s' is gone: %u event%s.\n", user, response->deleted_events,
+	       text_s(response->deleted_events));
 	if (response->n_generations == 0)
 		return;
 	printf("Generations that may have learnt from it, until builds have replaced them:");

@@ -447,7 +447,7 @@ static void print_summary(const struct export *export, double seconds, FILE *out
 {
 	char users[TEXT_MAX], before[TEXT_MAX], rate[TEXT_MAX], size[TEXT_MAX], elapsed[TEXT_MAX], as_of[64];
 	time_format(export->as_of_ms, as_of);
-	fprintf(out, "%s users", text_count(export->users, users));
+	fprintf(out, "%s user%s", text_count(export->users, users), text_s(export->users));
 	if (export->continued)
 		fprintf(out, ", %s of them before it was interrupted", text_count(export->users_before, before));
 	fprintf(out, ", in %s, %s/s: generation %" PRIu64 ", definition version %" PRIu64 ", as of %s\n",
@@ -488,8 +488,8 @@ static void keep(struct export *export)
 	struct error err;
 	if (export->file.part == NULL || export->cursor_bytes == 0 || checkpoint(export, &err) != 0)
 		return;
-	cli_say(export->cli, "%s has %" PRIu64 " users; the same command with --continue goes on", export->file.part,
-		export->users);
+	cli_say(export->cli, "%s has %" PRIu64 " user%s; the same command with --continue goes on", export->file.part,
+		export->users, text_s(export->users));
 }
 
 static int run(struct export *export, struct error *err)

@@ -186,9 +186,10 @@ static void print_relation(const Kindred__V1__Relation *relation)
 	printf("\n");
 	print_key(relation->key);
 	printf(LABEL "%s\n", "key", relation->key);
-	printf(LABEL "%s events of %s users with %s items; %s pairs of neighbours\n", "learnt from",
-	       text_count(relation->events, events), text_count(relation->users, users),
-	       text_count(relation->items, items), text_count(relation->neighbours, neighbours));
+	printf(LABEL "%s event%s of %s user%s with %s item%s; %s pair%s of neighbours\n", "learnt from",
+	       text_count(relation->events, events), text_s(relation->events), text_count(relation->users, users),
+	       text_s(relation->users), text_count(relation->items, items), text_s(relation->items),
+	       text_count(relation->neighbours, neighbours), text_s(relation->neighbours));
 	print_figures(relation->evaluation);
 	print_gate(relation->gate);
 	print_tuning(relation->tuning);

@@ -1,6 +1,7 @@
 /* `kindred init` and `kindred serve`: the two commands that touch a data directory themselves. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "common/config.h"
 #include "common/datadir.h"
 #include "common/prose.h"
@@ -53,7 +54,8 @@ int cmd_init(struct cli *cli, int argc, char **argv)
 	cli_parse(cli, &spec, &shards, argc, argv, args);
 	if (datadir_init(args[0], shards, &err) != 0)
 		return cli_fail(&err);
-	cli_say(cli, "%s is ready: %u shards. Start a server on it: kindred serve --data %s", args[0], shards, args[0]);
+	cli_say(cli, "%s is ready: %u shard%s. Start a server on it: kindred serve --data %s", args[0], shards,
+		text_s(shards), args[0]);
 	return 0;
 }
 

@@ -41,11 +41,12 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 	double up_s = status->start_time ? (double)(clock_wall_ms() / 1000 - status->start_time->seconds) : 0;
 	printf("server    %s, up %s%s\n", status->version, text_elapsed(up_s, elapsed),
 	       status->draining ? ", draining" : "");
-	printf("data      %s, %s in %zu shards\n", status->data_directory, text_bytes(totals.bytes, counts[0]),
-	       status->n_shards);
+	printf("data      %s, %s in %zu shard%s\n", status->data_directory, text_bytes(totals.bytes, counts[0]),
+	       status->n_shards, text_s(status->n_shards));
 	if (status->active_generation)
-		printf("model     generation %" PRIu64 " is served; %s events came since its build began\n",
-		       status->active_generation, text_count(status->events_since_build, counts[0]));
+		printf("model     generation %" PRIu64 " is served; %s event%s came since its build began\n",
+		       status->active_generation, text_count(status->events_since_build, counts[0]),
+		       text_s(status->events_since_build));
 	else
 		printf("model     none yet: kindred model build\n");
 	if (status->held_back_generation)
@@ -54,20 +55,23 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 		       "; to serve it all the same: kindred model activate %" PRIu64 "\n",
 		       status->held_back_generation, status->held_back_reason, status->held_back_generation,
 		       status->held_back_generation);
-	printf("events    %s accepted, %s kept in the histories of %s users; %s duplicates, %s dropped, %s refused\n",
+	printf("events    %s accepted, %s kept in the histories of %s user%s; %s duplicate%s, %s dropped, %s refused\n",
 	       text_count(totals.accepted, counts[0]), text_count(totals.kept, counts[1]),
-	       text_count(totals.users, counts[2]), text_count(totals.duplicates, counts[3]),
-	       text_count(totals.dropped, counts[4]), text_count(totals.refused, counts[5]));
+	       text_count(totals.users, counts[2]), text_s(totals.users), text_count(totals.duplicates, counts[3]),
+	       text_s(totals.duplicates), text_count(totals.dropped, counts[4]), text_count(totals.refused, counts[5]));
 	if (totals.newest_s) {
 		time_format(totals.newest_s * 1000, newest);
 		printf("          the newest is of %s\n", newest);
 	}
 	printf("rates     %.1f users recommended to and %.1f events taken a second, over the last ten seconds\n",
 	       (double)status->recommend_rate, (double)status->ingest_rate);
-	printf("calls     %u in work of at most %u; since the start %s users recommended to, %s events taken, %s calls "
+	printf("calls     %u in work of at most %u; since the start %s user%s recommended to, %s event%s taken, %s "
+	       "call%s "
 	       "failed\n",
 	       status->calls_in_flight, status->calls_limit, text_count(status->recommend_users, counts[0]),
-	       text_count(status->ingest_events, counts[1]), text_count(status->failed_calls, counts[2]));
+	       text_s(status->recommend_users), text_count(status->ingest_events, counts[1]),
+	       text_s(status->ingest_events), text_count(status->failed_calls, counts[2]),
+	       text_s(status->failed_calls));
 }
 
 static const char *state_text(const Kindred__V1__WorkerStatus *worker, char *text)

@@ -33,7 +33,7 @@ static double us_per_unit(const struct outcome *outcome, uint64_t ns)
 	return (double)ns / 1e3 / (double)(units ? units : 1);
 }
 
-/* Of its swaps: the ten seconds around one, and the rest. */
+/* p99.9 of the ten seconds around a swap, and of the rest; 0: no call was there. */
 static void part_swaps(const struct outcome *outcome, double *around_ms, double *rest_ms)
 {
 	static struct histogram around, rest;
@@ -48,6 +48,10 @@ static void part_swaps(const struct outcome *outcome, double *around_ms, double 
 
 static void print_latency(const char *what, const struct histogram *latency)
 {
+	if (latency->total == 0) {
+		printf("%s, ms: no call succeeded in the measured time\n", what);
+		return;
+	}
 	printf("%s, ms:", what);
 	for (unsigned i = 0; i < PERCENTILES; i++)
 		printf("  %s %.3f", percentiles[i].name, percentile_ms(latency, percentiles[i].share));
@@ -66,30 +70,49 @@ static void print_errors(const struct load_result *result)
 	printf("\n");
 }
 
+static void print_cpu(const struct outcome *outcome, uint64_t ns)
+{
+	const char *unit = work_unit(outcome->work->kind);
+	if (outcome->result->all_units)
+		printf("%.2f us of CPU a %.*s", us_per_unit(outcome, ns), (int)strlen(unit) - 1 /* without its s */,
+		       unit);
+	else
+		printf("%.1f ms of CPU in all", (double)ns / 1e6);
+}
+
 static void print_usage(const struct outcome *outcome)
 {
 	const struct usage *usage = outcome->usage;
-	const char *unit = work_unit(outcome->work->kind);
-	int unit_bytes = (int)strlen(unit) - 1; /* without its s */
-	for (unsigned i = 0; i < usage->count; i++)
-		printf("%s (pid %d): %.2f us of CPU a %.*s, %.1f MiB resident, at most %.1f MiB\n",
-		       usage->process[i].name, (int)usage->process[i].pid,
-		       us_per_unit(outcome, usage->process[i].cpu_ns), unit_bytes, unit,
-		       (double)usage->process[i].stop_bytes / 1048576, (double)usage->process[i].peak_bytes / 1048576);
-	if (usage->count > 1)
-		printf("all of it: %.2f us of CPU a %.*s\n", us_per_unit(outcome, usage->cpu_ns), unit_bytes, unit);
-	printf("this generator: %.2f us of CPU a %.*s; of the machine's cores %.0f%% were stolen, %.0f%% used by "
-	       "others\n",
-	       us_per_unit(outcome, usage->own_ns), unit_bytes, unit, usage->stolen * 100, usage->others * 100);
+	for (unsigned i = 0; i < usage->count; i++) {
+		printf("%s (pid %d): ", usage->process[i].name, (int)usage->process[i].pid);
+		print_cpu(outcome, usage->process[i].cpu_ns);
+		printf(", %.1f MiB resident, at most %.1f MiB\n", (double)usage->process[i].stop_bytes / 1048576,
+		       (double)usage->process[i].peak_bytes / 1048576);
+	}
+	if (usage->count > 1) {
+		printf("all of it: ");
+		print_cpu(outcome, usage->cpu_ns);
+		printf("\n");
+	}
+	printf("this generator: ");
+	print_cpu(outcome, usage->own_ns);
+	printf("; of the machine's cores %.0f%% were stolen, %.0f%% used by others\n", usage->stolen * 100,
+	       usage->others * 100);
 }
 
 static void print_swaps(const struct outcome *outcome)
 {
 	double around_ms, rest_ms;
 	part_swaps(outcome, &around_ms, &rest_ms);
-	printf("%u swaps, %u failed, the longest %.1f ms; p99.9 within five seconds of one %.3f ms, else %.3f ms\n",
-	       outcome->swaps->done, outcome->swaps->failed, (double)swaps_longest_ns(outcome->swaps) / 1e6, around_ms,
-	       rest_ms);
+	printf("%u swap%s, %u failed, the longest %.1f ms", outcome->swaps->done, outcome->swaps->done == 1 ? "" : "s",
+	       outcome->swaps->failed, (double)swaps_longest_ns(outcome->swaps) / 1e6);
+	if (around_ms > 0)
+		printf("; p99.9 within five seconds of one %.3f ms", around_ms);
+	if (rest_ms > 0)
+		printf("%s %.3f ms\n", around_ms > 0 ? ", else" : "; no call was within five seconds of one, p99.9",
+		       rest_ms);
+	else
+		printf("%s\n", around_ms > 0 ? "; no call was farther from one" : "");
 	printf("resident: %.1f MiB before, %.1f MiB after\n", (double)outcome->usage->start_bytes / 1048576,
 	       (double)outcome->usage->stop_bytes / 1048576);
 }

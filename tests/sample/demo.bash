@@ -114,10 +114,10 @@ finish() {
 		This server ends now, and its data goes. ./run demo --keep leaves it running. One of your own:
 
 		  export PATH=$bin:\$PATH
-		  kindred serve --init --data ./data      # in a second terminal; Ctrl-C drains and ends it
+		  kindred serve --init --data build/data 2>build/serve.log &      # kill %1 drains and ends it
+		  kindred-sample --shop build/shop_events.csv
 		  kindred catalog import shop tests/sample/shop.csv
-		  kindred-sample --shop shop_events.csv
-		  kindred events import shop shop_events.csv
+		  kindred events import shop build/shop_events.csv
 		  kindred define wanted-next --catalog shop --event Purchased=5 --event 'Added to Cart=3' --event Viewed=1
 		  kindred model build
 		  kindred recommend wanted-next john

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 static const struct argp_option global_options[] = {
 	{ "server", 's', "HOST:PORT", 0, "The server to talk to (KINDRED_SERVER; default " CLI_SERVER_DEFAULT ")", -2 },
@@ -120,6 +122,34 @@ int cli_call(struct cli *cli, const char *method, const void *request, const Pro
 	if (code != 0)
 		return code;
 	return rpc_call(cli->client, method, request, type, CLI_TIMEOUT_MS, NULL, response, err);
+}
+
+static bool output_told;
+
+int cli_output_error(struct error *err)
+{
+	static const char text[] = "cannot write to standard output";
+	output_told = true;
+	return errno != 0 ? error_errno(err, errno, "%s", text) : error_set(err, E_UNKNOWN, "%s", text);
+}
+
+/* Of what failed before the end the reason is gone, unless it is met again. */
+static void on_exit_output(void)
+{
+	struct error err;
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return;
+	if (!output_told) {
+		cli_output_error(&err);
+		fprintf(stderr, "kindred: %s\n", err.text);
+	}
+	_exit(EX_IOERR);
+}
+
+void cli_watch_output(void)
+{
+	atexit(on_exit_output);
 }
 
 int cli_fail(const struct error *err)

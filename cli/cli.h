@@ -60,6 +60,14 @@ int cli_call(struct cli *cli, const char *method, const void *request, const Pro
 /* Whether what a stream ended with passes by itself. CANCELLED: a server that stops cancels what its grace did not suffice for. */
 bool cli_worth_another_try(int code);
 
+/*
+ * Standard output that cannot be written, a full disk for one, is told once and ends the program with EX_IOERR, whatever a
+ * command does with what printf says, and also where argp ends it. To be called before anything is printed.
+ */
+void cli_watch_output(void);
+/* For a command that ends early by it: sets *err and returns its code. */
+int cli_output_error(struct error *err);
+
 /* "kindred: text" to stderr; returns err->code. */
 int cli_fail(const struct error *err);
 /* A remark on stderr, unless --quiet. */

@@ -172,6 +172,7 @@ int main(int argc, char **argv)
 	struct cli cli = { .server = getenv("KINDRED_SERVER") };
 	int words = 0, code;
 	log_init("kindred", LOG_WARNING);
+	cli_watch_output();
 	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	if (!cli.server || !*cli.server)
 		cli.server = CLI_SERVER_DEFAULT;
@@ -197,7 +198,5 @@ int main(int argc, char **argv)
 	else
 		code = unknown(argc - first, argv + first);
 	rpc_close(cli.client);
-	if (fflush(stdout) != 0 && code == 0)
-		code = E_UNAVAILABLE;
 	return error_exit_code(code);
 }

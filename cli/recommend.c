@@ -257,7 +257,7 @@ static int receive(struct many *many, struct error *err)
 	}
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 	progress_update(&many->progress, many->answered, -1);
-	return code == 0 ? 0 : error_set(err, code, "standard output cannot be written");
+	return code == 0 ? 0 : cli_output_error(err);
 }
 
 static int send_batch(struct many *many, struct error *err)

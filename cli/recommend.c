@@ -292,7 +292,28 @@ static int refuse_line(struct many *many, uint64_t number, struct error *err)
 	int code = json_print(json_pack("{s:I, s:i, s:s}", "line", (json_int_t)number, "error_code",
 					error_grpc_status(err->code), "error", err->text),
 			      true);
-	return code == 0 ? 0 : error_set(err, code, "standard output cannot be written");
+	return code == 0 ? 0 : cli_output_error(err);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* As the importers read it, so that the same text names the same user: no byte order mark, no blanks around it. */
+static const char *user_of_line(const char *line, size_t *bytes, bool first)
+{
+	if (first && *bytes >= 3 && memcmp(line, "\xef\xbb\xbf", 3) == 0) {
+		line += 3;
+		*bytes -= 3;
+	}
+	while (*bytes > 0 && is_blank(line[*bytes - 1]))
+		--*bytes;
+	while (*bytes > 0 && is_blank(*line)) {
+		line++;
+		--*bytes;
+	}
+	return line;
 }
 
 static int send_all(struct many *many, struct error *err)
@@ -301,17 +322,16 @@ static int send_all(struct many *many, struct error *err)
 	size_t room = 0;
 	uint64_t number = 0;
 	int code = 0;
-	for (ssize_t bytes; code == 0 && (bytes = getline(&line, &room, many->file)) >= 0;) {
-		number++;
-		while (bytes > 0 && (line[bytes - 1] == '\n' || line[bytes - 1] == '\r'))
-			line[--bytes] = '\0';
+	for (ssize_t got; code == 0 && (got = getline(&line, &room, many->file)) >= 0;) {
+		size_t bytes = (size_t)got;
+		const char *user = user_of_line(line, &bytes, ++number == 1);
 		if (bytes == 0)
 			continue;
-		if (id_check("user_id", line, (size_t)bytes, USER_ID_MAX, err) != 0) {
+		if (id_check("user_id", user, bytes, USER_ID_MAX, err) != 0) {
 			code = refuse_line(many, number, err);
 			continue;
 		}
-		many->users[many->count] = strdup(line);
+		many->users[many->count] = strndup(user, bytes);
 		if (!many->users[many->count])
 			code = error_set(err, E_EXHAUSTED, "no memory");
 		else if (++many->count == BATCH)

@@ -91,10 +91,30 @@ static void a_full_disk_is_told(void **state)
 	}
 }
 
+/* An id is the same text in every file. */
+static void users_are_read_as_the_importers_read_them(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster, CLI("events", "import", "shop",
+				 file("bom.csv", "\xef\xbb\xbfuser,item,event,time\n"
+						 "bom-1,a0,Viewed,2026-11-01T10:00:00Z\n"
+						 " bom-2 ,a0,Viewed,2026-11-01T10:00:00Z\n")));
+	struct output output = cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file",
+							 file("users.txt", "\xef\xbb\xbf"
+									   "bom-1\n\t bom-2 \r\n  \n"),
+							 "--quiet"));
+	assert_int_equal(output.code, 0);
+	assert_int_equal(count_of(output.out, "\n"), 2);
+	assert_non_null(strstr(output.out, "\"bom-1\""));
+	assert_non_null(strstr(output.out, "\"bom-2\""));
+	output_free(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_disk_is_told),
+		cmocka_unit_test(users_are_read_as_the_importers_read_them),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

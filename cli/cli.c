@@ -1,5 +1,7 @@
 #include "cli/cli.h"
 
+#include "cli/text.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -163,11 +165,16 @@ void cli_say(const struct cli *cli, const char *format, ...)
 {
 	if (cli->quiet)
 		return;
+	char *text = NULL;
 	va_list args;
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	int bytes = vasprintf(&text, format, args);
 	va_end(args);
+	if (bytes < 0)
+		return;
+	text_write(stderr, text);
 	fputc('\n', stderr);
+	free(text);
 }
 
 int cli_confirm(bool yes, const char *what, struct error *err)

@@ -70,7 +70,7 @@ int cli_output_error(struct error *err);
 
 /* "kindred: text" to stderr; returns err->code. */
 int cli_fail(const struct error *err);
-/* A remark on stderr, unless --quiet. */
+/* A remark on stderr, unless --quiet: one line, control characters in it as '?'. */
 void cli_say(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Things that cannot be undone are done only with --yes: E_INVALID with a text that says so. */

@@ -256,7 +256,9 @@ int cmd_events_list(struct cli *cli, int argc, char **argv)
 					    "events", array),
 				  false);
 	} else if (shown == 0) {
-		printf("No events of user '%s'.\n", args[0]);
+		printf("No events of user '");
+		text_write(stdout, args[0]);
+		printf("'.\n");
 	} else {
 		table_write(table, stdout, terminal_width(stdout));
 		if (shown < total)
@@ -280,12 +282,13 @@ static error_t yes_option(int key, char *value, struct argp_state *state)
 
 static void deletion_say(const Kindred__V1__DeleteUserResponse *response, const char *user)
 {
+	printf(response->existed ? "The history of user '" : "There was no history of user '");
+	text_write(stdout, user);
 	if (!response->existed) {
-		printf("There was no history of user '%s'; its events up to now are refused from now on.\n", user);
+		printf("'; its events up to now are dropped from now on.\n");
 		return;
 	}
-	printf("The history of user '%s' is gone: %u event%s.\n", user, response->deleted_events,
-	       text_s(response->deleted_events));
+	printf("' is gone: %u event%s.\n", response->deleted_events, text_s(response->deleted_events));
 	if (response->n_generations == 0)
 		return;
 	printf("Generations that may have learnt from it, until builds have replaced them:");

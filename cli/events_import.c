@@ -423,8 +423,11 @@ static int summary(struct import *import, double seconds)
 	table_write(table, stdout, terminal_width(stdout));
 	table_free(table);
 	char types[400];
-	if (import->found.type_count > 0)
-		printf("event types: %s\n", found_types_text(&import->found, types, sizeof types));
+	if (import->found.type_count > 0) {
+		printf("event types: ");
+		text_write(stdout, found_types_text(&import->found, types, sizeof types));
+		printf("\n");
+	}
 	if (sender_resent(import->sender) > 0 && import->duplicate > 0)
 		cli_say(import->cli,
 			"%llu batches were sent again after a break: events of them that were taken the first time "

@@ -183,8 +183,9 @@ static int print_answer(struct cli *cli, const char *user, const Kindred__V1__Re
 		json_object_set_new(json, "seconds", json_real(seconds));
 		return json_print(json, true);
 	}
-	printf("%s: %zu item%s in %s, generation %" PRIu64 ", definition version %" PRIu64 "\n", user,
-	       response->n_items, text_s(response->n_items), text_elapsed(seconds, elapsed), response->generation,
+	text_write(stdout, user);
+	printf(": %zu item%s in %s, generation %" PRIu64 ", definition version %" PRIu64 "\n", response->n_items,
+	       text_s(response->n_items), text_elapsed(seconds, elapsed), response->generation,
 	       response->definition_version);
 	print_items(response->items, response->n_items);
 	print_shortfall(response->shortfall);

@@ -110,11 +110,44 @@ static void users_are_read_as_the_importers_read_them(void **state)
 	output_free(&output);
 }
 
+/* A user's id is of who made it up: it must not steer the terminal. */
+static void ids_cannot_steer_the_terminal(void **state)
+{
+	static const char *const user = "a\x1b[2Jb";
+	static const char *const commands[][6] = {
+		{ "recommend", "wanted-next", user },
+		{ "events", "list", user },
+		{ "user", "delete", user, "--yes" },
+		{ "user", "delete", user, "--yes" },
+		{ "catalog", "delete", "shop", "d9\x1b[2J", "--yes" },
+		{ "events", "import", "shop", NULL },
+	};
+	(void)state;
+	char events[256];
+	snprintf(events, sizeof events, "%s", file("odd.csv", "user,item,event,time\nu1,a0,\x1b[2J,2026-11-01\n"));
+	cluster_ok(&cluster, CLI("events", "add", "shop", "--user", user, "--item", "a0", "--event", "Viewed"));
+	cluster_ok(&cluster, CLI("catalog", "import", "shop",
+				 file("esc.ndjson", "{\"id\":\"d9\\u001b[2J\",\"category\":\"d\"}\n")));
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		const char *command[8];
+		memcpy(command, commands[i], sizeof commands[i]);
+		command[6] = NULL;
+		if (strcmp(command[1], "import") == 0)
+			command[3] = events;
+		struct output output = cluster_run(&cluster, command);
+		assert_int_equal(output.code, 0);
+		assert_null(strchr(output.out, '\x1b'));
+		assert_null(strchr(output.err, '\x1b'));
+		output_free(&output);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(users_are_read_as_the_importers_read_them),
+		cmocka_unit_test(ids_cannot_steer_the_terminal),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

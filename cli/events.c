@@ -108,7 +108,7 @@ static int outcome_print(const struct cli *cli, const Kindred__V1__IngestEventsR
 		cli_say(cli, "duplicate: an event with this id was taken before; nothing changed");
 		return 0;
 	case KINDRED__V1__OUTCOME__OUTCOME_DROPPED:
-		cli_say(cli, "dropped: it is older than what the user's history keeps");
+		cli_say(cli, "dropped: it is older than what the user's history keeps, or than the user's deletion");
 		return 0;
 	case KINDRED__V1__OUTCOME__OUTCOME_REFUSED:
 		return error_set(err, E_INVALID, "%s",

@@ -401,7 +401,8 @@ static int summary(struct import *import, double seconds)
 	} lines[] = {
 		{ import->accepted, "accepted", "on disk", true },
 		{ import->duplicate, "duplicate", "were there already", true },
-		{ import->dropped, "dropped", "older than what the user's history keeps", false },
+		{ import->dropped, "dropped", "older than what a user's history keeps, or than the user's deletion",
+		  false },
 		{ import->refused, "refused", "by the server, see above", false },
 		{ skipped(import), "skipped", "with errors, see above", false },
 		{ import->no_user, "without a user", "nobody to learn about", false },

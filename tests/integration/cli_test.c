@@ -142,12 +142,32 @@ static void ids_cannot_steer_the_terminal(void **state)
 	}
 }
 
+static void what_a_deletion_drops_is_said_so(void **state)
+{
+	(void)state;
+	struct output output = cluster_run(&cluster, CLI("user", "delete", "nobody", "--yes"));
+	assert_non_null(strstr(output.out, "are dropped from now on"));
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("events", "add", "shop", "--user", "nobody", "--item", "a0", "--event",
+					   "Viewed", "--time", "2026-01-01T00:00:00Z"));
+	assert_non_null(strstr(output.err, "dropped: "));
+	assert_non_null(strstr(output.err, "or than the user's deletion"));
+	output_free(&output);
+	output = cluster_run(&cluster,
+			     CLI("events", "import", "shop",
+				 file("old.csv", "user,item,event,time\nnobody,a0,Viewed,2026-01-01T00:00:00Z\n")));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.out, "the user's deletion"));
+	output_free(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(users_are_read_as_the_importers_read_them),
 		cmocka_unit_test(ids_cannot_steer_the_terminal),
+		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

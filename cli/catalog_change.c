@@ -214,6 +214,10 @@ int cmd_catalog_delete(struct cli *cli, int argc, char **argv)
 		code = count == 2 ? item_delete(cli, args[0], args[1], &err) : whole_delete(cli, args[0], &err);
 	if (code != 0)
 		return cli_fail(&err);
+	if (cli->json)
+		return json_print(json_pack("{s:s, s:s*, s:b}", "catalog", args[0], "item_id",
+					    count == 2 ? args[1] : NULL, "deleted", 1),
+				  false);
 	cli_say(cli, "deleted %s", what);
 	return 0;
 }

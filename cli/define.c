@@ -524,6 +524,8 @@ int cmd_definitions_delete(struct cli *cli, int argc, char **argv)
 		     &response, &err) != 0)
 		return cli_fail(&err);
 	kindred__v1__delete_definition_response__free_unpacked(response, NULL);
+	if (cli->json)
+		return json_print(json_pack("{s:s, s:b}", "definition", args[0], "deleted", 1), false);
 	cli_say(cli, "%s is deleted", args[0]);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "cli/text.h"
 #include "common/config.h"
 #include "common/datadir.h"
+#include "common/message_json.h"
 #include "common/prose.h"
 
 #include <ctype.h>
@@ -54,6 +55,8 @@ int cmd_init(struct cli *cli, int argc, char **argv)
 	cli_parse(cli, &spec, &shards, argc, argv, args);
 	if (datadir_init(args[0], shards, &err) != 0)
 		return cli_fail(&err);
+	if (cli->json)
+		return json_print(json_pack("{s:s, s:i}", "data", args[0], "shards", (int)shards), false);
 	cli_say(cli, "%s is ready: %u shard%s. Start a server on it: kindred serve --data %s", args[0], shards,
 		text_s(shards), args[0]);
 	return 0;

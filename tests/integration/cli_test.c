@@ -142,6 +142,32 @@ static void ids_cannot_steer_the_terminal(void **state)
 	}
 }
 
+/* What is deleted, or made, is told as an object to who asked for JSON. */
+static void json_is_printed_on_success(void **state)
+{
+	char data[200];
+	(void)state;
+	cluster_ok(&cluster, CLI("catalog", "create", "gone"));
+	cluster_ok(&cluster, CLI("catalog", "import", "gone", file("gone.csv", "id\nx\n")));
+	json_t *item = cluster_json(&cluster, CLI("catalog", "delete", "gone", "x", "--yes", "--json"));
+	assert_string_equal(json_string_value(json_object_get(item, "item_id")), "x");
+	assert_true(json_is_true(json_object_get(item, "deleted")));
+	json_decref(item);
+	cluster_ok(&cluster, CLI("define", "gone-next", "--catalog", "gone", "--event", "Viewed"));
+	json_t *definition = cluster_json(&cluster, CLI("definitions", "delete", "gone-next", "--yes", "--json"));
+	assert_string_equal(json_string_value(json_object_get(definition, "definition")), "gone-next");
+	json_decref(definition);
+	json_t *catalog = cluster_json(&cluster, CLI("catalog", "delete", "gone", "--yes", "--json"));
+	assert_string_equal(json_string_value(json_object_get(catalog, "catalog")), "gone");
+	assert_null(json_object_get(catalog, "item_id"));
+	json_decref(catalog);
+	snprintf(data, sizeof data, "%s/more", cluster.home);
+	json_t *made = cluster_json(&cluster, CLI("init", data, "--shards", "8", "--json"));
+	assert_string_equal(json_string_value(json_object_get(made, "data")), data);
+	assert_int_equal(json_integer_value(json_object_get(made, "shards")), 8);
+	json_decref(made);
+}
+
 static void what_a_deletion_drops_is_said_so(void **state)
 {
 	(void)state;
@@ -167,6 +193,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(users_are_read_as_the_importers_read_them),
 		cmocka_unit_test(ids_cannot_steer_the_terminal),
+		cmocka_unit_test(json_is_printed_on_success),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

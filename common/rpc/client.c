@@ -51,15 +51,39 @@ static void say_nothing(gpr_log_func_args *args)
 	(void)args;
 }
 
+/*
+ * HOST:PORT, [V6]:PORT, or a target of C core by its scheme. C core itself asks the resolver about whatever it is given, and takes a
+ * port's digits up to what is none.
+ */
+static bool is_target(const char *target)
+{
+	static const char *const schemes[] = { "unix:", "dns:", "ipv4:", "ipv6:" };
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		if (strncmp(target, schemes[i], strlen(schemes[i])) == 0 && target[strlen(schemes[i])] != '\0')
+			return true;
+	const char *colon = strrchr(target, ':');
+	if (colon == NULL || colon == target || strlen(colon + 1) > 5 ||
+	    colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+		return false;
+	long port = strtol(colon + 1, NULL, 10);
+	size_t host = strcspn(target, "/:[] \t\r\n");
+	if (target[0] == '[')
+		host = strcspn(target, "]") + 1;
+	return port >= 1 && port <= 65535 && target + host == colon;
+}
+
 int rpc_open(struct rpc_client **client, const char *target, struct error *err)
 {
 	struct rpc_client *made = calloc(1, sizeof *made);
 	if (made == NULL)
 		return error_set(err, E_EXHAUSTED, "no memory for a connection");
 	size_t bytes = strlen(target);
-	if (bytes == 0 || bytes >= sizeof made->target) {
+	if (bytes >= sizeof made->target || !is_target(target)) {
 		free(made);
-		return error_set(err, E_INVALID, "server address '%.100s': give it as HOST:PORT", target);
+		return error_set(err, E_INVALID,
+				 "server address '%.100s': give it as HOST:PORT, for example 127.0.0.1:7600 or "
+				 "[::1]:7600",
+				 target);
 	}
 	memcpy(made->target, target, bytes + 1);
 	if (getenv("GRPC_VERBOSITY") == NULL)

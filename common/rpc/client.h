@@ -36,7 +36,7 @@
 struct rpc_client;
 struct rpc_stream;
 
-/* target: "host:port" or another gRPC target. Does not connect: the first call does. E_INVALID: not a target. */
+/* target: HOST:PORT, [V6]:PORT, or unix:PATH and such. Does not connect: the first call does. E_INVALID: not a target. */
 int rpc_open(struct rpc_client **client, const char *target, struct error *err);
 /* All its streams are freed before. */
 void rpc_close(struct rpc_client *client);

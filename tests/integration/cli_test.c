@@ -168,6 +168,13 @@ static void json_is_printed_on_success(void **state)
 	json_decref(made);
 }
 
+static void the_address_is_checked(void **state)
+{
+	(void)state;
+	cluster_fails(&cluster, "server address 'localhost': give it as HOST:PORT",
+		      CLI("status", "--server", "localhost"));
+}
+
 static void what_a_deletion_drops_is_said_so(void **state)
 {
 	(void)state;
@@ -194,6 +201,7 @@ int main(void)
 		cmocka_unit_test(users_are_read_as_the_importers_read_them),
 		cmocka_unit_test(ids_cannot_steer_the_terminal),
 		cmocka_unit_test(json_is_printed_on_success),
+		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

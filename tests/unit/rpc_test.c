@@ -80,13 +80,25 @@ static void a_silent_server_is_a_deadline(void **state)
 	close(fd);
 }
 
-static void refuses_an_empty_target(void **state)
+static void refuses_what_is_no_target(void **state)
 {
 	struct rpc_client *client;
 	struct error err;
 	(void)state;
-	assert_int_equal(rpc_open(&client, "", &err), E_INVALID);
-	assert_non_null(strstr(err.text, "HOST:PORT"));
+	static const char *const bad[] = {
+		"",         "localhost",       "http://127.0.0.1:7600", "127.0.0.1:7600x", "127.0.0.1:", ":7600",
+		"::1:7600", "127.0.0.1:65536", "127.0.0.1:0",           "[::1]",           "a b:7600",   "unix:",
+	};
+	static const char *const good[] = { "127.0.0.1:7600", "[::1]:7600", "db-1.example:65535", "unix:/run/k",
+					    "dns:///db:7600" };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		assert_int_equal(rpc_open(&client, bad[i], &err), E_INVALID);
+		assert_non_null(strstr(err.text, "HOST:PORT"));
+	}
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(rpc_open(&client, good[i], &err), 0);
+		rpc_close(client);
+	}
 }
 
 struct told {
@@ -172,7 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_how_to_start_a_server),
 		cmocka_unit_test(a_silent_server_is_a_deadline),
-		cmocka_unit_test(refuses_an_empty_target),
+		cmocka_unit_test(refuses_what_is_no_target),
 		cmocka_unit_test(a_sender_gives_up_in_time),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

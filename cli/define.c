@@ -203,8 +203,8 @@ static const struct argp_option define_options[] = {
 	{ "event", OPT_EVENT, "TYPE[=WEIGHT]", 0,
 	  "An event it is based on, and how much it counts (1); may be repeated", 1 },
 	{ "lookback", OPT_LOOKBACK, "SPAN", 0,
-	  "How far back the user's own history counts: 30d, 12h (default: all that is kept)", 1 },
-	{ "window", OPT_WINDOW, "SPAN", 0, "How far back the model learns (default: all that is kept)", 1 },
+	  "How far back the user's own history counts: 30d, 12h (default, and 0: all that is kept)", 1 },
+	{ "window", OPT_WINDOW, "SPAN", 0, "How far back the model learns (default, and 0: all that is kept)", 1 },
 	{ "filter", OPT_FILTER, "FILTER", 0, "Which items may be shown", 1 },
 	{ "exclude", OPT_EXCLUDE, "TYPE", 0, "Do not show items that the user has this event with; may be repeated",
 	  1 },
@@ -220,9 +220,8 @@ static const struct argp_option define_options[] = {
 	  "showing too; visit, before the user comes again, as in a campaign",
 	  1 },
 	{ "session", OPT_SESSION, "SPAN", 0,
-	  "Learn from sessions, which end with a pause of this length, such as 20m; on: 30m (default: from all that a "
-	  "user "
-	  "does, or as the tuner finds better)",
+	  "Learn from sessions, which end with a pause of this length, such as 20m; on: 30m (default, and 0: from all "
+	  "that a user does, or as the tuner finds better)",
 	  1 },
 	{ "explore", OPT_EXPLORE, "SHARE", 0,
 	  "Share of the places, the last ones, that items with too few events may take: 0.1 or 10% (0)", 1 },

@@ -7,6 +7,7 @@
 #define DAY INT64_C(86400)
 /* 10,000 years: what a google.protobuf.Duration holds. */
 #define SECONDS_MAX INT64_C(315576000000)
+#define DAYS_MAX (SECONDS_MAX / DAY)
 
 static int64_t unit_seconds(char unit)
 {
@@ -28,6 +29,12 @@ static int64_t unit_seconds(char unit)
 	}
 }
 
+static int too_long(const char *field, const char *text, struct error *err)
+{
+	return error_set(err, E_INVALID, "%s '%.40s': at most %lldd (10,000 years) are allowed", field, text,
+			 (long long)DAYS_MAX);
+}
+
 int duration_parse(const char *field, const char *text, int64_t *seconds, struct error *err)
 {
 	int64_t total = 0;
@@ -38,11 +45,13 @@ int duration_parse(const char *field, const char *text, int64_t *seconds, struct
 	}
 	while (*at >= '0' && *at <= '9') {
 		int64_t number = 0;
-		for (; *at >= '0' && *at <= '9' && number <= SECONDS_MAX; at++)
-			number = number * 10 + (*at - '0');
+		for (; *at >= '0' && *at <= '9'; at++)
+			number = number <= SECONDS_MAX ? number * 10 + (*at - '0') : number;
 		int64_t unit = unit_seconds(*at);
-		if (unit == 0 || number > (SECONDS_MAX - total) / unit)
+		if (unit == 0)
 			break;
+		if (number > (SECONDS_MAX - total) / unit)
+			return too_long(field, text, err);
 		total += number * unit;
 		at++;
 		if (*at == '\0') {

@@ -105,6 +105,12 @@ static void reads_durations(void **state)
 		assert_int_equal(duration_parse("lookback", bad[i], &seconds, &err), E_INVALID);
 	assert_non_null(strstr(err.text, "lookback '1d2'"));
 	assert_non_null(strstr(err.text, "30d"));
+	/* a number and a unit it is: what is wrong is how much */
+	assert_int_equal(duration_parse("lookback", "3652500d", &seconds, &err), 0);
+	assert_int_equal(duration_parse("lookback", "3652500d1s", &seconds, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "at most 3652500d"));
+	assert_int_equal(duration_parse("lookback", "99999999999999999999d", &seconds, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "at most 3652500d"));
 }
 
 static void tells_progress(void **state)

@@ -360,14 +360,15 @@ static uint64_t skipped(const struct import *import)
 
 static int summary_json(struct import *import, double seconds)
 {
-	return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o}", "catalog",
+	return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:I, s:o}", "catalog",
 				    import->catalog, "rows", (json_int_t)import->rows, "accepted",
 				    (json_int_t)import->accepted, "duplicate", (json_int_t)import->duplicate, "dropped",
 				    (json_int_t)import->dropped, "refused", (json_int_t)import->refused, "skipped",
 				    (json_int_t)skipped(import), "without_user", (json_int_t)import->no_user,
 				    "left_out", (json_int_t)import->left_out, "batches_resent",
 				    (json_int_t)sender_resent(import->sender), "seconds", seconds, "types",
-				    found_types_json(&import->found), "some_users", found_users_json(&import->found)),
+				    found_types_json(&import->found), "other_types", (json_int_t)import->found.others,
+				    "some_users", found_users_json(&import->found)),
 			  false);
 }
 

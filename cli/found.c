@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ", and 18,446,744,073,709,551,615 events of other types" */
+#define OTHERS_BYTES 64
+
 static void count_type(struct found *found, const char *type)
 {
 	for (size_t i = 0; i < found->type_count; i++)
@@ -81,18 +84,23 @@ json_t *found_users_json(const struct found *found)
 
 const char *found_types_text(struct found *found, char *text, size_t room)
 {
-	char count[TEXT_MAX];
-	size_t used = 0;
+	char one[EVENT_TYPE_MAX + TEXT_MAX + 4], count[TEXT_MAX];
+	size_t used = 0, shown = 0;
+	uint64_t others = found->others;
 	*text = '\0';
 	sort(found);
-	for (size_t i = 0; i < found->type_count; i++) {
-		int bytes = snprintf(text + used, room - used, "%s%s %s", i ? ", " : "", found->types[i].name,
-				     text_count(found->types[i].count, count));
-		if (bytes < 0 || (size_t)bytes + 4 >= room - used) {
-			snprintf(text + used, room - used, "...");
+	for (; shown < found->type_count; shown++) {
+		int bytes = snprintf(one, sizeof one, "%s%s %s", shown ? ", " : "", found->types[shown].name,
+				     text_count(found->types[shown].count, count));
+		if (used + (size_t)bytes + OTHERS_BYTES >= room)
 			break;
-		}
+		memcpy(text + used, one, (size_t)bytes + 1);
 		used += (size_t)bytes;
 	}
+	for (size_t i = shown; i < found->type_count; i++)
+		others += found->types[i].count;
+	if (others > 0)
+		snprintf(text + used, room - used, "%s%s events of other types", shown ? ", and " : "",
+			 text_count(others, count));
 	return text;
 }

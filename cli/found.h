@@ -32,7 +32,7 @@ void found_event(struct found *found, const char *type, const char *user);
 /* {"Viewed": 1203, ..}, the most frequent first; and a list of users. NULL: no memory. */
 json_t *found_types_json(struct found *found);
 json_t *found_users_json(const struct found *found);
-/* "Viewed 1,203, Purchased 40"; cut with "..." when it gets long. Returns text. */
+/* "Viewed 1,203, Purchased 40, and 12 events of other types": of those that are not told one by one, or have no room. Returns text. */
 const char *found_types_text(struct found *found, char *text, size_t room);
 
 #endif

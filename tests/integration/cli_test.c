@@ -194,6 +194,26 @@ static void what_a_deletion_drops_is_said_so(void **state)
 	output_free(&output);
 }
 
+static void event_types_beyond_the_list_are_counted(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	fputs("user,item,event,time\n", out);
+	for (int i = 0; i < 40; i++)
+		fprintf(out, "types,a0,T%d,2026-11-01T10:00:00Z\n", i);
+	fclose(out);
+	json_t *json = cluster_json(&cluster, CLI("events", "import", "shop", file("types.csv", text), "--json"));
+	assert_int_equal(json_object_size(json_object_get(json, "types")), 32);
+	assert_int_equal(json_integer_value(json_object_get(json, "other_types")), 8);
+	json_decref(json);
+	struct output output = cluster_run(&cluster, CLI("events", "import", "shop", file("types.csv", text)));
+	assert_non_null(strstr(output.out, "and 8 events of other types"));
+	output_free(&output);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +223,7 @@ int main(void)
 		cmocka_unit_test(json_is_printed_on_success),
 		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
+		cmocka_unit_test(event_types_beyond_the_list_are_counted),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

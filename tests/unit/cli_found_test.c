@@ -26,7 +26,7 @@ static void test_types_are_counted_most_frequent_first(void **state)
 static void test_long_lists_are_cut(void **state)
 {
 	static struct found found;
-	char type[32], text[40];
+	char type[32], text[100];
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		snprintf(type, sizeof type, "type %d", i);
@@ -36,7 +36,7 @@ static void test_long_lists_are_cut(void **state)
 	assert_int_equal(found.others, 100 - FOUND_TYPES_MAX);
 	found_types_text(&found, text, sizeof text);
 	assert_true(strlen(text) < sizeof text);
-	assert_string_equal(text + strlen(text) - 3, "...");
+	assert_string_equal(text, "type 0 1, type 1 1, type 10 1, and 97 events of other types");
 }
 
 static void test_users_are_different_ones_from_all_over_the_file(void **state)

@@ -63,6 +63,7 @@ static int gather(void *context, const char *bytes, size_t size, struct error *e
 
 int export_file_write(struct export_file *file, const char *bytes, size_t size, struct error *err)
 {
+	file->fresh = false;
 	if (file->packer != NULL)
 		return export_pack(file->packer, bytes, size, false, gather, file, err);
 	return gather(file, bytes, size, err);
@@ -82,7 +83,7 @@ static int read_progress(const struct export_file *file, json_t **state, struct 
 	json_error_t error;
 	*state = NULL;
 	if (access(file->progress, F_OK) != 0)
-		return errno == ENOENT ? 0 : error_errno(err, errno, "%s", file->progress);
+		return errno == ENOENT || errno == ENOTDIR ? 0 : error_errno(err, errno, "%s", file->progress);
 	*state = json_load_file(file->progress, 0, &error);
 	if (*state == NULL || !json_is_integer(json_object_get(*state, "bytes")))
 		return error_set(err, E_DATA_LOSS,
@@ -101,6 +102,9 @@ static int go_on(struct export_file *file, const json_t *state, struct error *er
 	    access(file->path, F_OK) == 0)
 		return 0;
 	file->fd = open(file->part, O_WRONLY | O_CLOEXEC);
+	if (file->fd < 0 && errno == ENOENT)
+		return error_set(err, E_DATA_LOSS, "%s is gone, which %s is about; remove that too, and export anew",
+				 file->part, file->progress);
 	if (file->fd < 0 || fstat(file->fd, &info) != 0)
 		return error_errno(err, errno, "%s", file->part);
 	if ((uint64_t)info.st_size < file->bytes)
@@ -114,17 +118,40 @@ static int go_on(struct export_file *file, const json_t *state, struct error *er
 static int begin(struct export_file *file, struct error *err)
 {
 	file->fd = open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	return file->fd < 0 ? error_errno(err, errno, "%s", file->part) : 0;
+	file->fresh = file->fd >= 0;
+	if (file->fd >= 0)
+		return 0;
+	if (errno == ENOENT || errno == ENOTDIR)
+		return error_set(err, E_NOT_FOUND, "--out %s: there is no such directory; make it first", file->path);
+	return error_errno(err, errno, "--out %s: cannot make %s", file->path, file->part);
+}
+
+/* FILE.part takes its place at the end: better to know now that it cannot, or must not. */
+static int check_path(const char *path, struct error *err)
+{
+	struct stat info;
+	if (*path == '\0')
+		return error_set(err, E_INVALID, "--out is empty; give a file");
+	if (stat(path, &info) != 0 || S_ISREG(info.st_mode))
+		return 0;
+	if (S_ISDIR(info.st_mode))
+		return error_set(err, E_INVALID, "--out %s is a directory; give a file, for example %s/next.ndjson",
+				 path, path);
+	return error_set(err, E_INVALID, "--out %s is no file; write to standard output (--out -) and send that there",
+			 path);
 }
 
 static int open_path(struct export_file *file, const char *path, bool resume, json_t **state, struct error *err)
 {
+	int code = check_path(path, err);
+	if (code != 0)
+		return code;
 	file->path = with_suffix(path, "");
 	file->part = with_suffix(path, ".part");
 	file->progress = with_suffix(path, ".progress");
 	if (file->path == NULL || file->part == NULL || file->progress == NULL)
 		return error_set(err, E_EXHAUSTED, "no memory");
-	int code = read_progress(file, state, err);
+	code = read_progress(file, state, err);
 	if (code != 0)
 		return code;
 	if (*state != NULL && !resume)
@@ -174,6 +201,7 @@ static int replace_progress(const struct export_file *file, const json_t *state,
 int export_file_checkpoint(struct export_file *file, json_t *state, struct error *err)
 {
 	int code = 0;
+	file->fresh = false;
 	if (file->packer != NULL)
 		code = export_pack(file->packer, NULL, 0, true, gather, file, err);
 	if (code == 0)
@@ -205,6 +233,8 @@ void export_file_close(struct export_file *file)
 {
 	if (file->fd >= 0 && file->part != NULL)
 		close(file->fd);
+	if (file->fresh)
+		unlink(file->part);
 	export_packer_free(file->packer);
 	free(file->out);
 	free(file->path);

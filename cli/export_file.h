@@ -28,6 +28,7 @@ struct export_packer;
 struct export_file {
 	char *path, *part, *progress; /* NULL: stdout */
 	int fd;
+	bool fresh; /* FILE.part is new, and nothing is in it */
 	struct export_packer *packer; /* NULL: plain */
 	char *out; /* gathered for one write */
 	size_t out_used;
@@ -37,7 +38,7 @@ struct export_file {
 /*
  * *state: NULL, or what FILE.progress holds, when resume and there is something to go on with; the caller's to decref,
  * also when it is not taken over. path NULL: stdout. Without `resume` an interrupted export at the path is an error, E_EXISTS. E_DATA_LOSS: FILE.progress
- * cannot be read or FILE.part is shorter than it says.
+ * cannot be read, or FILE.part is gone or shorter than it says. E_INVALID: the path is a directory, or a device.
  */
 int export_file_open(struct export_file *file, const char *path, bool resume, enum export_packing packing,
 		     json_t **state, struct error *err);
@@ -46,7 +47,7 @@ int export_file_write(struct export_file *file, const char *bytes, size_t size, 
 int export_file_checkpoint(struct export_file *file, json_t *state, struct error *err);
 /* All is written: a last checkpoint, then FILE.part becomes FILE. */
 int export_file_finish(struct export_file *file, json_t *state, struct error *err);
-/* Lets go of it as it is. */
+/* Lets go of it as it is; a FILE.part that nothing was written to is removed. */
 void export_file_close(struct export_file *file);
 
 #endif

@@ -214,6 +214,17 @@ static void event_types_beyond_the_list_are_counted(void **state)
 	free(text);
 }
 
+static void an_export_that_never_began_leaves_nothing(void **state)
+{
+	char out[200], part[220];
+	(void)state;
+	snprintf(out, sizeof out, "%s/none.ndjson", cluster.home);
+	snprintf(part, sizeof part, "%s.part", out);
+	cluster_fails(&cluster, "no-such", CLI("export", "no-such", "--out", out));
+	assert_int_not_equal(access(part, F_OK), 0);
+	cluster_fails(&cluster, "is a directory", CLI("export", "wanted-next", "--out", cluster.home));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +235,7 @@ int main(void)
 		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
+		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -170,6 +171,62 @@ static void test_interrupted_is_kept(void **state)
 	export_file_close(&file);
 }
 
+static void assert_refused(const char *out, const char *text)
+{
+	struct export_file file;
+	struct error err;
+	json_t *found;
+	assert_int_not_equal(export_file_open(&file, out, false, EXPORT_PLAIN, &found, &err), 0);
+	if (!strstr(err.text, text))
+		fail_msg("\"%s\" does not say \"%s\"", err.text, text);
+	export_file_close(&file);
+}
+
+/* What cannot become the file in the end is said before anything is computed, and leaves nothing. */
+static void test_impossible_paths(void **state)
+{
+	char inside[192];
+	struct stat info;
+	(void)state;
+	assert_refused(home.path, "is a directory");
+	snprintf(part, sizeof part, "%s.part", home.path);
+	assert_int_not_equal(access(part, F_OK), 0);
+	assert_refused("", "give a file");
+	assert_refused("/dev/null", "is no file");
+	assert_int_equal(stat("/dev/null", &info), 0);
+	assert_true(S_ISCHR(info.st_mode));
+	snprintf(inside, sizeof inside, "%s/nowhere/out", home.path);
+	assert_refused(inside, "there is no such directory");
+	fclose(fopen(path, "w"));
+	snprintf(inside, sizeof inside, "%s/out", path);
+	assert_refused(inside, "there is no such directory");
+}
+
+/* A FILE.part of nothing is not left; one of which something was said is. */
+static void test_nothing_written(void **state)
+{
+	struct export_file file;
+	struct error err;
+	json_t *found;
+	(void)state;
+	assert_int_equal(export_file_open(&file, path, false, EXPORT_ZSTD, &found, &err), 0);
+	assert_int_equal(access(part, F_OK), 0);
+	export_file_close(&file);
+	assert_int_not_equal(access(part, F_OK), 0);
+	assert_int_equal(export_file_open(&file, path, false, EXPORT_PLAIN, &found, &err), 0);
+	json_t *written = say(0);
+	assert_int_equal(export_file_checkpoint(&file, written, &err), 0);
+	json_decref(written);
+	export_file_close(&file);
+	assert_int_equal(access(part, F_OK), 0);
+	/* and when somebody has taken it away, what to do is said */
+	assert_int_equal(unlink(part), 0);
+	assert_int_equal(export_file_open(&file, path, true, EXPORT_PLAIN, &found, &err), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "export anew"));
+	json_decref(found);
+	export_file_close(&file);
+}
+
 /* Killed between the last two steps: the file is whole, FILE.progress still there. */
 static void test_killed_at_the_very_end(void **state)
 {
@@ -201,6 +258,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zstd, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted_is_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_impossible_paths, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_at_the_very_end, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

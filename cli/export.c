@@ -173,6 +173,9 @@ struct export
 
 /* --- FILE.progress --- */
 
+/* How a part of the command is told to a person. */
+enum given { GIVEN_TEXT, GIVEN_FLAG, GIVEN_NUMBER, GIVEN_SPAN, GIVEN_TIME };
+
 static json_t *command_json(const struct export *export)
 {
 	static const char *const formats[] = { "ndjson", "csv" }, *const packings[] = { "none", "gzip", "zstd" };
@@ -232,6 +235,60 @@ static bool read_cursor(struct export *export, const char *text)
 	return true;
 }
 
+static const char *given_text(const json_t *value, enum given kind, char *text, size_t room)
+{
+	int64_t number = json_integer_value(value);
+	switch (kind) {
+	case GIVEN_TEXT:
+		return json_is_string(value) ? json_string_value(value) : "unknown";
+	case GIVEN_FLAG:
+		return json_is_true(value) ? "given" : "not given";
+	case GIVEN_NUMBER:
+	case GIVEN_SPAN:
+		if (number <= 0)
+			return "not given";
+		if (kind == GIVEN_SPAN)
+			return duration_text(number, text);
+		snprintf(text, room, "%" PRId64, number);
+		return text;
+	case GIVEN_TIME:
+		if (number < 0)
+			return "not given";
+		time_format(number, text);
+		return text;
+	}
+	return "";
+}
+
+/* "--active-within was not given, and is 30d now" */
+static int refuse_other(const char *progress, const char *key, const json_t *before, const json_t *now,
+			struct error *err)
+{
+	static const struct {
+		const char *key, *name;
+		enum given kind;
+	} all[] = {
+		{ "definition", "the definition", GIVEN_TEXT },
+		{ "format", "--format", GIVEN_TEXT },
+		{ "compress", "--compress", GIVEN_TEXT },
+		{ "count", "--count", GIVEN_NUMBER },
+		{ "with_names", "--with-names", GIVEN_FLAG },
+		{ "active_within_s", "--active-within", GIVEN_SPAN },
+		{ "inactive_for_s", "--inactive-for", GIVEN_SPAN },
+		{ "as_of_ms", "--as-of", GIVEN_TIME },
+		{ "generation", "--generation", GIVEN_NUMBER },
+	};
+	char was[64], is[64];
+	size_t at = 0;
+	while (strcmp(all[at].key, key) != 0)
+		at++;
+	return error_set(err, E_INVALID,
+			 "%s is of another command: %s was %s, and is %s now; say the same command again, or remove "
+			 "the file to begin anew",
+			 progress, all[at].name, given_text(before, all[at].kind, was, sizeof was),
+			 given_text(now, all[at].kind, is, sizeof is));
+}
+
 /* Takes over what an earlier run left, which must have been told the same. */
 static int take_over(struct export *export, const json_t *state, struct error *err)
 {
@@ -241,11 +298,7 @@ static int take_over(struct export *export, const json_t *state, struct error *e
 	json_object_foreach(mine, key, value)
 	{
 		if (code == 0 && !json_equal(value, json_object_get(theirs, key)))
-			code = error_set(
-				err, E_INVALID,
-				"%s: the interrupted export had another %s; say the same command again, or remove the "
-				"file to begin anew",
-				export->file.progress, key);
+			code = refuse_other(export->file.progress, key, json_object_get(theirs, key), value, err);
 	}
 	json_decref(mine);
 	if (code == 0 && !read_cursor(export, json_string_value(json_object_get(state, "cursor"))))

@@ -95,7 +95,7 @@ static void test_export_killed(void **state)
 		if (pid && !refused && access(part, F_OK) == 0) {
 			refused = true;
 			cluster_fails(&cluster, "--continue", CLI("export", "wanted-next", "--out", killed));
-			cluster_fails(&cluster, "another count",
+			cluster_fails(&cluster, "--count was 40, and is 39 now",
 				      CLI("export", "wanted-next", "--out", killed, "--count", "39", "--with-names",
 					  "--as-of", as_of, "--continue"));
 		}

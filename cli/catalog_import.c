@@ -7,6 +7,7 @@
 #include "cli/catalog_plan.h"
 #include "cli/catalog_schema.h"
 #include "cli/cli.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/import_options.h"
 #include "cli/input.h"
@@ -207,7 +208,9 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 {
 	size_t count;
 	const char *const *names = source_columns(import->source, &count);
-	int code = catalog_plan_make(&import->plan, names, count, &import->arguments->plan, err);
+	int code = columns_check_lines(names, count, err);
+	if (code == 0)
+		code = catalog_plan_make(&import->plan, names, count, &import->arguments->plan, err);
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
 	mapping_say(import);
@@ -444,7 +447,7 @@ static int import_run(struct import *import, struct error *err)
 	if (code != 0)
 		return code;
 	if (import->rows == 0)
-		return error_set(err, E_INVALID, "%s has a header and no rows", import->input.name);
+		return import_no_rows(&import->arguments->import, import->input.name, err);
 	bool suspicious = catalog_plan_decide(&import->plan) + import->problems.count > 0;
 	attributes_say(import);
 	bool none = import->problems.count == import->rows;

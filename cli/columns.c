@@ -125,6 +125,18 @@ void attribute_name_make(const char *header, char *name)
 	}
 }
 
+int columns_check_lines(const char *const *columns, size_t count, struct error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *cr = strchr(columns[i], '\r');
+		if (cr != NULL && cr[1] != '\n')
+			return error_set(err, E_INVALID,
+					 "its lines end with CR alone, as on old Macs; convert it: "
+					 "`tr '\\r' '\\n' < FILE > NEW_FILE`");
+	}
+	return 0;
+}
+
 const char *columns_text(const char *const *columns, size_t count, char *buffer, size_t room)
 {
 	size_t at = 0;

@@ -44,6 +44,9 @@ bool columns_known(enum role role, const char *column);
  */
 void attribute_name_make(const char *header, char *name);
 
+/* E_INVALID: a name has a line end in it that is a CR alone, so that the file's first line is all of it. */
+int columns_check_lines(const char *const *columns, size_t count, struct error *err);
+
 /* ", "-joined list of the columns in quotes, for messages: "'a', 'b'"; cut with "..." when it gets long. */
 const char *columns_text(const char *const *columns, size_t count, char *buffer, size_t room);
 

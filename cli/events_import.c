@@ -3,6 +3,7 @@
  * Every event has an id, its own or one made from its fields (events_plan.h), so that a batch may be sent twice, and a file imported twice.
  */
 #include "cli/cli.h"
+#include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/events_plan.h"
 #include "cli/found.h"
@@ -186,7 +187,9 @@ static int source_start(struct import *import, struct error *err)
 	if (code == 0) {
 		size_t count;
 		const char *const *names = source_columns(import->source, &count);
-		code = events_plan_make(&import->plan, names, count, &import->arguments->events, err);
+		code = columns_check_lines(names, count, err);
+		if (code == 0)
+			code = events_plan_make(&import->plan, names, count, &import->arguments->events, err);
 	}
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
@@ -460,6 +463,8 @@ static int import_run(struct import *import, double *seconds, struct error *err)
 		return code;
 	progress_start(&import->progress, "Importing", "rows", import->cli->quiet);
 	code = send_all(import, err);
+	if (code == 0 && import->rows == 0)
+		code = import_no_rows(&import->arguments->import, import->input.name, err);
 	*seconds = progress_seconds(&import->progress);
 	return code;
 }
@@ -467,7 +472,7 @@ static int import_run(struct import *import, double *seconds, struct error *err)
 /* A file of which not a row was of use is more likely the wrong file than a fine import of nothing. */
 static int judge(const struct import *import, struct error *err)
 {
-	if (import->rows == 0 || skipped(import) + import->refused < import->rows)
+	if (skipped(import) + import->refused < import->rows)
 		return 0;
 	return error_set(err, E_INVALID, "%s: every row has an error; are the columns right?", import->input.name);
 }

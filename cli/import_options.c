@@ -59,6 +59,12 @@ error_t import_option(struct import_options *options, int key, char *value, stru
 	}
 }
 
+int import_no_rows(const struct import_options *options, const char *file, struct error *err)
+{
+	return error_set(err, E_INVALID,
+			 options->source.columns != NULL ? "%s has no rows" : "%s has a header and no rows", file);
+}
+
 const char *delimiter_name(const char *delimiter, char *buffer, size_t room)
 {
 	if (strcmp(delimiter, "\t") == 0)

@@ -194,6 +194,25 @@ static void what_a_deletion_drops_is_said_so(void **state)
 	output_free(&output);
 }
 
+static void files_without_rows_are_refused(void **state)
+{
+	static const char *const kinds[] = { "events", "catalog" };
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct output output = cluster_run(
+			&cluster, CLI(kinds[i], "import", "shop", file("empty.csv", "id,user,item,event,time\n")));
+		assert_int_equal(output.code, EX_INVALID);
+		assert_non_null(strstr(output.err, "has a header and no rows"));
+		output_free(&output);
+		output = cluster_run(&cluster,
+				     CLI(kinds[i], "import", "shop",
+					 file("mac.csv", "id,user,item,event,time\r1,u,a0,Viewed,2026-11-01\r")));
+		assert_int_equal(output.code, EX_INVALID);
+		assert_non_null(strstr(output.err, "mac.csv: its lines end with CR alone"));
+		output_free(&output);
+	}
+}
+
 static void event_types_beyond_the_list_are_counted(void **state)
 {
 	(void)state;
@@ -234,6 +253,7 @@ int main(void)
 		cmocka_unit_test(json_is_printed_on_success),
 		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
+		cmocka_unit_test(files_without_rows_are_refused),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};

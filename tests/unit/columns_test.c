@@ -79,12 +79,22 @@ static void makes_attribute_names(void **state)
 	assert_int_equal(attribute_name_check("name", made, strlen(made), NULL), 0);
 }
 
+static void finds_line_ends_of_cr_alone(void **state)
+{
+	static const char *const old[] = { "user", "time\ru1", "i1" }, *const usual[] = { "user", "price\r\n(EUR)" };
+	struct error err;
+	(void)state;
+	assert_int_equal(columns_check_lines(old, 3, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "CR alone"));
+	assert_non_null(strstr(err.text, "tr '\\r' '\\n'"));
+	assert_int_equal(columns_check_lines(usual, 2, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(guesses_usual_headers),
-		cmocka_unit_test(prefers_the_likelier),
-		cmocka_unit_test(admits_not_to_know),
+		cmocka_unit_test(guesses_usual_headers), cmocka_unit_test(prefers_the_likelier),
+		cmocka_unit_test(admits_not_to_know),    cmocka_unit_test(finds_line_ends_of_cr_alone),
 		cmocka_unit_test(makes_attribute_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ struct import {
 	uint64_t *lines; /* of the items; handed to the sender with the batch */
 	size_t count, bytes;
 	uint64_t batch;
+	bool counting; /* a pass that sends nothing and tells nothing */
 	uint64_t rows, created, updated, unchanged, refused;
 };
 
@@ -357,7 +358,7 @@ static int pass(struct import *import, bool see, struct error *err)
 			*err = why;
 			return code;
 		}
-		if (code != 0 && see)
+		if (code != 0 && (see || import->counting))
 			import->problems.count++; /* told by the pass that skips it, or by the one that aborts */
 		else if (code != 0 && problem_add(&import->problems, row.line, why.text, err) != 0)
 			return E_INVALID;
@@ -366,6 +367,21 @@ static int pass(struct import *import, bool see, struct error *err)
 	}
 	progress_hide(&import->progress);
 	return 0;
+}
+
+/*
+ * Whether a row is good. A catalog made for a file of which none is would have types for ever that nobody wanted: they were guessed
+ * from what cannot be imported.
+ */
+static int look_for_good(struct import *import, bool *none, struct error *err)
+{
+	int code = source_restart(import, "Checking", err);
+	import->counting = true;
+	if (code == 0)
+		code = pass(import, false, err);
+	import->counting = false;
+	*none = import->problems.count == import->rows;
+	return code;
 }
 
 /* The pass that sends nothing and tells every error. */
@@ -448,10 +464,13 @@ static int import_run(struct import *import, struct error *err)
 		return code;
 	if (import->rows == 0)
 		return import_no_rows(&import->arguments->import, import->input.name, err);
-	bool suspicious = catalog_plan_decide(&import->plan) + import->problems.count > 0;
+	uint64_t suspicions = catalog_plan_decide(&import->plan) + import->problems.count;
 	attributes_say(import);
 	bool none = import->problems.count == import->rows;
-	if (none || (import->arguments->import.abort_on_error && suspicious))
+	bool aborting = import->arguments->import.abort_on_error && suspicions > 0;
+	if (!none && !aborting && !exists && suspicions >= import->rows)
+		code = look_for_good(import, &none, err);
+	if (code == 0 && (none || aborting))
 		code = check_all(import, err);
 	if (code == 0)
 		code = catalog_schema_send(import->cli, import->catalog, &import->plan, exists, err);

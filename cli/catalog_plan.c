@@ -169,9 +169,10 @@ int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *c
 			if (column->given && column->type != known->type)
 				return error_set(err, E_INVALID,
 						 "--type %s=%s: attribute '%s' of catalog '%s' is a %s, and a type "
-						 "never changes",
+						 "never changes; to begin anew, `kindred catalog delete %s --yes` and "
+						 "import again",
 						 plan->names[i], type_name(column->type), column->attribute,
-						 catalog->name, type_name(known->type));
+						 catalog->name, type_name(known->type), catalog->name);
 			column->type = known->type;
 			column->known = true;
 		}

@@ -213,6 +213,28 @@ static void files_without_rows_are_refused(void **state)
 	}
 }
 
+/* Types guessed from rows of which none is good would stay with the catalog for ever. */
+static void a_failed_import_makes_no_catalog(void **state)
+{
+	(void)state;
+	cluster_fails(&cluster, "nothing was imported",
+		      CLI("catalog", "import", "failed", "--type", "price=number",
+			  file("failed.csv", "id,price\na,cheap\nb,dear\n")));
+	cluster_fails(&cluster, "failed", CLI("catalog", "get", "failed"));
+	cluster_ok(&cluster, CLI("catalog", "import", "failed", "--type", "price=string",
+				 file("failed.csv", "id,price\na,cheap\nb,dear\n")));
+	cluster_fails(
+		&cluster, "`kindred catalog delete failed --yes`",
+		CLI("catalog", "import", "failed", "--type", "price=number", file("failed.csv", "id,price\na,1\n")));
+	/* two errors in one row, and a good row: it is made, and each error is told once */
+	struct output output =
+		cluster_run(&cluster, CLI("catalog", "import", "half", "--type", "price=number", "--type",
+					  "size=number", file("half.csv", "id,price,size\na,cheap,big\nb,1,2\n")));
+	assert_int_equal(output.code, 0);
+	assert_int_equal(count_of(output.err, "half.csv:2:"), 1);
+	output_free(&output);
+}
+
 static void event_types_beyond_the_list_are_counted(void **state)
 {
 	(void)state;
@@ -254,6 +276,7 @@ int main(void)
 		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 		cmocka_unit_test(files_without_rows_are_refused),
+		cmocka_unit_test(a_failed_import_makes_no_catalog),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};

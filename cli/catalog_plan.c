@@ -2,6 +2,7 @@
 
 #include "cli/columns.h"
 #include "cli/item_value.h"
+#include "cli/text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -188,6 +189,10 @@ static bool is_nothing(const struct catalog_plan *plan, const struct field *fiel
 static int roles_check(const struct catalog_plan *plan, const struct row *row, struct error *err)
 {
 	const struct field *id = &row->fields[plan->id];
+	char quoted[TEXT_QUOTE_MAX];
+	if (id->odd)
+		return error_set(err, E_INVALID, "column '%s': an id is a string or a whole number; %s is neither",
+				 plan->names[plan->id], text_quote(id->text, id->bytes, quoted));
 	if (id->bytes == 0)
 		return error_set(err, E_INVALID, "column '%s': the item has no id", plan->names[plan->id]);
 	if (id->bytes > ITEM_ID_MAX)

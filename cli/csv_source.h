@@ -35,6 +35,7 @@ struct source_options {
 struct field {
 	const char *text; /* NUL-terminated behind its bytes; valid UTF-8, trimmed */
 	size_t bytes;
+	bool odd; /* of NDJSON: made from what is neither a string nor a whole number nor null, so that it cannot be an id */
 };
 
 struct row {

@@ -134,7 +134,7 @@ static int list_add(const json_t *list, struct row_text *row)
 	return code;
 }
 
-static int value_add(const json_t *value, struct row_text *row)
+static int text_add(const json_t *value, struct row_text *row)
 {
 	char room[32];
 	size_t bytes;
@@ -151,6 +151,15 @@ static int value_add(const json_t *value, struct row_text *row)
 	char *dump = json_dumps(value, JSON_COMPACT);
 	int code = dump == NULL ? E_EXHAUSTED : row_text_add(row, dump, strlen(dump));
 	free(dump);
+	return code;
+}
+
+static int value_add(const json_t *value, struct row_text *row)
+{
+	int code = text_add(value, row);
+	if (code == 0 && value != NULL && row->count <= SOURCE_COLUMNS_MAX)
+		row->fields[row->count - 1].odd =
+			!json_is_string(value) && !json_is_integer(value) && !json_is_null(value);
 	return code;
 }
 

@@ -54,7 +54,7 @@ int row_text_add(struct row_text *text, const char *field, size_t bytes)
 		memcpy(text->bytes + text->used, field, bytes);
 	text->bytes[text->used + bytes] = '\0';
 	text->used += bytes + 1;
-	text->fields[text->count++].bytes = bytes;
+	text->fields[text->count++] = (struct field){ .bytes = bytes };
 	return 0;
 }
 

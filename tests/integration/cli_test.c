@@ -235,6 +235,23 @@ static void a_failed_import_makes_no_catalog(void **state)
 	output_free(&output);
 }
 
+static void ids_of_ndjson_are_strings_or_whole_numbers(void **state)
+{
+	(void)state;
+	struct output output = cluster_run(
+		&cluster, CLI("catalog", "import", "ids",
+			      file("ids.ndjson", "{\"id\":{\"x\":1}}\n{\"id\":[1]}\n{\"id\":true}\n{\"id\":1.0}\n"
+						 "{\"id\":7}\n{\"id\":\"{}\"}\n")));
+	assert_int_equal(output.code, 0);
+	for (unsigned line = 1; line <= 4; line++) {
+		char place[64];
+		snprintf(place, sizeof place, "ids.ndjson:%u: column 'id': an id is a string or", line);
+		assert_non_null(strstr(output.err, place));
+	}
+	assert_non_null(strstr(output.out, "2 created"));
+	output_free(&output);
+}
+
 static void event_types_beyond_the_list_are_counted(void **state)
 {
 	(void)state;
@@ -277,6 +294,7 @@ int main(void)
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 		cmocka_unit_test(files_without_rows_are_refused),
 		cmocka_unit_test(a_failed_import_makes_no_catalog),
+		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};

@@ -57,7 +57,7 @@ static struct row row_of(struct fixture *fixture, const char *row)
 		char *next = strchr(at, ',');
 		if (next != NULL)
 			*next++ = '\0';
-		fixture->fields[count++] = (struct field){ at, strlen(at) };
+		fixture->fields[count++] = (struct field){ .text = at, .bytes = strlen(at) };
 		at = next;
 	}
 	return (struct row){ fixture->fields, count, 1 };
@@ -127,6 +127,10 @@ static void names_the_column_of_an_error(void **state)
 	assert_bad(fixture, "a,,maybe,", "column 'new': 'maybe' is not a boolean");
 	assert_bad(fixture, "a,,,soon", "column 'since': 'soon' is not a time");
 	assert_bad(fixture, ",1,1,", "column 'id': the item has no id");
+	const struct row row = row_of(fixture, "{\"x\":1},1,1,");
+	fixture->fields[0].odd = true;
+	assert_int_equal(catalog_plan_see(&fixture->plan, &row, &fixture->err), E_INVALID);
+	assert_non_null(strstr(fixture->err.text, "column 'id': an id is a string or a whole number; {\"x\":1} is"));
 }
 
 static void strangers_are_counted(void **state)

@@ -203,6 +203,23 @@ static void reads_ndjson(void **state)
 	assert_non_null(strstr(rows, "4:2\n"));
 }
 
+/* What becomes text only for want of anything better is marked, in each row anew. */
+static void marks_what_is_no_id(void **state)
+{
+	static const char file[] = "{\"a\":1.5,\"b\":{},\"c\":[1],\"d\":true}\n{\"a\":1,\"b\":\"x\",\"c\":null}\n";
+	struct text text = { file, sizeof file - 1, 100 };
+	struct source *source;
+	struct row row;
+	(void)state;
+	assert_int_equal(source_open(&source, give, &text, &(struct source_options){ 0 }, NULL), 0);
+	for (int odd = 1; odd >= 0; odd--) {
+		assert_int_equal(source_next(source, &row, NULL), SOURCE_ROW);
+		for (size_t i = 0; i < 4; i++)
+			assert_int_equal(row.fields[i].odd, odd);
+	}
+	source_close(source);
+}
+
 static void says_what_a_file_is_not(void **state)
 {
 	const struct source_options options = { 0 };
@@ -230,6 +247,7 @@ int main(void)
 		cmocka_unit_test(guesses_the_delimiter),
 		cmocka_unit_test(a_layouts_columns_give_way_to_a_header),
 		cmocka_unit_test(reads_ndjson),
+		cmocka_unit_test(marks_what_is_no_id),
 		cmocka_unit_test(says_what_a_file_is_not),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

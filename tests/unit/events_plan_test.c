@@ -30,7 +30,7 @@ static void cells_make(struct cells *cells, const char *text)
 		if (next != NULL)
 			*next++ = '\0';
 		cells->names[cells->count] = at;
-		cells->fields[cells->count++] = (struct field){ at, strlen(at) };
+		cells->fields[cells->count++] = (struct field){ .text = at, .bytes = strlen(at) };
 		at = next;
 	}
 }

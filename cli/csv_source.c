@@ -317,6 +317,17 @@ static const char *delimiter_guess(const char *text, size_t bytes)
 	return usual[best];
 }
 
+/* "[" before an object, or alone in its line: a CSV header may begin with a bracket, too. */
+static bool is_json_array(const char *text, size_t bytes, enum source_format format)
+{
+	size_t at = 0, brackets = 0;
+	while (at < bytes && (strchr(" \t\r\n", text[at]) != NULL || (text[at] == '[' && brackets++ == 0)))
+		at++;
+	if (brackets == 0 || (format != SOURCE_GUESS && format != SOURCE_NDJSON))
+		return false;
+	return format == SOURCE_NDJSON || at == bytes || text[at] == '{' || text[at] == ']';
+}
+
 static int format_choose(struct source *source, const struct source_options *options, const char *text, size_t bytes,
 			 struct error *err)
 {
@@ -332,6 +343,9 @@ static int format_choose(struct source *source, const struct source_options *opt
 				 delimiter, sizeof source->delimiter - 1);
 	memcpy(source->delimiter, delimiter, source->delimiter_bytes + 1);
 	source->format = options->format;
+	if (is_json_array(text, bytes, options->format))
+		return error_set(err, E_INVALID,
+				 "it is a JSON array; give one object a line, for example by `jq -c '.[]' FILE`");
 	if (source->format == SOURCE_GUESS && bytes > 0 && text[0] == '{')
 		source->format = SOURCE_NDJSON;
 	else if (source->format == SOURCE_GUESS)

@@ -227,6 +227,14 @@ static void says_what_a_file_is_not(void **state)
 	assert_string_equal(read_all("", 0, 1, &options), "the file is empty");
 	assert_non_null(strstr(read_all("\xff\xfei\0d\0", 6, 6, &options), "iconv -f UTF-16"));
 	assert_non_null(strstr(read_all("\x28\xb5\x2f\xfd....", 8, 8, &options), "zstd -dc"));
+	static const char *const arrays[] = { "[{\"user\":\"u1\"}]", "[\n  {\n    \"user\": \"u1\"\n  }\n]\n",
+					      "\xef\xbb\xbf [] " };
+	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+		const struct source_options ndjson = { .format = SOURCE_NDJSON };
+		assert_non_null(strstr(read_all(arrays[i], strlen(arrays[i]), 2, &options), "jq -c '.[]'"));
+		assert_non_null(strstr(read_all(arrays[i], strlen(arrays[i]), 2, &ndjson), "jq -c '.[]'"));
+	}
+	assert_rows("[id],[name]\n1,Shoe\n", "2:1|Shoe\n");
 	const struct source_options quote = { .delimiter = "\"" };
 	assert_non_null(strstr(read_all("a,b\n", 4, 4, &quote), "--delimiter"));
 	assert_string_equal(read_all("id,name\n", 8, 8, &options), "");

@@ -47,6 +47,7 @@ static int key_add(const char *key, char ***columns, size_t *count, size_t max, 
 int ndjson_keys(const char *text, size_t bytes, char ***columns, size_t *count, size_t max, struct error *err)
 {
 	int code = 0;
+	bool cr_alone = memchr(text, '\r', bytes) != NULL && memchr(text, '\n', bytes) == NULL;
 	while (bytes > 0 && code == 0) {
 		const char *end = memchr(text, '\n', bytes);
 		size_t length = end != NULL ? (size_t)(end - text) : bytes;
@@ -66,7 +67,8 @@ int ndjson_keys(const char *text, size_t bytes, char ***columns, size_t *count, 
 	}
 	if (code == 0 && *count == 0)
 		code = error_set(err, E_INVALID,
-				 "no JSON object in it: each line is one, like {\"user_id\": \"u1\", ...}");
+				 "no JSON object in it: each line is one, like {\"user_id\": \"u1\", ...}%s",
+				 cr_alone ? "; its lines end with CR alone: convert it by `tr '\\r' '\\n'`" : "");
 	return code;
 }
 

@@ -235,6 +235,8 @@ static void says_what_a_file_is_not(void **state)
 		assert_non_null(strstr(read_all(arrays[i], strlen(arrays[i]), 2, &ndjson), "jq -c '.[]'"));
 	}
 	assert_rows("[id],[name]\n1,Shoe\n", "2:1|Shoe\n");
+	static const char mac[] = "{\"user\":\"u1\"}\r{\"user\":\"u2\"}\r";
+	assert_non_null(strstr(read_all(mac, sizeof mac - 1, 100, &options), "CR alone"));
 	const struct source_options quote = { .delimiter = "\"" };
 	assert_non_null(strstr(read_all("a,b\n", 4, 4, &quote), "--delimiter"));
 	assert_string_equal(read_all("id,name\n", 8, 8, &options), "");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PARAMETER_NAME_MAX 64
+#define PLACE_MAX 320
 
 #define TEXT_ROW(parameter, def, unit_, prose_)                                                                        \
 	{ .name = #parameter, .fallback = def, .unit = unit_, .prose = prose_, .kind = CONFIG_KIND_TEXT },
@@ -154,19 +155,56 @@ static void on_cyaml_log(cyaml_log_t level, void *context, const char *format, v
 			 strncmp(line, "Load: ", 6) == 0 ? line + 6 : line);
 }
 
+/* "kindred.yaml, line 3": libcyaml does not keep where a value stood. A file in flow style ({workers: 4}) gets no line. */
+static const char *place_of(const char *path, const char *key, char *place, size_t room)
+{
+	FILE *in = fopen(path, "r");
+	size_t bytes = strlen(key), space = 0;
+	char *line = NULL;
+	bool found = false;
+
+	snprintf(place, room, "%s", path);
+	for (unsigned number = 1; !found && in && getline(&line, &space, in) >= 0; number++) {
+		const char *at = line + strspn(line, " \"'");
+
+		found = strncmp(at, key, bytes) == 0 && at[bytes + strspn(at + bytes, " \"'")] == ':';
+		if (found)
+			snprintf(place, room, "%s, line %u", path, number);
+	}
+	free(line);
+	if (in)
+		fclose(in);
+	return place;
+}
+
 static int refuse_file(const char *path, cyaml_err_t rc, const struct complaint *complaint, struct error *err)
 {
 	const char *text = complaint->text[0] ? complaint->text : cyaml_strerror(rc);
 	const char *key = "Unexpected key: ";
+	char place[PLACE_MAX];
 
 	if (rc == CYAML_ERR_OOM)
 		return error_set(err, E_EXHAUSTED, "%s: out of memory", path);
 	if (strncmp(text, key, strlen(key)) == 0)
 		return error_set(err, E_INVALID, "%s: \"%s\" is not a parameter; `kindred-server --help` lists them",
-				 path, text + strlen(key));
+				 place_of(path, text + strlen(key), place, sizeof place), text + strlen(key));
+	if (strncmp(text, "Expecting STRING", strlen("Expecting STRING")) == 0)
+		text = "one value is wanted, as in \"workers: 4\"";
+	else if (strncmp(text, "Expecting MAPPING", strlen("Expecting MAPPING")) == 0)
+		return error_set(err, E_INVALID, "%s: it must be lines of \"parameter: value\"", path);
 	if (complaint->line > 0)
 		return error_set(err, E_INVALID, "%s, line %u: %s", path, complaint->line, text);
 	return error_set(err, E_INVALID, "%s: %s; it must be lines of \"parameter: value\"", path, text);
+}
+
+static int assign_from_file(struct config *config, size_t index, const char *value, const char *path, struct error *err)
+{
+	char place[PLACE_MAX];
+	int rc = assign(config, index, value, path, err);
+
+	/* said again with the line, which takes a reading of the file to find */
+	return rc == 0 ? 0
+		       : assign(config, index, value, place_of(path, parameters[index].name, place, sizeof place), err);
 }
 
 int config_load_file(struct config *config, const char *path, struct error *err)
@@ -193,7 +231,7 @@ int config_load_file(struct config *config, const char *path, struct error *err)
 	texts = (char *const *)values;
 	for (size_t i = 0; rc == 0 && values && i < PARAMETERS; i++)
 		if (texts[i])
-			rc = assign(config, i, texts[i], path, err);
+			rc = assign_from_file(config, i, texts[i], path, err);
 	cyaml_free(&settings, &file_schema, values, 0);
 	return rc;
 }

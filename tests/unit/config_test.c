@@ -169,7 +169,13 @@ static void bad_files_are_refused_with_the_place(void **state)
 	assert_int_equal(load("workers: 2\nlisten: \"open\n", &err), E_INVALID);
 	assert_text(&err, "line 2");
 	assert_int_equal(load("workers: [1, 2]\n", &err), E_INVALID);
-	assert_text(&err, "line 1");
+	assert_text(&err, "line 1: one value is wanted");
+	assert_int_equal(load("# ours\nworkers: 1\n\nbogus: 1\n", &err), E_INVALID);
+	assert_text(&err, "line 4: \"bogus\" is not a parameter");
+	assert_int_equal(load("# workers: 1\nhistory_cap: 50\n\"workers\" : 999\n", &err), E_INVALID);
+	assert_text(&err, "line 3");
+	assert_int_equal(load("{workers: 999}\n", &err), E_INVALID);
+	assert_text(&err, file);
 	assert_int_equal(load("workers: 2\nworkers: 3\n", &err), E_INVALID);
 	assert_text(&err, "workers");
 	assert_int_equal(load("- workers\n", &err), E_INVALID);

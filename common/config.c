@@ -236,6 +236,50 @@ int config_load_file(struct config *config, const char *path, struct error *err)
 	return rc;
 }
 
+/* variable: room for PARAMETER_NAME_MAX + 8 */
+static void variable_name(const struct config_parameter *parameter, char *variable)
+{
+	snprintf(variable, PARAMETER_NAME_MAX + 8, "KINDRED_%s", parameter->name);
+	for (char *p = variable; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+}
+
+static bool is_known(const char *name, size_t bytes)
+{
+	/* of our programs and their tests */
+	static const char *const others[] = { "KINDRED_DATA", "KINDRED_SERVER", "KINDRED_BIN", "KINDRED_REVISION",
+					      "KINDRED_REAL_DATA" };
+	/* tests, and what Kubernetes tells every container about a service that is called kindred */
+	static const char *const beginnings[] = { "KINDRED_TEST_", "KINDRED_SERVICE_", "KINDRED_PORT_" };
+	char variable[PARAMETER_NAME_MAX + 8];
+
+	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+		if (strlen(others[i]) == bytes && memcmp(name, others[i], bytes) == 0)
+			return true;
+	for (size_t i = 0; i < sizeof beginnings / sizeof beginnings[0]; i++)
+		if (strncmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	for (size_t i = 0; i < PARAMETERS; i++) {
+		variable_name(&parameters[i], variable);
+		if (strlen(variable) == bytes && memcmp(name, variable, bytes) == 0)
+			return true;
+	}
+	return strncmp(name + bytes, "=tcp://", strlen("=tcp://")) == 0; /* Kubernetes' KINDRED_PORT */
+}
+
+const char *config_unknown_variable(size_t *at)
+{
+	const char *const ours = "KINDRED_";
+
+	while (environ && environ[*at]) {
+		const char *variable = environ[(*at)++];
+
+		if (strncmp(variable, ours, strlen(ours)) == 0 && !is_known(variable, strcspn(variable, "=")))
+			return variable;
+	}
+	return NULL;
+}
+
 int config_load_environment(struct config *config, struct error *err)
 {
 	char source[PARAMETER_NAME_MAX + 64];
@@ -245,9 +289,7 @@ int config_load_environment(struct config *config, struct error *err)
 		const char *value;
 		int rc;
 
-		snprintf(variable, sizeof variable, "KINDRED_%s", parameters[i].name);
-		for (char *p = variable; *p; p++)
-			*p = (char)toupper((unsigned char)*p);
+		variable_name(&parameters[i], variable);
 		value = getenv(variable);
 		if (!value)
 			continue;

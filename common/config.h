@@ -78,6 +78,11 @@ void config_fini(struct config *config);
 /* E_NOT_FOUND: no such file. E_INVALID: libcyaml's or our complaint, with file and line where known. */
 int config_load_file(struct config *config, const char *path, struct error *err);
 int config_load_environment(struct config *config, struct error *err);
+/*
+ * "KINDRED_WORKER=4": the next variable of the environment that looks like ours and that nothing reads, a slip perhaps; NULL: there is no
+ * further. *at: 0 at first.
+ */
+const char *config_unknown_variable(size_t *at);
 /* name as in the table or with '-' for '_'. E_NOT_FOUND: no such parameter. E_INVALID: value, and what is allowed. */
 int config_set(struct config *config, const char *name, const char *value, struct error *err);
 

@@ -159,6 +159,16 @@ static int read_config(struct config *config, const struct options *options, con
 	return rc;
 }
 
+static void warn_of_variables(void)
+{
+	const char *variable;
+
+	for (size_t at = 0; (variable = config_unknown_variable(&at)) != NULL;)
+		log_warning("%.*s, from the environment, is not a parameter, and not heeded; `kindred-server --help` "
+			    "lists them",
+			    (int)strcspn(variable, "="), variable);
+}
+
 static int run(struct server *server, const struct options *options, struct error *err)
 {
 	const char *data = options->data ? options->data : getenv("KINDRED_DATA");
@@ -173,6 +183,7 @@ static int run(struct server *server, const struct options *options, struct erro
 	rc = read_config(&server->config, options, &server->dir, err);
 	if (!rc) {
 		log_init("server", (enum log_level)log_level_parse(server->config.log_level));
+		warn_of_variables();
 		rc = server_open(server, err);
 		if (!rc)
 			server->exit_code = server_run(server);

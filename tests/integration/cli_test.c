@@ -283,6 +283,19 @@ static void an_export_that_never_began_leaves_nothing(void **state)
 	cluster_fails(&cluster, "is a directory", CLI("export", "wanted-next", "--out", cluster.home));
 }
 
+/* A variable that nothing reads is a slip: the server's log says so. */
+static void unknown_variables_are_warned_of(void **state)
+{
+	char path[200], log[4096] = "";
+	(void)state;
+	snprintf(path, sizeof path, "%s/server.log", cluster.home);
+	FILE *in = fopen(path, "r");
+	assert_non_null(in);
+	assert_true(fread(log, 1, sizeof log - 1, in) > 0);
+	fclose(in);
+	assert_non_null(strstr(log, "KINDRED_WORKER, from the environment, is not a parameter"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +309,7 @@ int main(void)
 		cmocka_unit_test(a_failed_import_makes_no_catalog),
 		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
+		cmocka_unit_test(unknown_variables_are_warned_of),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -187,6 +187,32 @@ static void bad_files_are_refused_with_the_place(void **state)
 	assert_int_equal(load("", NULL), 0);
 }
 
+static const char *unknown_variable(const char *variable, const char *value)
+{
+	const char *found = NULL, *next;
+
+	setenv(variable, value, 1);
+	for (size_t at = 0; (next = config_unknown_variable(&at)) != NULL;)
+		if (strncmp(next, variable, strlen(variable)) == 0)
+			found = next;
+	unsetenv(variable);
+	return found;
+}
+
+/* A slip of the pen is found; what our programs, and Kubernetes, put there is none. */
+static void unknown_variables_are_found(void **state)
+{
+	static const char *const known[] = { "KINDRED_WORKERS", "KINDRED_GRPC_POLLING", "KINDRED_SERVER",
+					     "KINDRED_BIN",     "KINDRED_TEST_LINK",    "KINDRED_SERVICE_HOST" };
+
+	(void)state;
+	assert_non_null(unknown_variable("KINDRED_WORKER", "4"));
+	assert_non_null(unknown_variable("KINDRED_PORT", "7600"));
+	assert_null(unknown_variable("KINDRED_PORT", "tcp://10.0.0.1:7600"));
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		assert_null(unknown_variable(known[i], "1"));
+}
+
 static void reference_has_a_row_for_each_parameter(void **state)
 {
 	const struct config_parameter *parameters;
@@ -228,6 +254,7 @@ int main(void)
 		TEST(only_whole_numbers_are_numbers),
 		TEST(choices_are_whole_words),
 		TEST(bad_files_are_refused_with_the_place),
+		TEST(unknown_variables_are_found),
 		TEST(reference_has_a_row_for_each_parameter),
 	};
 

@@ -49,17 +49,26 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-static void score_user(struct runner *runner, struct scorer *scorer, uint64_t user)
+struct profile {
+	struct profile_item items[PROFILE_MAX];
+	uint32_t count;
+};
+
+static void make_profile(const struct kernel_users *users, uint64_t user, struct profile *profile)
 {
-	const struct kernel_users *users = runner->users;
-	struct profile_item profile[PROFILE_MAX];
+	profile->count = profile_make(&users->relation->serving, users->events + users->offsets[user],
+				      (uint32_t)(users->offsets[user + 1] - users->offsets[user]), profile->items);
+	profile_ask(users->relation, profile->items, profile->count);
+}
+
+static void score(struct runner *runner, struct scorer *scorer, const struct profile *profile)
+{
 	struct scored top[COUNT_MAX];
 	struct score_counts counts;
-	uint32_t count = profile_make(&users->relation->serving, users->events + users->offsets[user],
-				      (uint32_t)(users->offsets[user + 1] - users->offsets[user]), profile);
-	scorer_top(scorer, users->relation, profile, count, runner->options->count, NULL, NULL, top, &counts);
+	scorer_top(scorer, runner->users->relation, profile->items, profile->count, runner->options->count, NULL, NULL,
+		   top, &counts);
 	runner->candidates += counts.candidates;
-	runner->profile_items += count;
+	runner->profile_items += profile->count;
 }
 
 static void *run(void *context)
@@ -67,17 +76,22 @@ static void *run(void *context)
 	enum { BETWEEN_LOOKS = 100 };
 	struct runner *runner = context;
 	uint64_t queries = runner->options->queries;
-	struct scorer *scorer = scorer_new(runner->users->catalog->items);
+	const struct kernel_users *users = runner->users;
+	struct scorer *scorer = scorer_new(users->catalog->items);
+	struct profile profiles[2]; /* one is scored while the next one's lists are on their way, as in a worker */
+	unsigned now = 0;
 	if (!scorer) {
 		runner->failed = true;
 		return NULL;
 	}
 	uint64_t user = runner->first, cpu_ns = thread_cpu_ns();
 	uint64_t stop_ns = clock_monotonic_ns() + (uint64_t)(runner->options->seconds * 1e9);
+	make_profile(users, user, &profiles[now]);
 	do {
-		for (unsigned i = 0; i < BETWEEN_LOOKS; i++) {
-			score_user(runner, scorer, user);
-			user = user + 1 < runner->users->count ? user + 1 : 0;
+		for (unsigned i = 0; i < BETWEEN_LOOKS; i++, now ^= 1) {
+			user = user + 1 < users->count ? user + 1 : 0;
+			make_profile(users, user, &profiles[now ^ 1]);
+			score(runner, scorer, &profiles[now]);
 		}
 		runner->done += BETWEEN_LOOKS;
 	} while (queries ? runner->done < queries : clock_monotonic_ns() < stop_ns);

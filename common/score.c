@@ -166,12 +166,20 @@ struct list {
 #define LINE 64u
 #define LIST_PREFETCH 128u /* neighbours: what follows in a longer list, the processor foresees */
 
-static void prefetch_list(const struct list *list)
+static inline void prefetch_entries(const uint32_t *entries, uint32_t count)
 {
-	const char *entries = (const char *)list->entries;
-	uint32_t count = list->count < LIST_PREFETCH ? list->count : LIST_PREFETCH;
-	for (size_t at = 0; at < count * sizeof *list->entries; at += LINE)
-		__builtin_prefetch(entries + at);
+	if (count > LIST_PREFETCH)
+		count = LIST_PREFETCH;
+	for (size_t at = 0; at < count * sizeof *entries; at += LINE)
+		__builtin_prefetch((const char *)entries + at);
+}
+
+void profile_ask(const struct model_relation *relation, const struct profile_item *profile, uint32_t count)
+{
+	for (uint32_t p = 0; p < count && p < AHEAD; p++) {
+		const uint64_t *offsets = relation->offsets + profile[p].row;
+		prefetch_entries(relation->entries + offsets[0], (uint32_t)(offsets[1] - offsets[0]));
+	}
 }
 
 /* What a profile item counts for itself. */
@@ -220,7 +228,7 @@ static uint32_t find_lists(const struct model_relation *relation, const struct p
 					  .row = item->row,
 					  .newest = order[l] == 0 };
 		if (l < AHEAD)
-			prefetch_list(&lists[l]);
+			prefetch_entries(lists[l].entries, lists[l].count);
 	}
 	return warm;
 }
@@ -500,7 +508,7 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 	for (uint32_t p = 0; p < count; p++) {
 		struct list *list = &lists[p];
 		if (p + AHEAD < count)
-			prefetch_list(&lists[p + AHEAD]);
+			prefetch_entries(lists[p + AHEAD].entries, lists[p + AHEAD].count);
 		if (!may_end)
 			weigh_list(best->relation, list);
 		add_list(scorer, list, row_mask);

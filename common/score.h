@@ -56,6 +56,12 @@ uint32_t multiplier_max(const uint16_t *multipliers, uint32_t items);
 uint32_t profile_make(const struct model_serving *params, const struct profile_event *events, uint32_t count,
 		      struct profile_item *profile);
 
+/*
+ * Asks for the memory of the profile's lists, which scorer_top() reads first, where there is something else to do meanwhile: to score the user before. Reads
+ * where they are (offsets), so not before that is at hand. Changes no answer.
+ */
+void profile_ask(const struct model_relation *relation, const struct profile_item *profile, uint32_t count);
+
 struct scorer; /* an accumulator per row and the list of rows touched; one a thread */
 
 struct scored {

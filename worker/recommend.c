@@ -231,6 +231,18 @@ static int walk_history(struct run *run, struct error *err)
 	return 0;
 }
 
+static int make_profile(struct run *run, struct error *err)
+{
+	const struct model_serving *serving = &run->recipe->relation->serving;
+	if (!run->recipe->personal || run->event_count == 0)
+		return 0;
+	run->profile = arena_alloc(&run->recommender->arena, serving->profile_items * sizeof *run->profile);
+	if (!run->profile)
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	run->profile_count = profile_make(serving, run->events, run->event_count, run->profile);
+	return 0;
+}
+
 /* --- scores --- */
 
 static enum score_verdict verdict_of(const struct run *run, uint32_t row, unsigned mark)
@@ -281,10 +293,8 @@ static int score_neighbours(struct run *run, struct error *err)
 		return 0;
 	struct arena *arena = &run->recommender->arena;
 	struct scored *top = arena_alloc(arena, run->ask->count * sizeof *top);
-	run->profile = arena_alloc(arena, relation->serving.profile_items * sizeof *run->profile);
-	if (!top || !run->profile)
+	if (!top)
 		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
-	run->profile_count = profile_make(&relation->serving, run->events, run->event_count, run->profile);
 	struct score_counts counts;
 	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
 				    run->ask->count, judge, run, top, &counts);
@@ -438,7 +448,8 @@ static int mark_excluded(struct run *run, struct error *err)
 	return 0;
 }
 
-static int (*const asking[])(struct run *run, struct error *err) = { read_history, take_context, walk_history };
+static int (*const asking[])(struct run *run, struct error *err) = { read_history, take_context, walk_history,
+								     make_profile };
 static int (*const ranking[])(struct run *run, struct error *err) = { mark_excluded, score_neighbours,
 								      take_popular_items, fill_up, explore };
 #define STEPS(list) (sizeof(list) / sizeof(list)[0])
@@ -480,7 +491,10 @@ void recommend(struct recommender *recommender, struct recipe *recipe, struct re
 		for (uint32_t j = 0; j < count; j++)
 			if (!jobs[j].err.code)
 				asking[i](&runs[j], &jobs[j].err);
-	for (uint32_t j = 0; j < count; j++)
+	for (uint32_t j = 0; j < count; j++) {
+		if (j + 1 < count)
+			profile_ask(recipe->relation, runs[j + 1].profile, runs[j + 1].profile_count);
 		if (!jobs[j].err.code)
 			rank(&runs[j], &jobs[j].err);
+	}
 }

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/ids.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -216,6 +217,12 @@ static int text_field(const struct events_plan *plan, const struct row *row, int
 	if (field->bytes > max)
 		return error_set(err, E_INVALID, "column '%s': %s of %zu bytes; 1 to %zu are allowed",
 				 plan->names[column], what, field->bytes, max);
+	/* a number with a fraction passes: whoever writes 1.0 means 1 */
+	if (field->odd && !isdigit((unsigned char)*field->text) && *field->text != '-') {
+		char quoted[TEXT_QUOTE_MAX];
+		return error_set(err, E_INVALID, "column '%s': %s is a string or a number; %s is neither",
+				 plan->names[column], what, text_quote(field->text, field->bytes, quoted));
+	}
 	return 0;
 }
 

@@ -227,6 +227,23 @@ static void ids_depend_on_the_catalog(void **state)
 	occurrence_free(seen);
 }
 
+static void refuses_what_is_no_id(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(plan(fixture, "user|item|event"), 0);
+	cells_make(&fixture->cells, "{\"id\":1}|i|Viewed");
+	fixture->cells.fields[0].odd = true;
+	const struct row row = { .fields = fixture->cells.fields, .count = 3, .line = 2 };
+	assert_int_equal(events_plan_row(&fixture->plan, &row, &fixture->arena, &fixture->event, &fixture->err),
+			 EVENT_BAD);
+	assert_non_null(strstr(fixture->err.text, "column 'user'"));
+	assert_non_null(strstr(fixture->err.text, "is neither"));
+	cells_make(&fixture->cells, "1|i|Viewed"); /* {"user":1.0} */
+	fixture->cells.fields[0].odd = true;
+	assert_int_equal(events_plan_row(&fixture->plan, &row, &fixture->arena, &fixture->event, &fixture->err),
+			 EVENT_OK);
+}
+
 /* A format that is given is the only one: a number that does not fit it is no time, least of all one of 1970. */
 static void reads_times_by_a_format_alone(void **state)
 {
@@ -254,15 +271,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(reads_an_ordinary_file),
-		TEST(needs_user_item_and_event),
-		TEST(names_the_column_of_an_error),
-		TEST(reads_times_by_a_format_alone),
-		TEST(maps_and_selects_types),
-		TEST(reads_the_retail_original),
-		TEST(keeps_properties),
-		TEST(derives_ids_that_come_again),
-		TEST(ids_depend_on_the_catalog),
+		TEST(reads_an_ordinary_file),       TEST(needs_user_item_and_event),
+		TEST(names_the_column_of_an_error), TEST(reads_times_by_a_format_alone),
+		TEST(refuses_what_is_no_id),        TEST(maps_and_selects_types),
+		TEST(reads_the_retail_original),    TEST(keeps_properties),
+		TEST(derives_ids_that_come_again),  TEST(ids_depend_on_the_catalog),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include "common/turns.h"
 
 #include <sched.h>
+#include <stdio.h>
 
 #define LITTLE 20u /* percent */
 
@@ -87,7 +88,8 @@ static void let_look(struct table *table, unsigned looks)
 	uv_timer_init(&table->loop, &calls);
 	calls.data = table;
 	uv_timer_start(&calls, on_call, 0, table->busy ? 1 : 5);
-	while (table->turns.quiet < until)
+	/* one that was late may have been the last */
+	while (table->turns.quiet < until && uv_is_active((uv_handle_t *)&table->turns.timer))
 		uv_run(&table->loop, UV_RUN_ONCE);
 	uv_close((uv_handle_t *)&calls, NULL);
 	uv_run(&table->loop, UV_RUN_NOWAIT);
@@ -152,14 +154,50 @@ static void test_writers_stand_aside_while_calls_are_answered(void **state)
 }
 
 /* Whether the loop's thread may use its process's lowest and its highest core. */
-static void expect_loop(const cpu_set_t *all, bool lowest, bool highest)
+static bool loop_is(const cpu_set_t *all, bool lowest, bool highest)
 {
 	cpu_set_t own = cores_of(0);
 	int last = CPU_SETSIZE - 1;
 	while (!CPU_ISSET(last, all))
 		last--;
-	assert_true(CPU_ISSET(lowest_of(all), &own) == lowest);
-	assert_true(CPU_ISSET(last, &own) == highest);
+	return CPU_ISSET(lowest_of(all), &own) == lowest && CPU_ISSET(last, &own) == highest;
+}
+
+static void expect_loop(const cpu_set_t *all, bool lowest, bool highest)
+{
+	assert_true(loop_is(all, lowest, highest));
+}
+
+/* How long this thread has waited for a core so far. */
+static uint64_t waited_ns(void)
+{
+	unsigned long long waited = 0;
+	FILE *file = fopen("/proc/thread-self/schedstat", "r");
+	if (!file || fscanf(file, "%*u %llu", &waited) != 1)
+		waited = 0;
+	if (file)
+		fclose(file);
+	return waited;
+}
+
+/*
+ * While there are calls and writes, the loop keeps to the lower half: at the next looks, unless others keep it from running, which counts as much to do. Where
+ * they do so all the time, nothing can be told.
+ */
+static void expect_lower(struct table *table, const cpu_set_t *all, bool one)
+{
+	uint64_t start_ns = clock_monotonic_ns(), waited_before = waited_ns();
+	for (unsigned tries = 0; tries < 30; tries++) {
+		turns_wrote(&table->turns);
+		let_look(table, 2);
+		if (loop_is(all, true, one))
+			return;
+	}
+	uint64_t all_ns = clock_monotonic_ns() - start_ns, waited = waited_ns() - waited_before;
+	if (waited * 20 < all_ns)
+		fail_msg("the loop has little to do, and keeps to all cores");
+	print_message("this machine is too busy to tell: the loop waited for %.0f%% of the time\n",
+		      100 * (double)waited / (double)all_ns);
 }
 
 static void test_a_loop_with_little_to_do_leaves_half_of_the_cores(void **state)
@@ -175,18 +213,15 @@ static void test_a_loop_with_little_to_do_leaves_half_of_the_cores(void **state)
 	expect_loop(&all, true, true);
 
 	table.calling = true;
-	let_look(&table, 2);
-	expect_loop(&all, true, one);
+	expect_lower(&table, &all, one);
 
 	table.busy = true;
 	let_look(&table, 2);
 	expect_loop(&all, true, true);
 
 	table.busy = false;
-	turns_wrote(&table.turns);
-	let_look(&table, 2);
-	expect_loop(&all, true, one);
-	let_look(&table, TURNS_QUIET - 1); /* nothing is written any more */
+	expect_lower(&table, &all, one);
+	let_look(&table, TURNS_QUIET); /* nothing is written any more */
 	expect_loop(&all, true, true);
 	tear_down(&table);
 }

@@ -58,7 +58,6 @@ static void make_profile(const struct kernel_users *users, uint64_t user, struct
 {
 	profile->count = profile_make(&users->relation->serving, users->events + users->offsets[user],
 				      (uint32_t)(users->offsets[user + 1] - users->offsets[user]), profile->items);
-	profile_ask(users->relation, profile->items, profile->count);
 }
 
 static void score(struct runner *runner, struct scorer *scorer, const struct profile *profile)
@@ -91,6 +90,7 @@ static void *run(void *context)
 		for (unsigned i = 0; i < BETWEEN_LOOKS; i++, now ^= 1) {
 			user = user + 1 < users->count ? user + 1 : 0;
 			make_profile(users, user, &profiles[now ^ 1]);
+			scorer_next(scorer, users->relation, profiles[now ^ 1].items, profiles[now ^ 1].count);
 			score(runner, scorer, &profiles[now]);
 		}
 		runner->done += BETWEEN_LOOKS;

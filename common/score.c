@@ -5,11 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AHEAD 24u /* lists asked for before they are added */
+
 struct scorer {
 	uint32_t rows;
 	uint32_t touched_count;
 	uint32_t *sums; /* [rows], all 0 between calls */
 	uint32_t *touched; /* [rows] */
+	/* lists of the profile that is scored next; only asked for, so they may have gone meanwhile */
+	struct {
+		const uint32_t *entries;
+		uint32_t count;
+	} next[AHEAD];
+	uint32_t next_count;
 };
 
 void serving_prepare(struct model_serving *params)
@@ -162,7 +170,6 @@ struct list {
 	bool newest; /* the item is the profile's newest */
 };
 
-#define AHEAD 24u /* lists asked for before they are added */
 #define LINE 64u
 #define LIST_PREFETCH 128u /* neighbours: what follows in a longer list, the processor foresees */
 
@@ -174,11 +181,14 @@ static inline void prefetch_entries(const uint32_t *entries, uint32_t count)
 		__builtin_prefetch((const char *)entries + at);
 }
 
-void profile_ask(const struct model_relation *relation, const struct profile_item *profile, uint32_t count)
+void scorer_next(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
+		 uint32_t count)
 {
-	for (uint32_t p = 0; p < count && p < AHEAD; p++) {
+	scorer->next_count = count < AHEAD ? count : AHEAD;
+	for (uint32_t p = 0; p < scorer->next_count; p++) {
 		const uint64_t *offsets = relation->offsets + profile[p].row;
-		prefetch_entries(relation->entries + offsets[0], (uint32_t)(offsets[1] - offsets[0]));
+		scorer->next[p].entries = relation->entries + offsets[0];
+		scorer->next[p].count = (uint32_t)(offsets[1] - offsets[0]);
 	}
 }
 
@@ -507,6 +517,9 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 	}
 	for (uint32_t p = 0; p < count; p++) {
 		struct list *list = &lists[p];
+		if (p <
+		    scorer->next_count) /* one by one: so many at once would fill what waits for memory, and hold us up */
+			prefetch_entries(scorer->next[p].entries, scorer->next[p].count);
 		if (p + AHEAD < count)
 			prefetch_entries(lists[p + AHEAD].entries, lists[p + AHEAD].count);
 		if (!may_end)
@@ -525,6 +538,8 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 			return true;
 		guess /= 2; /* not so soon again */
 	}
+	for (uint32_t p = count; p < scorer->next_count; p++)
+		prefetch_entries(scorer->next[p].entries, scorer->next[p].count);
 	return false;
 }
 
@@ -567,7 +582,9 @@ uint32_t scorer_top(struct scorer *scorer, const struct model_relation *relation
 	/* the heaviest lists first when the last may be left out */
 	const uint64_t *cold = may_end_early(scorer, &best) ? NULL : relation->cold;
 	uint32_t warm = find_lists(relation, profile, profile_count, cold, lists);
-	if (add_lists(scorer, &best, lists, profile_count, cold ? warm : 0)) {
+	bool found = add_lists(scorer, &best, lists, profile_count, cold ? warm : 0);
+	scorer->next_count = 0;
+	if (found) {
 		counts->candidates = scorer->touched_count;
 		return best_in_order(&best);
 	}

@@ -56,12 +56,6 @@ uint32_t multiplier_max(const uint16_t *multipliers, uint32_t items);
 uint32_t profile_make(const struct model_serving *params, const struct profile_event *events, uint32_t count,
 		      struct profile_item *profile);
 
-/*
- * Asks for the memory of the profile's lists, which scorer_top() reads first, where there is something else to do meanwhile: to score the user before. Reads
- * where they are (offsets), so not before that is at hand. Changes no answer.
- */
-void profile_ask(const struct model_relation *relation, const struct profile_item *profile, uint32_t count);
-
 struct scorer; /* an accumulator per row and the list of rows touched; one a thread */
 
 struct scored {
@@ -74,6 +68,13 @@ struct scored {
 struct scorer *scorer_new(uint32_t rows); /* NULL: no memory */
 void scorer_free(struct scorer *scorer);
 int scorer_resize(struct scorer *scorer, uint32_t rows); /* before a larger model is used; 0 or E_EXHAUSTED */
+
+/*
+ * Says whose turn is next: while scorer_top() scores another profile, the lists of this one are asked for, which lie all over a large file. Changes no
+ * answer. Good for the next scorer_top() alone.
+ */
+void scorer_next(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
+		 uint32_t count);
 
 /* Why a row may not be shown. */
 enum score_verdict { SCORE_SHOW, SCORE_EXCLUDED, SCORE_FILTERED, SCORE_UNAVAILABLE };

@@ -493,7 +493,8 @@ void recommend(struct recommender *recommender, struct recipe *recipe, struct re
 				asking[i](&runs[j], &jobs[j].err);
 	for (uint32_t j = 0; j < count; j++) {
 		if (j + 1 < count)
-			profile_ask(recipe->relation, runs[j + 1].profile, runs[j + 1].profile_count);
+			scorer_next(recommender->scorer, recipe->relation, runs[j + 1].profile,
+				    runs[j + 1].profile_count);
 		if (!jobs[j].err.code)
 			rank(&runs[j], &jobs[j].err);
 	}

@@ -101,7 +101,8 @@ static bool lacks(const struct pin_load *load)
 {
 	const struct worker *worker = load->worker;
 
-	return worker->state == WORKER_UP && worker->generation != load->pin->number &&
+	/* one that dies is still UP while those who asked it hear so */
+	return worker->state == WORKER_UP && worker->link.open && worker->generation != load->pin->number &&
 	       load->ready != worker->incarnation;
 }
 

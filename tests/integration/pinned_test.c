@@ -168,27 +168,28 @@ static void test_a_killed_server_keeps_what_it_finds(void **state)
 	read_to_the_end(&audience);
 }
 
-/* While one worker still loads the generation, another begins anew, and has to be given it as well. */
-static void test_a_worker_that_comes_up_meanwhile_is_given_it(void **state)
+/* --- a generation that workers have to be given --- */
+
+#define ASKED 200
+
+/* A kept generation that no worker has, as the server has just been started. */
+static uint64_t one_to_be_loaded(void)
 {
-	enum { ASKED = 200 };
-	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-	Kindred__V1__RecommendManyResponse *response;
-	struct victim victim = { .number = 1 };
-	struct rpc_stream *stream;
-	struct error err;
-	char ids[ASKED][16], *users[ASKED];
-	unsigned answered = 0;
-	(void)state;
 	assert_int_equal(cluster_stop(&cluster), 0);
 	start_again("2");
 	uint64_t before = api_active_generation(client);
 	build();
-	assert_int_equal(cluster_stop(&cluster), 0); /* so that no worker has it any more */
+	assert_int_equal(cluster_stop(&cluster), 0);
 	start_again("2");
-	Kindred__V1__GetStatusResponse *status = api_status(client);
-	pid_t slow = (pid_t)status->workers[0]->pid;
-	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return before;
+}
+
+static struct rpc_stream *ask_many(uint64_t generation)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	struct rpc_stream *stream;
+	struct error err;
+	char ids[ASKED][16], *users[ASKED];
 	for (unsigned i = 0; i < ASKED; i++) {
 		snprintf(ids[i], sizeof ids[i], "u%u", i);
 		users[i] = ids[i];
@@ -196,28 +197,82 @@ static void test_a_worker_that_comes_up_meanwhile_is_given_it(void **state)
 	request.definition = (char *)"wanted-next";
 	request.n_user_ids = ASKED;
 	request.user_ids = users;
-	request.generation = before;
-
-	assert_int_equal(kill(slow, SIGSTOP), 0);
+	request.generation = generation;
 	assert_int_equal(rpc_stream_open(&stream, client, SERVICE "RecommendMany",
 					 &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err),
 			 0);
 	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
 	assert_int_equal(rpc_stream_half_close(stream, &err), 0);
-	victim_kill(&victim, client);
-	victim_await(&victim, client);
-	assert_int_equal(kill(slow, SIGCONT), 0);
+	return stream;
+}
+
+/* How many users were answered from that generation; the others' worker was away. */
+static unsigned read_many(struct rpc_stream *stream, uint64_t generation)
+{
+	Kindred__V1__RecommendManyResponse *response;
+	struct error err;
+	unsigned answered = 0, all = 0;
 	int got;
 	while ((got = rpc_stream_receive(stream, 20000, NULL, &response, NULL, &err)) == 1) {
-		assert_int_equal(response->generation, before);
-		for (size_t i = 0; i < response->n_results; i++)
-			answered += response->results[i]->error_code == 0;
+		for (size_t i = 0; i < response->n_results; i++, all++) {
+			int code = error_from_grpc_status((int)response->results[i]->error_code);
+			assert_true(code == 0 || code == E_UNAVAILABLE);
+			assert_true(code || response->generation == generation);
+			answered += code == 0;
+		}
 		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 	}
 	if (got != 0)
 		fail_msg("%s: %s", error_name(got), err.text);
 	rpc_stream_free(stream);
-	assert_int_equal(answered, ASKED);
+	assert_int_equal(all, ASKED);
+	return answered;
+}
+
+static pid_t pid_of_first(void)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	pid_t pid = (pid_t)status->workers[0]->pid;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return pid;
+}
+
+static bool first_has_calls(void *context)
+{
+	(void)context;
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	bool has = status->workers[0]->calls_in_flight > 0;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return has;
+}
+
+static void test_a_worker_that_dies_while_it_loads(void **state)
+{
+	struct victim victim = { .number = 0 };
+	(void)state;
+	uint64_t before = one_to_be_loaded();
+	assert_int_equal(kill(pid_of_first(), SIGSTOP), 0);
+	struct rpc_stream *stream = ask_many(before);
+	wait_until("the worker is asked to load it", 20, first_has_calls, NULL);
+	victim_kill(&victim, client);
+	assert_true(read_many(stream, before) > 0);
+	victim_await(&victim, client);
+	assert_int_equal(read_many(ask_many(before), before), ASKED);
+}
+
+/* While one worker still loads the generation, another begins anew, and has to be given it as well. */
+static void test_a_worker_that_comes_up_meanwhile_is_given_it(void **state)
+{
+	struct victim victim = { .number = 1 };
+	(void)state;
+	uint64_t before = one_to_be_loaded();
+	pid_t slow = pid_of_first();
+	assert_int_equal(kill(slow, SIGSTOP), 0);
+	struct rpc_stream *stream = ask_many(before);
+	victim_kill(&victim, client);
+	victim_await(&victim, client);
+	assert_int_equal(kill(slow, SIGCONT), 0);
+	assert_int_equal(read_many(stream, before), ASKED);
 }
 
 int main(void)
@@ -225,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_was_not_read_can_be_asked_again),
 		cmocka_unit_test(test_a_killed_server_keeps_what_it_finds),
+		cmocka_unit_test(test_a_worker_that_dies_while_it_loads),
 		cmocka_unit_test(test_a_worker_that_comes_up_meanwhile_is_given_it),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

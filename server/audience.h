@@ -6,7 +6,7 @@
  *     hand -> a walk for each run of shards, on the worker that has it -> portions -> OK
  *
  * Flow control: AUDIENCE_ASKED portions of a walk are asked for at once, and none while AUDIENCE_UNSENT bytes wait
- * for the client. A worker that dies, and a server that stops, end the call with UNAVAILABLE; the last cursor
+ * for the client, or more than call_unsent_max. A worker that dies, and a server that stops, end the call with UNAVAILABLE; the last cursor
  * goes on exactly behind the last response.
  */
 #ifndef KINDRED_SERVER_AUDIENCE_H

@@ -79,6 +79,7 @@ static struct door_call *call_take(struct door_method *method)
 	call->first = call->last = NULL;
 	call->unsent = 0;
 	call->unsent_bytes = 0;
+	call->expected_bytes = 0;
 	call->code = 0;
 	call->text[0] = 0;
 	call->pass = NULL;

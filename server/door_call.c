@@ -112,6 +112,7 @@ void door_call_release(struct door_call *call)
 			method->release(&call->call);
 		door->options.on_end(door->options.server, method, call->code);
 	}
+	call_expect(&call->call, 0);
 	if (call->in)
 		grpc_byte_buffer_destroy(call->in);
 	if (call->out)

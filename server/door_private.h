@@ -97,6 +97,7 @@ struct door_call {
 	struct door_reply *first, *last; /* replies to write; first is being written when `writing` */
 	uint32_t unsent;
 	size_t unsent_bytes;
+	size_t expected_bytes; /* of replies on their way: counted in door->expected_bytes */
 	int code; /* how it ends */
 	char text[480];
 	struct door_call *paused_next;
@@ -117,7 +118,7 @@ struct door {
 	grpc_channel *upstream; /* NULL: none */
 	uint32_t calls; /* in work */
 	uint32_t passes; /* of them, passed on */
-	size_t work_bytes;
+	size_t work_bytes, expected_bytes;
 	bool started, stopping, stop_all, stopped;
 	bool dirty; /* completions may wait */
 	bool readable; /* and bytes at its sockets */

@@ -59,9 +59,9 @@ void door_stream_turn_away(struct door_call *call)
 static size_t stream_share(const struct door_call *call)
 {
 	const struct door *door = call->door;
-	size_t half = door->options.work_max_bytes / 2;
+	size_t half = door->options.work_max_bytes / 2, taken = door->work_bytes + door->expected_bytes;
 
-	return door->work_bytes < half ? (half - door->work_bytes) / STREAM_SHARE : 0;
+	return taken < half ? (half - taken) / STREAM_SHARE : 0;
 }
 
 static bool window_open(const struct door_call *call)
@@ -163,6 +163,14 @@ size_t call_unsent(const struct call *handle)
 size_t call_unsent_max(const struct call *handle)
 {
 	return stream_share((const struct door_call *)handle);
+}
+
+void call_expect(struct call *handle, size_t bytes)
+{
+	struct door_call *call = (struct door_call *)handle;
+
+	call->door->expected_bytes += bytes - call->expected_bytes;
+	call->expected_bytes = bytes;
 }
 
 void call_message_done(struct call *handle, size_t bytes)

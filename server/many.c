@@ -41,7 +41,8 @@ struct many_message {
 struct many {
 	struct many_message *first, *last; /* in work, in order of arrival */
 	uint32_t asked; /* parts with workers */
-	size_t largest; /* of the answers to a part so far; 0: there was none */
+	size_t asked_users; /* of these */
+	size_t user_bytes; /* of an answer, the largest so far; 0: there was none */
 };
 
 /* --- answers --- */
@@ -161,6 +162,8 @@ void many_stop(struct call *call)
 	message = many->first;
 	many->first = many->last = NULL; /* the call may be gone after its last message is done */
 	many->asked = 0;
+	many->asked_users = 0;
+	call_expect(call, 0);
 	for (; message; message = next) {
 		size_t bytes = message->bytes;
 
@@ -185,6 +188,15 @@ static bool of_these_users_only(int code)
 	return code == E_UNAVAILABLE || code == E_EXHAUSTED || code == E_DEADLINE;
 }
 
+/* After a reply. False: there was no memory for it, which has ended the stream, and now its messages. */
+static bool goes_on(struct call *call)
+{
+	if (!call_is_over(call))
+		return true;
+	many_stop(call);
+	return false;
+}
+
 /* False: the stream was ended, and the message with it. */
 static bool part_failed(struct many_part *part, int code, const char *text, size_t text_bytes)
 {
@@ -198,7 +210,7 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 			call_send(call, answer.data, answer.bytes);
 		buffer_fini(&answer);
 		if (!rc)
-			return true;
+			return goes_on(call);
 	}
 	call_fail(call, code, "%.*s", (int)text_bytes, text);
 	many_stop(call);
@@ -208,8 +220,8 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 /* --- asking --- */
 
 /*
- * Whether one more part may be with a worker: its answer, as large as the largest so far, has to find room among what the client has not read yet. Until
- * the first has come, as many as there are workers; and always one, when there is nothing else.
+ * Whether one more part may be with a worker: its answer, with users as large as the largest so far, has to find room among what the client has not read
+ * yet. Until the first has come, as many as there are workers; and always one, when there is nothing else.
  */
 static bool may_ask(const struct call *call)
 {
@@ -218,9 +230,19 @@ static bool may_ask(const struct call *call)
 
 	if (!many->asked && !unsent)
 		return true;
-	if (!many->largest)
+	if (!many->user_bytes)
 		return many->asked < call->server->supervisor.count;
-	return unsent + (many->asked + 1) * many->largest <= call_unsent_max(call);
+	return unsent + (many->asked_users + PART_USERS) * many->user_bytes <= call_unsent_max(call);
+}
+
+/* A part has gone to its worker, or has come back. */
+static void count_asked(struct call *call, const struct many_part *part, bool gone)
+{
+	struct many *many = call->state;
+
+	many->asked += gone ? 1 : -1;
+	many->asked_users += gone ? part->users->count : -(size_t)part->users->count;
+	call_expect(call, many->asked_users * many->user_bytes);
 }
 
 static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes);
@@ -258,7 +280,7 @@ static void feed(struct call *call)
 		int rc = ask_worker(part, &err);
 
 		if (!rc)
-			many->asked++;
+			count_asked(call, part, true);
 		else if (!part_failed(part, rc, err.text, strlen(err.text)) || part_done(part->message))
 			return;
 	}
@@ -276,15 +298,17 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 	struct call *call = part->message->call;
 	struct many *many = call->state;
 
-	many->asked--;
-	if (bytes > many->largest)
-		many->largest = bytes;
+	if (!code && bytes > many->user_bytes * part->users->count)
+		many->user_bytes = bytes / part->users->count + 1;
+	count_asked(call, part, false);
 	if (code) {
 		if (!part_failed(part, code, (const char *)data, bytes))
 			return;
 	} else if (many_cut(data, bytes, ANSWER_BYTES, send_piece, call)) {
 		call_fail(call, E_INTERNAL, "a worker's answer cannot be read");
 		many_stop(call);
+		return;
+	} else if (!goes_on(call)) {
 		return;
 	}
 	if (!part_done(part->message))

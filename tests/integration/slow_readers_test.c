@@ -16,7 +16,8 @@
 #include <cmocka.h>
 
 #define METHOD "/kindred.v1.RecommendationService/RecommendMany"
-#define STREAMS 16
+#define STREAMS 60
+#define READ 4 /* of them, in the end */
 #define MESSAGES 2 /* a stream */
 #define USERS 10000 /* a message: the most that is allowed */
 #define COUNT 40 /* all items of the shop, with names: some 20 MB a message */
@@ -102,7 +103,8 @@ static void test_many_that_do_not_read(void **state)
 	assert_int_equal(api_ingest(client, "shop", "m7", "a1", "Viewed", NULL),
 			 KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
 	for (unsigned i = 0; i < STREAMS; i++) {
-		read_all(streams[i]);
+		if (i < READ)
+			read_all(streams[i]);
 		rpc_stream_free(streams[i]);
 		rpc_close(clients[i]);
 	}

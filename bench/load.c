@@ -209,7 +209,10 @@ static int run(struct load *load, struct error *err)
 	if (!start(load))
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	(load_is_open(load) ? drive_open : drive_closed)(load);
-	load->result->seconds = (double)(clock_monotonic_ns() - load->measure_from_ns) / (double)SECOND_NS;
+	now_ns = clock_monotonic_ns();
+	/* all ended with errors before the warm-up was over: nothing was measured */
+	uint64_t measured_ns = now_ns > load->measure_from_ns ? now_ns - load->measure_from_ns : 1;
+	load->result->seconds = (double)measured_ns / (double)SECOND_NS;
 	return 0;
 }
 

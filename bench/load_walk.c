@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GRACE_NS INT64_C(10000000000) /* after the time is over, until the call is given up */
+
 struct walk_tag {
 	struct load_tag tag; /* first */
 	struct load_walk *walk;
@@ -47,8 +49,12 @@ static void begin(struct load *load, struct load_walk *walk)
 	grpc_byte_buffer *message = load_message(load, &kind);
 	memset(ops, 0, sizeof ops);
 	load_ending_init(&walk->ending);
-	walk->call = load_call(load, walk->index, 0, gpr_inf_future(GPR_CLOCK_REALTIME));
 	walk->begin_ns = clock_monotonic_ns();
+	/* a server that says nothing any more is not waited for */
+	gpr_timespec deadline =
+		gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
+			     gpr_time_from_nanos((int64_t)(load->stop_ns - walk->begin_ns) + GRACE_NS, GPR_TIMESPAN));
+	walk->call = load_call(load, walk->index, 0, deadline);
 	walk->cancelled = false;
 	load->running++;
 	ops[0] = load_ending_op(&walk->ending);

@@ -101,7 +101,7 @@ static bool time_by_format(const char *text, const char *format, int64_t *time_m
 /* Whether a day can be read by it: what is written by it reads back. */
 static int time_format_check(const char *format, struct error *err)
 {
-	struct tm day = { .tm_year = 101, .tm_mon = 1, .tm_mday = 3, .tm_hour = 4, .tm_min = 5, .tm_sec = 6 };
+	struct tm day = { .tm_year = 101, .tm_mon = 1, .tm_mday = 3, .tm_hour = 12 };
 	char text[256];
 	int64_t day_ms = (int64_t)timegm(&day) * 1000, read_ms;
 	if (strftime(text, sizeof text, format, &day) > 0 && time_by_format(text, format, &read_ms) &&

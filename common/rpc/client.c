@@ -212,10 +212,47 @@ static int status_error(struct rpc_client *client, grpc_status_code status, grpc
 	return error_set(err, code, "%s", text[0] != '\0' ? text : error_name(code));
 }
 
+#define CONNECT_MS INT64_C(5000)
+#define AGAIN_MS INT64_C(300) /* some attempts of C core's own */
+
+static gpr_timespec in_ms(int64_t ms)
+{
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
+}
+
+/*
+ * Until there is a connection, or an attempt to make it and some more have failed. C core 1.51 looks at the errno of connect() after others may have changed it
+ * (https://github.com/grpc/grpc/pull/35064), and now and then takes a connection that is being made for one that failed. It tries again a moment later, but
+ * who calls at once would be told that nobody is there.
+ */
+static void await_connection(struct rpc_client *client, int64_t timeout_ms)
+{
+	grpc_connectivity_state state = grpc_channel_check_connectivity_state(client->channel, 1);
+	if (state == GRPC_CHANNEL_READY)
+		return;
+	grpc_completion_queue *queue = grpc_completion_queue_create_for_next(NULL);
+	gpr_timespec until = in_ms(timeout_ms >= 0 && timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
+	bool failed = false;
+	while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_SHUTDOWN &&
+	       gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), until) < 0) {
+		if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && !failed) {
+			failed = true;
+			until = gpr_time_min(until, in_ms(AGAIN_MS));
+		}
+		grpc_channel_watch_connectivity_state(client->channel, state, until, queue, NULL);
+		grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		state = grpc_channel_check_connectivity_state(client->channel, 1);
+	}
+	grpc_completion_queue_shutdown(queue);
+	grpc_completion_queue_next(queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+	grpc_completion_queue_destroy(queue);
+}
+
 int rpc_call(struct rpc_client *client, const char *method, const ProtobufCMessage *request,
 	     const ProtobufCMessageDescriptor *type, int64_t timeout_ms, ProtobufCAllocator *allocator, void *response,
 	     struct error *err)
 {
+	await_connection(client, timeout_ms);
 	grpc_completion_queue *queue = grpc_completion_queue_create_for_pluck(NULL);
 	grpc_call *call = call_new(client, queue, method, timeout_ms);
 	grpc_byte_buffer *question = buffer_pack(request), *answer = NULL;
@@ -292,6 +329,7 @@ int rpc_stream_open(struct rpc_stream **stream, struct rpc_client *client, const
 	made->packed = grpc_empty_slice();
 	grpc_metadata_array_init(&made->greeting);
 	grpc_metadata_array_init(&made->trailer);
+	await_connection(client, timeout_ms);
 	made->queue = grpc_completion_queue_create_for_next(NULL);
 	made->call = call_new(client, made->queue, method, timeout_ms);
 	grpc_op open = { .op = GRPC_OP_SEND_INITIAL_METADATA };

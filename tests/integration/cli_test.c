@@ -62,6 +62,22 @@ static unsigned count_of(const char *text, const char *part)
 	return count;
 }
 
+/* One attempt to connect that fails oddly is not yet a server that is not there. */
+static void an_odd_failure_to_connect_is_tried_again(void **state)
+{
+	char command[700];
+	(void)state;
+	snprintf(command, sizeof command,
+		 "ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0 LD_PRELOAD=%s/odd_connect.so "
+		 "%s/kindred "
+		 "status",
+		 TEST_BIN, TEST_BIN);
+	struct output output = program_run("/bin/sh", cluster.address, CLI("-c", command));
+	if (output.code != 0)
+		fail_msg("%s", output.err);
+	output_free(&output);
+}
+
 /* A full disk is told, once, and is no success, whatever the command. */
 static void a_full_disk_is_told(void **state)
 {
@@ -299,6 +315,7 @@ static void unknown_variables_are_warned_of(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_odd_failure_to_connect_is_tried_again),
 		cmocka_unit_test(a_full_disk_is_told),
 		cmocka_unit_test(users_are_read_as_the_importers_read_them),
 		cmocka_unit_test(ids_cannot_steer_the_terminal),

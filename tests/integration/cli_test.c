@@ -35,18 +35,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A file of the cluster's home with this text; the path is valid until the next call. */
-static const char *file(const char *name, const char *text)
-{
-	static char path[256];
-	snprintf(path, sizeof path, "%s/%s", cluster.home, name);
-	FILE *out = fopen(path, "w");
-	assert_non_null(out);
-	fputs(text, out);
-	assert_int_equal(fclose(out), 0);
-	return path;
-}
-
 static struct output shell(const char *arguments)
 {
 	char command[600];
@@ -93,7 +81,7 @@ static void a_full_disk_is_told(void **state)
 						"recommend --help",
 						"--version",
 						"recommend wanted-next --users-file" };
-	const char *users = file("users.txt", "u1\n");
+	const char *users = cluster_file(&cluster, "users.txt", "u1\n");
 	(void)state;
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		char line[400];
@@ -112,12 +100,14 @@ static void users_are_read_as_the_importers_read_them(void **state)
 {
 	(void)state;
 	cluster_ok(&cluster, CLI("events", "import", "shop",
-				 file("bom.csv", "\xef\xbb\xbfuser,item,event,time\n"
-						 "bom-1,a0,Viewed,2026-11-01T10:00:00Z\n"
-						 " bom-2 ,a0,Viewed,2026-11-01T10:00:00Z\n")));
+				 cluster_file(&cluster, "bom.csv",
+					      "\xef\xbb\xbfuser,item,event,time\n"
+					      "bom-1,a0,Viewed,2026-11-01T10:00:00Z\n"
+					      " bom-2 ,a0,Viewed,2026-11-01T10:00:00Z\n")));
 	struct output output = cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file",
-							 file("users.txt", "\xef\xbb\xbf"
-									   "bom-1\n\t bom-2 \r\n  \n"),
+							 cluster_file(&cluster, "users.txt",
+								      "\xef\xbb\xbf"
+								      "bom-1\n\t bom-2 \r\n  \n"),
 							 "--quiet"));
 	assert_int_equal(output.code, 0);
 	assert_int_equal(count_of(output.out, "\n"), 2);
@@ -140,10 +130,12 @@ static void ids_cannot_steer_the_terminal(void **state)
 	};
 	(void)state;
 	char events[256];
-	snprintf(events, sizeof events, "%s", file("odd.csv", "user,item,event,time\nu1,a0,\x1b[2J,2026-11-01\n"));
+	snprintf(events, sizeof events, "%s",
+		 cluster_file(&cluster, "odd.csv", "user,item,event,time\nu1,a0,\x1b[2J,2026-11-01\n"));
 	cluster_ok(&cluster, CLI("events", "add", "shop", "--user", user, "--item", "a0", "--event", "Viewed"));
-	cluster_ok(&cluster, CLI("catalog", "import", "shop",
-				 file("esc.ndjson", "{\"id\":\"d9\\u001b[2J\",\"category\":\"d\"}\n")));
+	cluster_ok(&cluster,
+		   CLI("catalog", "import", "shop",
+		       cluster_file(&cluster, "esc.ndjson", "{\"id\":\"d9\\u001b[2J\",\"category\":\"d\"}\n")));
 	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
 		const char *command[8];
 		memcpy(command, commands[i], sizeof commands[i]);
@@ -164,7 +156,7 @@ static void json_is_printed_on_success(void **state)
 	char data[200];
 	(void)state;
 	cluster_ok(&cluster, CLI("catalog", "create", "gone"));
-	cluster_ok(&cluster, CLI("catalog", "import", "gone", file("gone.csv", "id\nx\n")));
+	cluster_ok(&cluster, CLI("catalog", "import", "gone", cluster_file(&cluster, "gone.csv", "id\nx\n")));
 	json_t *item = cluster_json(&cluster, CLI("catalog", "delete", "gone", "x", "--yes", "--json"));
 	assert_string_equal(json_string_value(json_object_get(item, "item_id")), "x");
 	assert_true(json_is_true(json_object_get(item, "deleted")));
@@ -204,7 +196,8 @@ static void what_a_deletion_drops_is_said_so(void **state)
 	output_free(&output);
 	output = cluster_run(&cluster,
 			     CLI("events", "import", "shop",
-				 file("old.csv", "user,item,event,time\nnobody,a0,Viewed,2026-01-01T00:00:00Z\n")));
+				 cluster_file(&cluster, "old.csv",
+					      "user,item,event,time\nnobody,a0,Viewed,2026-01-01T00:00:00Z\n")));
 	assert_int_equal(output.code, 0);
 	assert_non_null(strstr(output.out, "the user's deletion"));
 	output_free(&output);
@@ -215,14 +208,16 @@ static void files_without_rows_are_refused(void **state)
 	static const char *const kinds[] = { "events", "catalog" };
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		struct output output = cluster_run(
-			&cluster, CLI(kinds[i], "import", "shop", file("empty.csv", "id,user,item,event,time\n")));
+		struct output output =
+			cluster_run(&cluster, CLI(kinds[i], "import", "shop",
+						  cluster_file(&cluster, "empty.csv", "id,user,item,event,time\n")));
 		assert_int_equal(output.code, EX_INVALID);
 		assert_non_null(strstr(output.err, "has a header and no rows"));
 		output_free(&output);
-		output = cluster_run(&cluster,
-				     CLI(kinds[i], "import", "shop",
-					 file("mac.csv", "id,user,item,event,time\r1,u,a0,Viewed,2026-11-01\r")));
+		output = cluster_run(
+			&cluster,
+			CLI(kinds[i], "import", "shop",
+			    cluster_file(&cluster, "mac.csv", "id,user,item,event,time\r1,u,a0,Viewed,2026-11-01\r")));
 		assert_int_equal(output.code, EX_INVALID);
 		assert_non_null(strstr(output.err, "mac.csv: its lines end with CR alone"));
 		output_free(&output);
@@ -235,17 +230,17 @@ static void a_failed_import_makes_no_catalog(void **state)
 	(void)state;
 	cluster_fails(&cluster, "nothing was imported",
 		      CLI("catalog", "import", "failed", "--type", "price=number",
-			  file("failed.csv", "id,price\na,cheap\nb,dear\n")));
+			  cluster_file(&cluster, "failed.csv", "id,price\na,cheap\nb,dear\n")));
 	cluster_fails(&cluster, "failed", CLI("catalog", "get", "failed"));
 	cluster_ok(&cluster, CLI("catalog", "import", "failed", "--type", "price=string",
-				 file("failed.csv", "id,price\na,cheap\nb,dear\n")));
-	cluster_fails(
-		&cluster, "`kindred catalog delete failed --yes`",
-		CLI("catalog", "import", "failed", "--type", "price=number", file("failed.csv", "id,price\na,1\n")));
+				 cluster_file(&cluster, "failed.csv", "id,price\na,cheap\nb,dear\n")));
+	cluster_fails(&cluster, "`kindred catalog delete failed --yes`",
+		      CLI("catalog", "import", "failed", "--type", "price=number",
+			  cluster_file(&cluster, "failed.csv", "id,price\na,1\n")));
 	/* two errors in one row, and a good row: it is made, and each error is told once */
-	struct output output =
-		cluster_run(&cluster, CLI("catalog", "import", "half", "--type", "price=number", "--type",
-					  "size=number", file("half.csv", "id,price,size\na,cheap,big\nb,1,2\n")));
+	struct output output = cluster_run(
+		&cluster, CLI("catalog", "import", "half", "--type", "price=number", "--type", "size=number",
+			      cluster_file(&cluster, "half.csv", "id,price,size\na,cheap,big\nb,1,2\n")));
 	assert_int_equal(output.code, 0);
 	assert_int_equal(count_of(output.err, "half.csv:2:"), 1);
 	output_free(&output);
@@ -254,10 +249,11 @@ static void a_failed_import_makes_no_catalog(void **state)
 static void ids_of_ndjson_are_strings_or_whole_numbers(void **state)
 {
 	(void)state;
-	struct output output = cluster_run(
-		&cluster, CLI("catalog", "import", "ids",
-			      file("ids.ndjson", "{\"id\":{\"x\":1}}\n{\"id\":[1]}\n{\"id\":true}\n{\"id\":1.0}\n"
-						 "{\"id\":7}\n{\"id\":\"{}\"}\n")));
+	struct output output =
+		cluster_run(&cluster, CLI("catalog", "import", "ids",
+					  cluster_file(&cluster, "ids.ndjson",
+						       "{\"id\":{\"x\":1}}\n{\"id\":[1]}\n{\"id\":true}\n{\"id\":1.0}\n"
+						       "{\"id\":7}\n{\"id\":\"{}\"}\n")));
 	assert_int_equal(output.code, 0);
 	for (unsigned line = 1; line <= 4; line++) {
 		char place[64];
@@ -278,11 +274,13 @@ static void event_types_beyond_the_list_are_counted(void **state)
 	for (int i = 0; i < 40; i++)
 		fprintf(out, "types,a0,T%d,2026-11-01T10:00:00Z\n", i);
 	fclose(out);
-	json_t *json = cluster_json(&cluster, CLI("events", "import", "shop", file("types.csv", text), "--json"));
+	json_t *json = cluster_json(
+		&cluster, CLI("events", "import", "shop", cluster_file(&cluster, "types.csv", text), "--json"));
 	assert_int_equal(json_object_size(json_object_get(json, "types")), 32);
 	assert_int_equal(json_integer_value(json_object_get(json, "other_types")), 8);
 	json_decref(json);
-	struct output output = cluster_run(&cluster, CLI("events", "import", "shop", file("types.csv", text)));
+	struct output output =
+		cluster_run(&cluster, CLI("events", "import", "shop", cluster_file(&cluster, "types.csv", text)));
 	assert_non_null(strstr(output.out, "and 8 events of other types"));
 	output_free(&output);
 	free(text);

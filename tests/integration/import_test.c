@@ -29,18 +29,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A file of the cluster's home with this text; the path is valid until the next call. */
-static const char *file(const char *name, const char *text)
-{
-	static char path[256];
-	snprintf(path, sizeof path, "%s/%s", cluster.home, name);
-	FILE *out = fopen(path, "w");
-	assert_non_null(out);
-	fputs(text, out);
-	assert_int_equal(fclose(out), 0);
-	return path;
-}
-
 static long long number(const json_t *json, const char *key)
 {
 	const json_t *value = json_object_get(json, key);
@@ -72,10 +60,11 @@ static void importing_again_adds_nothing_twice(void **state)
 	(void)state;
 	cluster_ok(&cluster, CLI("catalog", "create", "shop"));
 	/* two rows that are the same are two events, in the first run and in the second */
-	assert_import(file("events.csv", ROWS), 3, 0, 1, 1);
-	assert_import(file("events.csv", ROWS), 0, 3, 1, 1);
+	assert_import(cluster_file(&cluster, "events.csv", ROWS), 3, 0, 1, 1);
+	assert_import(cluster_file(&cluster, "events.csv", ROWS), 0, 3, 1, 1);
 	/* rows that were appended are new, one of them like two that were there */
-	assert_import(file("events.csv", ROWS "u4,i1,Viewed,2026-11-01T11:00:00Z\nu1,i1,Viewed,2026-11-01T10:00:00Z\n"),
+	assert_import(cluster_file(&cluster, "events.csv",
+				   ROWS "u4,i1,Viewed,2026-11-01T11:00:00Z\nu1,i1,Viewed,2026-11-01T10:00:00Z\n"),
 		      2, 3, 1, 1);
 	json_t *history = cluster_json(&cluster, CLI("events", "list", "u1", "--json"));
 	assert_int_equal(number(history, "total_size"), 3);
@@ -85,25 +74,29 @@ static void importing_again_adds_nothing_twice(void **state)
 static void errors_name_line_and_column(void **state)
 {
 	(void)state;
-	struct output output = cluster_run(&cluster, CLI("events", "import", "shop", file("events.csv", ROWS)));
+	struct output output =
+		cluster_run(&cluster, CLI("events", "import", "shop", cluster_file(&cluster, "events.csv", ROWS)));
 	assert_int_equal(output.code, 0);
 	assert_non_null(strstr(output.err, "events.csv:6: column 'time': 'yesterday' is not a time"));
 	assert_non_null(strstr(output.out, "without a user"));
 	output_free(&output);
-	cluster_fails(&cluster, "stopped at its first error",
-		      CLI("events", "import", "shop", file("events.csv", ROWS), "--on-error", "abort"));
-	cluster_fails(&cluster, "--user", CLI("events", "import", "shop", file("odd.csv", "a,b,c\n1,2,3\n")));
+	cluster_fails(
+		&cluster, "stopped at its first error",
+		CLI("events", "import", "shop", cluster_file(&cluster, "events.csv", ROWS), "--on-error", "abort"));
+	cluster_fails(&cluster, "--user",
+		      CLI("events", "import", "shop", cluster_file(&cluster, "odd.csv", "a,b,c\n1,2,3\n")));
 	cluster_fails(&cluster, "every row has an error",
-		      CLI("events", "import", "shop", file("odd.csv", "user,item,event,time\nu,i,Viewed,x\n")));
+		      CLI("events", "import", "shop",
+			  cluster_file(&cluster, "odd.csv", "user,item,event,time\nu,i,Viewed,x\n")));
 }
 
 /* Refusals of the server come back to the line that caused them. */
 static void refusals_name_the_line(void **state)
 {
 	(void)state;
-	cluster_fails(
-		&cluster, "future.csv:2: ",
-		CLI("events", "import", "shop", file("future.csv", "user,item,event,time\nu1,i1,Viewed,2999-01-01\n")));
+	cluster_fails(&cluster, "future.csv:2: ",
+		      CLI("events", "import", "shop",
+			  cluster_file(&cluster, "future.csv", "user,item,event,time\nu1,i1,Viewed,2999-01-01\n")));
 }
 
 static void a_pipe_of_ndjson(void **state)
@@ -134,9 +127,10 @@ static void a_catalogs_columns_become_attributes(void **state)
 {
 	(void)state;
 	cluster_ok(&cluster, CLI("catalog", "import", "things",
-				 file("things.csv", "Identity,Name,ImageURL,Price,In Stock,tags,code\n"
-						    "a,\"Shoe, red\",http://i/a.jpg,9.95,yes,red|warm,007\n"
-						    "b,Sock,,4,no,,008\n")));
+				 cluster_file(&cluster, "things.csv",
+					      "Identity,Name,ImageURL,Price,In Stock,tags,code\n"
+					      "a,\"Shoe, red\",http://i/a.jpg,9.95,yes,red|warm,007\n"
+					      "b,Sock,,4,no,,008\n")));
 	json_t *item = cluster_json(&cluster, CLI("catalog", "get", "things", "a", "--json"));
 	char *text = json_dumps(json_object_get(item, "attributes"), JSON_COMPACT | JSON_REAL_PRECISION(15));
 	assert_string_equal(text, "{\"Price\":9.95,\"in_stock\":true,\"tags\":[\"red\",\"warm\"],\"code\":\"007\"}");
@@ -147,9 +141,10 @@ static void a_catalogs_columns_become_attributes(void **state)
 	/* again with one thing changed and a column more */
 	json_t *summary =
 		cluster_json(&cluster, CLI("catalog", "import", "things", "--json",
-					   file("things.csv", "Identity,Name,ImageURL,Price,In Stock,tags,code,colour\n"
-							      "a,\"Shoe, red\",http://i/a.jpg,9.95,yes,red|warm,007,\n"
-							      "b,Sock,,5,no,,008,blue\n")));
+					   cluster_file(&cluster, "things.csv",
+							"Identity,Name,ImageURL,Price,In Stock,tags,code,colour\n"
+							"a,\"Shoe, red\",http://i/a.jpg,9.95,yes,red|warm,007,\n"
+							"b,Sock,,5,no,,008,blue\n")));
 	assert_int_equal(number(summary, "created"), 0);
 	assert_int_equal(number(summary, "updated"), 1);
 	assert_int_equal(number(summary, "unchanged"), 1);
@@ -160,11 +155,12 @@ static void a_catalogs_columns_become_attributes(void **state)
 static void a_catalogs_types_stay(void **state)
 {
 	(void)state;
-	cluster_fails(&cluster, "column 'Price': 'cheap' is not a number",
-		      CLI("catalog", "import", "things", file("more.csv", "Identity,Price\nc,cheap\n")));
+	cluster_fails(
+		&cluster, "column 'Price': 'cheap' is not a number",
+		CLI("catalog", "import", "things", cluster_file(&cluster, "more.csv", "Identity,Price\nc,cheap\n")));
 	cluster_fails(&cluster, "never changes",
 		      CLI("catalog", "import", "things", "--type", "Price=string",
-			  file("more.csv", "Identity,Price\nc,1\n")));
+			  cluster_file(&cluster, "more.csv", "Identity,Price\nc,1\n")));
 }
 
 int main(void)

@@ -238,6 +238,17 @@ void cluster_fini(struct cluster *cluster)
 		nftw(cluster->home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+const char *cluster_file(const struct cluster *cluster, const char *name, const char *text)
+{
+	static char path[256];
+	snprintf(path, sizeof path, "%s/%s", cluster->home, name);
+	FILE *out = fopen(path, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	assert_int_equal(fclose(out), 0);
+	return path;
+}
+
 void output_free(struct output *output)
 {
 	free(output->out);

@@ -32,6 +32,9 @@ void cluster_kill(struct cluster *cluster);
 /* Stops what runs, which must end with 0 and without a sanitizer's report, and removes the home (kept, and said, when the environment has KEEP). */
 void cluster_fini(struct cluster *cluster);
 
+/* A file of the home with this text; the path is valid until the next call. */
+const char *cluster_file(const struct cluster *cluster, const char *name, const char *text);
+
 /* What a program printed and how it ended. */
 struct output {
 	char *out; /* NUL-terminated; freed by output_free */

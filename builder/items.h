@@ -37,7 +37,7 @@ struct items {
 	struct pile versions; /* uint64_t[count]: the catalog's when the item last changed */
 	struct pile hidden; /* uint8_t[count] */
 	struct item_texts ids, names, images;
-	uint32_t *index; /* model_index_make of keys; of slots, after items_order of rows */
+	struct model_place *index; /* model_index_make of keys; of slots, after items_order of rows */
 	uint32_t index_mask;
 };
 
@@ -49,12 +49,7 @@ void items_free(struct items *items);
 /* MODEL_NO_ROW: not in the catalog. */
 static inline uint32_t items_slot(const struct items *items, uint64_t key)
 {
-	const uint64_t *keys = items->keys.region.data;
-	for (uint32_t at = (uint32_t)key & items->index_mask;; at = (at + 1) & items->index_mask) {
-		uint32_t slot = items->index[at];
-		if (slot == MODEL_NO_ROW || keys[slot] == key)
-			return slot;
-	}
+	return model_index_row(items->index, items->index_mask, key);
 }
 
 /* Of one value in a column of the type; 0: lists, which have offsets. */

@@ -26,7 +26,7 @@ struct refresh {
 	json_t *meta; /* the active generation's */
 	struct model model; /* active, with catalogs and relations of its own */
 	struct items *items; /* [plan's catalogs]: keys and index of the active generation's, and nothing else */
-	uint32_t **own_indexes; /* [plan's catalogs]: of those that it has not */
+	struct model_place **own_indexes; /* [plan's catalogs]: of those that it has not */
 	struct scan scan;
 	struct learned *fresh; /* one a relation that was refreshed */
 	size_t fresh_count;
@@ -148,7 +148,7 @@ static int point_items(struct refresh *refresh, struct error *err)
 		if (catalog) {
 			items->count = catalog->items;
 			items->keys.region.data = (void *)catalog->keys;
-			items->index = (uint32_t *)catalog->index;
+			items->index = (struct model_place *)catalog->index;
 			items->index_mask = catalog->index_mask;
 			continue;
 		}

@@ -189,55 +189,37 @@ const struct model_relation *model_relation_find(const struct model_catalog *cat
 	return NULL;
 }
 
-uint32_t *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated)
+struct model_place *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated)
 {
 	uint64_t size = 2;
 	while (size < 2 * (uint64_t)items)
 		size *= 2;
-	uint32_t *index = malloc(size * sizeof *index);
+	struct model_place *index = malloc(size * sizeof *index);
 	if (!index)
 		return NULL;
-	memset(index, 0xff, size * sizeof *index);
+	for (uint64_t at = 0; at < size; at++)
+		index[at] = (struct model_place){ .row = MODEL_NO_ROW };
 	*mask = (uint32_t)(size - 1);
 	if (repeated)
 		*repeated = MODEL_NO_ROW;
 	for (uint32_t row = 0; row < items; row++) {
-		uint32_t slot = (uint32_t)keys[row] & *mask;
-		while (index[slot] != MODEL_NO_ROW) {
-			if (repeated && keys[index[slot]] == keys[row])
+		uint32_t at = (uint32_t)keys[row] & *mask;
+		while (index[at].row != MODEL_NO_ROW) {
+			if (repeated && index[at].key == keys[row])
 				*repeated = row;
-			slot = (slot + 1) & *mask;
+			at = (at + 1) & *mask;
 		}
-		index[slot] = row;
+		index[at] = (struct model_place){ .key = keys[row], .row = row };
 	}
 	return index;
 }
 
-uint32_t model_row(const struct model_catalog *catalog, struct item_key key)
-{
-	uint32_t slot = (uint32_t)key.value & catalog->index_mask;
-	for (;;) {
-		uint32_t row = catalog->index[slot];
-		if (row == MODEL_NO_ROW || catalog->keys[row] == key.value)
-			return row;
-		slot = (slot + 1) & catalog->index_mask;
-	}
-}
-
 void model_rows(const struct model_catalog *catalog, const struct item_key *keys, uint32_t count, uint32_t *rows)
 {
-	const uint32_t *index = catalog->index;
-	uint32_t mask = catalog->index_mask;
 	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(index + ((uint32_t)keys[i].value & mask));
-	for (uint32_t i = 0; i < count; i++) {
-		rows[i] = index[(uint32_t)keys[i].value & mask];
-		if (rows[i] != MODEL_NO_ROW)
-			__builtin_prefetch(catalog->keys + rows[i]);
-	}
+		__builtin_prefetch(catalog->index + ((uint32_t)keys[i].value & catalog->index_mask));
 	for (uint32_t i = 0; i < count; i++)
-		if (rows[i] != MODEL_NO_ROW && catalog->keys[rows[i]] != keys[i].value)
-			rows[i] = model_row(catalog, keys[i]); /* another item has its place */
+		rows[i] = model_row(catalog, keys[i]);
 }
 
 static struct text_view text_at(const uint64_t *offsets, const char *bytes, uint64_t index)

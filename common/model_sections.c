@@ -94,15 +94,17 @@ static int bind_texts(const struct binding *b, uint32_t offsets_kind, uint32_t b
 
 static int check_index(const struct binding *b, const struct model_catalog *catalog)
 {
-	/* Half of the slots are free, so that every search ends. */
+	/* Half of the places are free, so that every search ends. */
 	uint64_t used = 0;
-	for (uint64_t slot = 0; slot <= catalog->index_mask; slot++) {
-		uint32_t row = catalog->index[slot];
-		if (row == MODEL_NO_ROW)
+	for (uint64_t at = 0; at <= catalog->index_mask; at++) {
+		const struct model_place *place = &catalog->index[at];
+		if (place->row == MODEL_NO_ROW)
 			continue;
 		used++;
-		if (row >= catalog->items)
+		if (place->row >= catalog->items)
 			return damaged(b, MODEL_ITEM_INDEX, "names a row that is not there");
+		if (place->key != catalog->keys[place->row])
+			return damaged(b, MODEL_ITEM_INDEX, "has another key for an item than the item has");
 	}
 	if (used != catalog->items)
 		return damaged(b, MODEL_ITEM_INDEX, "has not as many rows as there are items");
@@ -114,15 +116,15 @@ static int check_index(const struct binding *b, const struct model_catalog *cata
 
 static int bind_items(const struct binding *b, struct model_catalog *catalog)
 {
-	uint64_t items = catalog->items, slots = 0;
+	uint64_t items = catalog->items, places = 0;
 	int code = bind(b, MODEL_ITEM_KEYS, sizeof *catalog->keys, items, &catalog->keys, NULL);
 	if (!code)
-		code = bind(b, MODEL_ITEM_INDEX, sizeof *catalog->index, ANY_COUNT, &catalog->index, &slots);
+		code = bind(b, MODEL_ITEM_INDEX, sizeof *catalog->index, ANY_COUNT, &catalog->index, &places);
 	if (code)
 		return code;
-	if (slots < 2 || slots < 2 * items || slots > UINT32_MAX || (slots & (slots - 1)) != 0)
+	if (places < 2 || places < 2 * items || places > UINT32_MAX || (places & (places - 1)) != 0)
 		return damaged(b, MODEL_ITEM_INDEX, "has a wrong number of elements");
-	catalog->index_mask = (uint32_t)(slots - 1);
+	catalog->index_mask = (uint32_t)(places - 1);
 	code = check_index(b, catalog);
 	if (!code)
 		code = bind_texts(b, MODEL_ITEM_ID_OFFSETS, MODEL_ITEM_ID_BYTES, items, &catalog->id_offsets,

@@ -342,7 +342,7 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 	for (uint32_t row = 0; row < c->items; row++)
 		texts_add(images, f->images[row] ? f->images[row] : "");
 	uint32_t repeated;
-	uint32_t *index = need(model_index_make(f->keys, c->items, &c->index_mask, &repeated));
+	struct model_place *index = need(model_index_make(f->keys, c->items, &c->index_mask, &repeated));
 	check(repeated == MODEL_NO_ROW, "two items have the same id");
 	c->index = index;
 	c->keys = f->keys;

@@ -362,14 +362,36 @@ static void test_wrong_contents_are_found(void **state)
 		memcpy(place, &before, 8);
 	}
 
-	uint32_t *index = (uint32_t *)(image.bytes + find(image, MODEL_ITEM_INDEX)->offset);
-	uint32_t saved[16];
-	memcpy(saved, index, sizeof saved);
-	for (size_t slot = 0; slot < 16; slot++)
-		index[slot] = 0; /* a search would never end */
+	const struct model_section *section = find(image, MODEL_ITEM_INDEX);
+	struct model_place *index = (struct model_place *)(image.bytes + section->offset);
+	size_t places = section->bytes / sizeof *index, used = 0;
+	struct model_place *saved = malloc(section->bytes);
+	memcpy(saved, index, section->bytes);
+	while (index[used].row == MODEL_NO_ROW)
+		used++;
+	index[used].row++; /* another item */
 	renew_checksum(image);
 	assert_int_equal(open_image(image, &err), E_DATA_LOSS);
-	memcpy(index, saved, sizeof saved);
+	assert_non_null(strstr(err.text, "another key"));
+	index[used].row--;
+	index[used].key++;
+	renew_checksum(image);
+	assert_int_equal(open_image(image, &err), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "another key"));
+	index[used].key--;
+	for (size_t at = 0; at < places; at++)
+		index[at] = saved[used]; /* a search would never end */
+	renew_checksum(image);
+	assert_int_equal(open_image(image, &err), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "as many rows"));
+	memcpy(index, saved, section->bytes);
+	index[used] = (struct model_place){ .row = MODEL_NO_ROW };
+	index[used ? used - 1 : places - 1] = saved[used]; /* a place before its own */
+	renew_checksum(image);
+	assert_int_equal(open_image(image, &err), E_DATA_LOSS);
+	assert_non_null(strstr(err.text, "does not find"));
+	memcpy(index, saved, section->bytes);
+	free(saved);
 
 	renew_checksum(image);
 	assert_int_equal(open_image(image, &err), 0);

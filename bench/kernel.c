@@ -2,9 +2,11 @@
  * kindred-kernel: the scoring kernel alone, in a bare loop on all cores: profile_make and scorer_top of common/score.h over the served
  * generation of a data directory and the histories of its users, which are read before the clock starts. No gRPC, no processes,
  * no LMDB, no filters, no answers: what a campaign could do at most. Kindred's campaign figures are held against it, in the same run.
+ * With --plain the same answers by the plain loop of bench/kernel_plain.h, a yardstick that stays as it is when common/score.c becomes faster.
  *
  * It only reads, so the directory's server may run meanwhile; it should have nothing to do, though.
  */
+#include "bench/kernel_plain.h"
 #include "bench/kernel_users.h"
 #include "common/clock.h"
 #include "common/cores.h"
@@ -28,7 +30,7 @@ struct options {
 	uint32_t threads, count;
 	double seconds;
 	uint64_t queries; /* not 0: that many, on made-up users, whatever time it takes */
-	bool json;
+	bool plain, json;
 };
 
 /* One thread. It goes round through the users from a place of its own. */
@@ -70,34 +72,113 @@ static void score(struct runner *runner, struct scorer *scorer, const struct pro
 	runner->profile_items += profile->count;
 }
 
-static void *run(void *context)
+/* Users by the hundred until time is up, or until all queries are done. */
+#define BETWEEN_LOOKS 100
+static bool goes_on(const struct runner *runner, uint64_t stop_ns)
 {
-	enum { BETWEEN_LOOKS = 100 };
-	struct runner *runner = context;
 	uint64_t queries = runner->options->queries;
+	return queries ? runner->done < queries : clock_monotonic_ns() < stop_ns;
+}
+
+static uint64_t next_user(const struct kernel_users *users, uint64_t user)
+{
+	return user + 1 < users->count ? user + 1 : 0;
+}
+
+static bool run_scorer(struct runner *runner, uint64_t stop_ns)
+{
 	const struct kernel_users *users = runner->users;
 	struct scorer *scorer = scorer_new(users->catalog->items);
 	struct profile profiles[2]; /* one is scored while the next one's lists are on their way, as in a worker */
 	unsigned now = 0;
-	if (!scorer) {
-		runner->failed = true;
-		return NULL;
-	}
-	uint64_t user = runner->first, cpu_ns = thread_cpu_ns();
-	uint64_t stop_ns = clock_monotonic_ns() + (uint64_t)(runner->options->seconds * 1e9);
+	uint64_t user = runner->first;
+	if (!scorer)
+		return false;
 	make_profile(users, user, &profiles[now]);
 	do {
 		for (unsigned i = 0; i < BETWEEN_LOOKS; i++, now ^= 1) {
-			user = user + 1 < users->count ? user + 1 : 0;
+			user = next_user(users, user);
 			make_profile(users, user, &profiles[now ^ 1]);
 			scorer_next(scorer, users->relation, profiles[now ^ 1].items, profiles[now ^ 1].count);
 			score(runner, scorer, &profiles[now]);
 		}
 		runner->done += BETWEEN_LOOKS;
-	} while (queries ? runner->done < queries : clock_monotonic_ns() < stop_ns);
-	runner->cpu_ns = thread_cpu_ns() - cpu_ns;
+	} while (goes_on(runner, stop_ns));
 	scorer_free(scorer);
+	return true;
+}
+
+static bool run_plain(struct runner *runner, uint64_t stop_ns)
+{
+	const struct kernel_users *users = runner->users;
+	struct plain *plain = plain_new(users->catalog->items);
+	struct scored top[COUNT_MAX];
+	struct profile profile;
+	uint64_t user = runner->first;
+	uint32_t candidates;
+	if (!plain)
+		return false;
+	do {
+		for (unsigned i = 0; i < BETWEEN_LOOKS; i++, user = next_user(users, user)) {
+			make_profile(users, user, &profile);
+			runner->profile_items += profile.count;
+			plain_top(plain, users->relation, profile.items, profile.count, runner->options->count, top,
+				  &candidates);
+			runner->candidates += candidates;
+		}
+		runner->done += BETWEEN_LOOKS;
+	} while (goes_on(runner, stop_ns));
+	plain_free(plain);
+	return true;
+}
+
+static void *run(void *context)
+{
+	struct runner *runner = context;
+	uint64_t cpu_ns = thread_cpu_ns();
+	uint64_t stop_ns = clock_monotonic_ns() + (uint64_t)(runner->options->seconds * 1e9);
+	runner->failed = !(runner->options->plain ? run_plain : run_scorer)(runner, stop_ns);
+	runner->cpu_ns = thread_cpu_ns() - cpu_ns;
 	return NULL;
+}
+
+#define SAMPLE 1000 /* users */
+
+static bool same_answer(struct scorer *scorer, struct plain *plain, const struct model_relation *relation,
+			const struct profile *profile, uint32_t count)
+{
+	struct scored top[COUNT_MAX], plain_found[COUNT_MAX];
+	struct score_counts counts;
+	uint32_t candidates;
+	uint32_t found = scorer_top(scorer, relation, profile->items, profile->count, count, NULL, NULL, top, &counts);
+	bool same =
+		plain_top(plain, relation, profile->items, profile->count, count, plain_found, &candidates) == found;
+	for (uint32_t i = 0; same && i < found; i++)
+		same = top[i].row == plain_found[i].row && top[i].score == plain_found[i].score;
+	return same && candidates == counts.candidates;
+}
+
+/* Both kernels must give the same answers, or it is no yardstick. */
+static int check_plain(const struct options *options, const struct kernel_users *users, struct error *err)
+{
+	struct scorer *scorer = scorer_new(users->catalog->items);
+	struct plain *plain = plain_new(users->catalog->items);
+	struct profile profile;
+	int code = 0;
+	if (!scorer || !plain)
+		code = error_set(err, E_EXHAUSTED, "no memory to score %u items", users->catalog->items);
+	else if (!plain_can(users->relation))
+		code = error_set(err, E_PRECONDITION,
+				 "--plain: the relation has a self weight or blends popular items in, which the plain "
+				 "loop does not know");
+	for (uint64_t user = 0; !code && user < users->count && user < SAMPLE; user++) {
+		make_profile(users, user, &profile);
+		if (!same_answer(scorer, plain, users->relation, &profile, options->count))
+			code = error_set(err, E_INTERNAL, "--plain: user number %" PRIu64 " gets another answer", user);
+	}
+	scorer_free(scorer);
+	plain_free(plain);
+	return code;
 }
 
 static int run_all(const struct options *options, const struct kernel_users *users, struct runner *sum, double *seconds,
@@ -164,6 +245,7 @@ static const struct argp_option option_table[] = {
 	{ "threads", 't', "N", 0, "Threads (one a core)", 0 },
 	{ "count", 'n', "N", 0, "Items a recommendation (10)", 0 },
 	{ "seconds", 's', "S", 0, "How long (5)", 0 },
+	{ "plain", 'p', NULL, 0, "Score by a plain loop instead, which stays as it is: a yardstick", 0 },
 	{ "made-up", 'm', "N", 0,
 	  "Instead of a data directory: N queries (in hundreds) on one thread, over made-up users that are the same "
 	  "everywhere",
@@ -210,6 +292,9 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		options->queries = (uint64_t)number(text, 100, 1e9, state);
 		options->threads = 1;
 		return 0;
+	case 'p':
+		options->plain = true;
+		return 0;
 	case 'j':
 		options->json = true;
 		return 0;
@@ -231,6 +316,7 @@ int main(int argc, char **argv)
 		"Examples:\n"
 		"  kindred-kernel --data ./data\n"
 		"  kindred-kernel --data ./data --threads 1 --generation 7 --json\n"
+		"  kindred-kernel --data ./data --plain\n"
 		"  valgrind --tool=callgrind kindred-kernel --made-up 1000";
 	struct options options = { .wanted = { .users = 100000 },
 				   .threads = cores_count() < THREADS_MAX ? cores_count() : THREADS_MAX,
@@ -244,6 +330,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	int code = options.queries ? kernel_users_make(&users, &err) : kernel_users_read(&users, &options.wanted, &err);
+	if (code == 0 && options.plain)
+		code = check_plain(&options, &users, &err);
 	if (code == 0)
 		code = run_all(&options, &users, &sum, &seconds, &err);
 	if (code)

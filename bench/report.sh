@@ -148,13 +148,20 @@ for ((round = 1; round <= rounds; round++)); do
 	bench_ceiling half_ceiling.$round recommend --rate "$half" "${short[@]}"
 done
 
-say "campaign (RecommendMany, RecommendAudience), and kindred-kernel on all cores, in turn"
+# kernel NAME OPTION..: kindred-kernel with JSON to NAME.json, and a line about it.
+kernel() {
+	local name=$1
+	shift
+	"$bin/kindred-kernel" --data "$home/data" --users $users --seconds $seconds --json "$@" >"$home/$name.json"
+	printf '%-18s %11.0f/s  %.2f us of CPU each\n' "$name" "$(of "$name" users_per_s)" "$(of "$name" cpu_us_per_user)"
+}
+say "campaign (RecommendMany, RecommendAudience), and kindred-kernel on all cores, ours and a plain loop, in turn"
 for ((round = 1; round <= rounds; round++)); do
 	bench campaign.$round many --streams 2 --in-flight 4 --batch 256 "${short[@]}"
-	"$bin/kindred-kernel" --data "$home/data" --users $users --seconds $seconds --json >"$home/kernel.$round.json"
-	printf '%-18s %11.0f/s  %.2f us of CPU each\n' kernel.$round "$(of kernel.$round users_per_s)" "$(of kernel.$round cpu_us_per_user)"
+	kernel kernel.$round
 	bench audience.$round audience "${short[@]}"
 	bench campaign_1000.$round many --streams 2 --in-flight 4 --batch 1000 "${short[@]}"
+	kernel plain.$round --plain
 done
 
 say "ingest: the stream in batches of 1000, users at random; a lone event; one flush of the same disk"
@@ -239,14 +246,17 @@ figure alone_p50_ms "$(median alone p50_ms)"
 figure alone_p50_ratio "$(ratio alone p50_ms alone_ceiling p50_ms)" '<= 1.6'
 figure campaign_users_per_s "$(median campaign units_per_s)" '>= 100000'
 figure campaign_kernel_ratio "$(ratio campaign units_per_s kernel users_per_s)" '>= 0.6'
+figure campaign_plain_ratio "$(ratio campaign units_per_s plain users_per_s)"
 figure campaign_1000_users_per_s "$(median campaign_1000 units_per_s)"
 figure campaign_1000_kernel_ratio "$(ratio campaign_1000 units_per_s kernel users_per_s)"
 figure campaign_cpu_us "$(median campaign cpu_us_per_unit)"
 figure campaign_generator_cpu_us "$(median campaign generator_us_per_unit)"
 figure audience_users_per_s "$(median audience units_per_s)" '>= 100000'
 figure audience_kernel_ratio "$(ratio audience units_per_s kernel users_per_s)" '>= 0.6'
+figure audience_plain_ratio "$(ratio audience units_per_s plain users_per_s)"
 figure audience_cpu_us "$(median audience cpu_us_per_unit)"
 figure kernel_cpu_us "$(median kernel cpu_us_per_user)"
+figure plain_cpu_us "$(median plain cpu_us_per_user)"
 figure ingest_events_per_s "$(of ingest units_per_s)" '>= 100000'
 figure ingest_cpu_us "$(of ingest cpu_us_per_unit)"
 figure disk_flush_ms "$flush_ms"

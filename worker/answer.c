@@ -3,76 +3,56 @@
 
 /* Field numbers are those of proto/kindred/v1/recommend.proto. */
 
-struct item_texts {
-	struct text_view id, name, image;
-};
+#define ITEM_BYTES_MAX (4 * HEAD_BYTES_MAX + 2 * UINT32_BYTES_MAX) /* of an item without its texts */
+#define SHORTFALL_BYTES_MAX (HEAD_BYTES_MAX + 6 * UINT32_BYTES_MAX)
 
-static struct item_texts texts_of(const struct recipe *recipe, uint32_t row, bool with_names)
+static bool put_item(struct blob *out, uint32_t number, const struct recipe *recipe, const struct recommended *item,
+		     bool with_names)
 {
-	static const struct text_view none = { "", 0 };
-	return (struct item_texts){
-		.id = model_item_id(recipe->catalog, row),
-		.name = with_names ? recipe_item_name(recipe, row) : none,
-		.image = with_names ? recipe_item_image(recipe, row) : none,
-	};
-}
-
-static size_t item_bytes(const struct recommended *item, const struct item_texts *texts)
-{
-	return text_bytes(texts->id.bytes) + uint_bytes(item->score) + uint_bytes(item->source) +
-	       text_bytes(texts->name.bytes) + text_bytes(texts->image.bytes);
-}
-
-static size_t all_items_bytes(const struct recipe *recipe, const struct recommendation *found, bool with_names)
-{
-	size_t bytes = 0;
-	for (uint32_t i = 0; i < found->count; i++) {
-		struct item_texts texts = texts_of(recipe, found->items[i].row, with_names);
-		__builtin_prefetch(texts.id.data); /* written by put_items */
-		bytes += message_bytes(item_bytes(&found->items[i], &texts));
+	struct text_view id = model_item_id(recipe->catalog, item->row), name = { "", 0 }, image = { "", 0 };
+	if (with_names) {
+		name = recipe_item_name(recipe, item->row);
+		image = recipe_item_image(recipe, item->row);
 	}
-	return bytes;
+	size_t texts = (size_t)id.bytes + name.bytes + image.bytes;
+	if (!blob_reserve(out, texts + ITEM_BYTES_MAX))
+		return false;
+	unsigned head = texts < 100 ? 2 : 3;
+	uint8_t *begin = out->data + out->used, *at = message_begin(begin, head);
+	at = put_text(at, 1, id.data, id.bytes);
+	at = put_uint(at, 2, item->score);
+	at = put_uint(at, 3, item->source);
+	at = put_text(at, 4, name.data, name.bytes);
+	at = put_text(at, 5, image.data, image.bytes);
+	out->used = (size_t)(message_end(begin, head, number, at) - out->data);
+	return true;
 }
 
-static uint8_t *put_items(uint8_t *at, uint32_t number, const struct recipe *recipe, const struct recommendation *found,
-			  bool with_names)
+static bool put_items(struct blob *out, uint32_t number, const struct recipe *recipe,
+		      const struct recommendation *found, bool with_names)
 {
-	for (uint32_t i = 0; i < found->count; i++) {
-		const struct recommended *item = &found->items[i];
-		struct item_texts texts = texts_of(recipe, item->row, with_names);
-		at = put_message(at, number, item_bytes(item, &texts));
-		at = put_text(at, 1, texts.id.data, texts.id.bytes);
-		at = put_uint(at, 2, item->score);
-		at = put_uint(at, 3, item->source);
-		at = put_text(at, 4, texts.name.data, texts.name.bytes);
-		at = put_text(at, 5, texts.image.data, texts.image.bytes);
-	}
-	return at;
+	bool good = true;
+	for (uint32_t i = 0; i < found->count; i++) /* no id is in a cache: all of them at once */
+		__builtin_prefetch(model_item_id(recipe->catalog, found->items[i].row).data);
+	for (uint32_t i = 0; i < found->count && good; i++)
+		good = put_item(out, number, recipe, &found->items[i], with_names);
+	return good;
 }
 
-static size_t shortfall_bytes(const struct recommendation *found)
-{
-	return uint_bytes(found->wanted) + uint_bytes(found->count) + uint_bytes(found->candidates) +
-	       uint_bytes(found->excluded) + uint_bytes(found->filtered) + uint_bytes(found->unavailable);
-}
-
-/* Of the whole field; 0 when there is no shortfall. */
-static size_t shortfall_field_bytes(const struct recommendation *found)
-{
-	return found->count < found->wanted ? message_bytes(shortfall_bytes(found)) : 0;
-}
-
+/* Nothing when there is no shortfall. */
 static uint8_t *put_shortfall(uint8_t *at, uint32_t number, const struct recommendation *found)
 {
 	if (found->count >= found->wanted)
 		return at;
-	at = put_message(at, number, shortfall_bytes(found));
+	uint8_t *begin = at;
+	at = message_begin(begin, 2);
 	at = put_uint(at, 1, found->wanted);
 	at = put_uint(at, 2, found->count);
 	at = put_uint(at, 3, found->candidates);
 	at = put_uint(at, 4, found->excluded);
 	at = put_uint(at, 5, found->filtered);
-	return put_uint(at, 6, found->unavailable);
+	at = put_uint(at, 6, found->unavailable);
+	return message_end(begin, 2, number, at);
 }
 
 static void close_at(struct blob *out, const uint8_t *at)
@@ -83,28 +63,34 @@ static void close_at(struct blob *out, const uint8_t *at)
 bool answer_one(struct blob *out, const struct recipe *recipe, const struct recommendation *found, bool with_names)
 {
 	uint64_t generation = recipe->generation->number;
-	size_t bytes = all_items_bytes(recipe, found, with_names) + uint_bytes(generation) +
-		       uint_bytes(recipe->definition_version) + shortfall_field_bytes(found);
-	if (!blob_reserve(out, bytes))
+	size_t before = out->used;
+	if (!put_items(out, 1, recipe, found, with_names) ||
+	    !blob_reserve(out, uint_bytes(generation) + uint_bytes(recipe->definition_version) + SHORTFALL_BYTES_MAX)) {
+		out->used = before;
 		return false;
-	uint8_t *at = put_items(out->data + out->used, 1, recipe, found, with_names);
-	at = put_uint(at, 2, generation);
+	}
+	uint8_t *at = put_uint(out->data + out->used, 2, generation);
 	at = put_uint(at, 3, recipe->definition_version);
 	close_at(out, put_shortfall(at, 4, found));
 	return true;
 }
 
+#define USER_HEAD 3u /* hardly an answer has less than 128 bytes, or 16 KiB */
+
 bool answer_user(struct blob *out, const struct recipe *recipe, struct text_view user,
 		 const struct recommendation *found, bool with_names)
 {
-	size_t bytes =
-		text_bytes(user.bytes) + all_items_bytes(recipe, found, with_names) + shortfall_field_bytes(found);
-	if (!blob_reserve(out, message_bytes(bytes)))
+	size_t before = out->used;
+	if (!blob_reserve(out, 2 * HEAD_BYTES_MAX + user.bytes))
 		return false;
-	uint8_t *at = put_message(out->data + out->used, 1, bytes);
-	at = put_text(at, 1, user.data, user.bytes);
-	at = put_items(at, 2, recipe, found, with_names);
-	close_at(out, put_shortfall(at, 3, found));
+	uint8_t *at = message_begin(out->data + before, USER_HEAD);
+	close_at(out, put_text(at, 1, user.data, user.bytes));
+	if (!put_items(out, 2, recipe, found, with_names) || !blob_reserve(out, SHORTFALL_BYTES_MAX + HEAD_BYTES_MAX)) {
+		out->used = before;
+		return false;
+	}
+	at = put_shortfall(out->data + out->used, 3, found);
+	close_at(out, message_end(out->data + before, USER_HEAD, 1, at));
 	return true;
 }
 

@@ -2,10 +2,8 @@
 
 #include <stdlib.h>
 
-bool blob_reserve(struct blob *buffer, size_t extra)
+bool blob_grow(struct blob *buffer, size_t extra)
 {
-	if (extra <= buffer->room - buffer->used)
-		return true;
 	if (extra > SIZE_MAX / 4 - buffer->used)
 		return false;
 	size_t room = buffer->room ? buffer->room : 4096;

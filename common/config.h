@@ -58,6 +58,8 @@
 	       "beside")                                                                                               \
 	NUMBER(drain_seconds, 20, 0, 3600, "seconds",                                                                  \
 	       "After SIGTERM, time for calls in work to end before they are cancelled")                               \
+	NUMBER(silent_seconds, 60, 0, 86400, "seconds",                                                                \
+	       "A worker or front-end that has not answered for so long is killed and started again; 0: never")        \
 	CHOICE(grpc_polling, "shared", "shared|thread",                                                                \
 	       "Who drives gRPC: the libuv loop itself through gRPC's epoll, or a thread that hands over (portable)")  \
 	CHOICE(log_level, "info", "error|warning|info|debug", "How much is logged to stderr")

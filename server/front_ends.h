@@ -47,6 +47,7 @@ struct front_end {
 	/* questions that it has not answered, and the loop time of the oldest */
 	uint32_t owing;
 	uint64_t owing_ms;
+	uint32_t silent_looks; /* server/watch.h: that found it silent, in a row */
 	/* as it said last: */
 	uint32_t calls; /* in work */
 	uint32_t *asked; /* [supervisor.count]: calls in flight to each worker */

@@ -29,6 +29,13 @@ static uint64_t now_ms(const struct server *server)
 	return uv_now(&server->loop);
 }
 
+uint64_t round_silent_ms(const struct server *server, uint32_t owing, uint64_t owing_ms)
+{
+	uint64_t waited = owing ? now_ms(server) - owing_ms : 0;
+
+	return waited < ROUND_PATIENCE_MS ? 0 : waited;
+}
+
 /* --- who waits --- */
 
 static void on_patience_over(uv_timer_t *timer);
@@ -124,12 +131,12 @@ static void ask_worker(struct round *round, struct round_ask *ask, struct worker
 
 static void ask_front_end(struct round *round, struct round_ask *ask, struct front_end *front_end)
 {
-	bool silent = front_end->owing && round->asked_ms - front_end->owing_ms >= ROUND_PATIENCE_MS;
+	uint64_t silent_ms = round_silent_ms(round->server, front_end->owing, front_end->owing_ms);
 
 	ask->round = round;
 	ask->front_end = front_end;
 	ask->ask.answered = on_front_end_answered;
-	if (silent || link_ask(&front_end->link, &ask->ask, round->kind, UINT32_MAX, 0, NULL, 0, NULL))
+	if (silent_ms || link_ask(&front_end->link, &ask->ask, round->kind, UINT32_MAX, 0, NULL, 0, NULL))
 		return;
 	if (!front_end->owing++)
 		front_end->owing_ms = round->asked_ms;

@@ -6,6 +6,7 @@
 #include "common/model.h"
 #include "server/admin.h"
 #include "server/methods.h"
+#include "server/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -196,6 +197,7 @@ static void on_second(uv_timer_t *timer)
 	struct server *server = timer->data;
 
 	stats_sample(&server->rates, &server->stats);
+	watch_look(server);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

@@ -44,9 +44,7 @@ void status_update(struct worker *worker, const uint8_t *data, size_t bytes)
 
 uint64_t status_silent_ms(const struct worker *worker)
 {
-	uint64_t waited = worker->owing ? uv_now(&worker->server->loop) - worker->owing_ms : 0;
-
-	return waited < ROUND_PATIENCE_MS ? 0 : waited;
+	return round_silent_ms(worker->server, worker->owing, worker->owing_ms);
 }
 
 void status_ask_all(struct server *server, void (*done)(void *context), void *context)

@@ -50,6 +50,7 @@ struct worker {
 	/* questions about its state that it has not answered, and the loop time of the oldest */
 	uint32_t owing;
 	uint64_t owing_ms;
+	uint32_t silent_looks; /* server/watch.h: that found it silent, in a row */
 	/* from its last statistics */
 	uint64_t resident_bytes;
 };

@@ -1,8 +1,10 @@
 /*
- * kindred-kernel: the scoring kernel alone, in a bare loop on all cores: profile_make and scorer_top of common/score.h over the served
- * generation of a data directory and the histories of its users, which are read before the clock starts. No gRPC, no processes,
- * no LMDB, no filters, no answers: what a campaign could do at most. Kindred's campaign figures are held against it, in the same run.
- * With --plain the same answers by the plain loop of bench/kernel_plain.h, a yardstick that stays as it is when common/score.c becomes faster.
+ * kindred-kernel: the scoring kernel alone, in a bare loop on all cores: profile_make
+ * (common/profile.h) and scorer_top (common/score.h) over the served generation of a data directory and
+ * the histories of its users, which are read before the clock starts. No gRPC, no processes, no LMDB,
+ * no filters, no answers: what a campaign could do at most. Kindred's campaign figures are held against
+ * it, in the same run. With --plain the same answers by the plain loop of bench/kernel_plain.h, a
+ * yardstick that stays as it is when common/score.c becomes faster.
  *
  * It only reads, so the directory's server may run meanwhile; it should have nothing to do, though.
  */

@@ -1,8 +1,9 @@
 /*
- * Evaluation: how well the model would have foreseen the newest tenth of a relation's events. It learns from the events before that
- * with the same parameters and asks the questions of questions.h: is what the user did next among the 20 shown just before? With several
- * targets a question's figures are means over them. Profile, scores and ranking are those of common/score.h, the code the worker runs; what is
- * missing is filled from recent popularity.
+ * Evaluation: how well the model would have foreseen the newest tenth of a relation's events. It learns
+ * from the events before that with the same parameters and asks the questions of questions.h: is what
+ * the user did next among the 20 shown just before? With several targets a question's figures are means
+ * over them. Profile, scores and ranking are those of common/profile.h and common/score.h, the code the
+ * worker runs; what is missing is filled from recent popularity.
  */
 #ifndef KINDRED_BUILDER_EVALUATE_H
 #define KINDRED_BUILDER_EVALUATE_H
@@ -26,12 +27,15 @@ struct evaluation {
 };
 
 /*
- * The questions of a slice, for more than one model of the same catalog: exam_new -> exam_ask.. -> exam_free. One thread calls; asking uses
- * the input's threads. The input lives as long as the exam.
+ * The questions of a slice, for more than one model of the same catalog: exam_new -> exam_ask.. ->
+ * exam_free. One thread calls; asking uses the input's threads. The input lives as long as the exam.
  */
 struct exam;
 
-/* *exam is NULL, and the note says why, when there is nothing to ask about. now_s: the newest event; the window is counted back from it. */
+/*
+ * *exam is NULL, and the note says why, when there is nothing to ask about. now_s: the newest event;
+ * the window is counted back from it.
+ */
 int exam_new(struct exam **exam, const struct learn_input *input, struct questions_slice slice, uint32_t now_s,
 	     char *note, size_t note_bytes, struct error *err);
 void exam_free(struct exam *exam);
@@ -45,15 +49,17 @@ void exam_places(struct exam *exam, uint32_t places);
 /* From now on gains are hits: the share of a question's targets that is in the list. */
 void exam_gain_hits(struct exam *exam);
 /*
- * Asks every step-th question. gains: NDCG of each one asked, in an order that is the same for every relation asked with this step; room for
- * exam_queries, may be NULL. relation: rows of the input's catalog.
+ * Asks every step-th question. gains: NDCG of each one asked, in an order that is the same for every
+ * relation asked with this step; room for exam_queries, may be NULL. relation: rows of the input's
+ * catalog.
  */
 int exam_ask(struct exam *exam, const struct model_relation *relation, uint32_t step, struct evaluation *out,
 	     float *gains, struct error *err);
 
 /*
- * now_s: the newest event; the window of the relation is counted back from it, and for learning from the split. learned: the model that was
- * asked, learnt from the events before evaluation->split_s; to be freed, after an error too.
+ * now_s: the newest event; the window of the relation is counted back from it, and for learning from
+ * the split. learned: the model that was asked, learnt from the events before evaluation->split_s; to
+ * be freed, after an error too.
  */
 int evaluate(struct evaluation *evaluation, const struct learn_input *input, uint32_t now_s, struct learned *learned,
 	     struct error *err);

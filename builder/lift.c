@@ -2,7 +2,7 @@
 
 #include "builder/decay.h"
 #include "builder/parallel.h"
-#include "common/score.h"
+#include "common/profile.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -18,7 +18,10 @@
 
 #define PART_EVENTS 65536u
 #define PART_ITEMS 4096u
-/* Decayed counts are whole numbers too, which come out the same in whatever order they are added: one event of now is this. */
+/*
+ * Decayed counts are whole numbers too, which come out the same in whatever order they are added: one
+ * event of now is this.
+ */
 #define COUNT_ONE 0x1p32
 
 /* Of one item, or of all. */
@@ -89,7 +92,10 @@ static uint16_t multiplier(const struct lifting *l, const struct rates *item, co
 /* Which of the two can be told at all, from the time that the data covers. */
 static void plan_lifting(struct lifting *l, uint32_t oldest_s)
 {
-	/* a little before this day of last year, to the length of a season after it: what is coming counts more than what has been */
+	/*
+	 * a little before this day of last year, to the length of a season after it: what is coming
+	 * counts more than what has been
+	 */
 	double season_s = l->params->season_days * DAY_S;
 	double from_s = (double)l->now_s - YEAR_S - season_s / 4;
 	l->season = l->params->season_exponent > 0 && from_s >= oldest_s;

@@ -1,22 +1,26 @@
 /*
- * The parameters of learning and of serving a relation. One table: a parameter is a line in it. A tuner sets them; this version
- * takes the defaults, or what --set says.
+ * The parameters of learning and of serving a relation. One table: a parameter is a line in it. A tuner
+ * sets them; this version takes the defaults, or what --set says.
  *
- * The list of a user: the distinct items of the relation's events in the window, each at its newest occurrence, oldest first. w: the weight of
- * the strongest event of the user with the item, the relation's largest being 1. T: the newest event of all.
+ * The list of a user: the distinct items of the relation's events in the window, each at its newest
+ * occurrence, oldest first. w: the weight of the strongest event of the user with the item, the
+ * relation's largest being 1. T: the newest event of all.
  *
  *     co(i -> j) = sum over users, with i at position x and j at position y of the list, of
  *                  length^-length_discount x |x - y|^-gap x (back if y < x) x exp(-|t_x - t_y| / pair_days)
  *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i^type_from x w_j^type_to      (a 0 of days: without that factor)
  *     weight(i -> j) = (co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink))^sharpness       n: users with the item, not decayed
  *
- * With several event types this is one co-occurrence for each ordered pair of types (a -> b), added up with a's weight ^type_from x b's
- * weight ^type_to. With session_minutes the lists, and so n and length, are those of sessions instead of users.
+ * With several event types this is one co-occurrence for each ordered pair of types (a -> b), added up
+ * with a's weight ^type_from x b's weight ^type_to. With session_minutes the lists, and so n and
+ * length, are those of sessions instead of users.
  *
- * Defaults were chosen on five data sets (films, purchases, clicks, sessions of a shop, ratings) on a slice before the newest tenth, so that one setting beats plain cosine on
- * all of them; they lie on a flat top. A tuner does better for every one: bench/README.md.
+ * Defaults were chosen on five data sets (films, purchases, clicks, sessions of a shop, ratings) on a
+ * slice before the newest tenth, so that one setting beats plain cosine on all of them; they lie on a
+ * flat top. A tuner does better for every one: bench/README.md.
  *
- * The best `neighbours` j of each i are kept; pairs of fewer than min_count users are not. The reader's side is common/score.h.
+ * The best `neighbours` j of each i are kept; pairs of fewer than min_count users are not. The reader's
+ * side is common/profile.h and common/score.h.
  */
 #ifndef KINDRED_BUILDER_PARAMS_H
 #define KINDRED_BUILDER_PARAMS_H

@@ -1,6 +1,6 @@
 #include "builder/served.h"
 
-#include "common/score.h"
+#include "common/profile.h"
 
 #include <stdlib.h>
 #include <string.h>

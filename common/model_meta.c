@@ -1,5 +1,5 @@
 #include "common/model_internal.h"
-#include "common/score.h"
+#include "common/profile.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -9,7 +9,10 @@
 
 #define HALF_LIFE_DAYS_MAX 100000.0
 
-/* Where in the JSON we are, for errors; and whether anything was wrong so far, so that a reader of ten fields checks once. */
+/*
+ * Where in the JSON we are, for errors; and whether anything was wrong so far, so that a reader of ten
+ * fields checks once.
+ */
 struct meta_reader {
 	const char *where;
 	int code;

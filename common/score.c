@@ -1,7 +1,5 @@
 #include "common/score.h"
 
-#include "common/clock.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,96 +18,12 @@ struct scorer {
 	uint32_t next_count;
 };
 
-void serving_prepare(struct model_serving *params)
-{
-	/* Repeated products, not pow(): the same bits on every machine. */
-	double power = 1.0;
-	for (uint32_t rank = 0; rank < PROFILE_MAX; rank++) {
-		params->decay[rank] = (uint32_t)(power * SCORE_ONE / (1.0 + params->rank_slope * rank) + 0.5);
-		power *= params->rank_decay;
-	}
-	params->self_q12 = (uint32_t)(params->self_weight * SCORE_ONE + 0.5);
-	params->self_newest_q12 = (uint32_t)(params->self_weight * params->self_newest * SCORE_ONE + 0.5);
-	params->blend_q12 = (uint32_t)(params->blend * SCORE_ONE + 0.5);
-}
-
 uint32_t multiplier_max(const uint16_t *multipliers, uint32_t items)
 {
 	uint32_t greatest = multipliers ? 0 : SCORE_ONE;
 	for (uint32_t row = 0; multipliers && row < items; row++)
 		greatest = multipliers[row] > greatest ? multipliers[row] : greatest;
 	return greatest;
-}
-
-/* 2^-(age / half_life) in Q16, by integers alone; off by less than 0.0001. */
-static uint32_t age_decay(uint64_t age_ms, uint64_t half_life_ms)
-{
-	uint64_t halvings = age_ms / half_life_ms;
-	if (halvings >= 16)
-		return 0;
-	/* f in Q16; 2^-f = 1 - f ln 2 + f^2 (ln 2)^2/2 - f^3 (ln 2)^3/6 + .., its coefficients fitted so that f = 1 gives a half. */
-	uint64_t f = ((age_ms % half_life_ms) << 16) / half_life_ms;
-	uint64_t f2 = f * f >> 16, f3 = f2 * f >> 16;
-	uint64_t value = 65536 - (45318 * f >> 16) + (15139 * f2 >> 16) - (2589 * f3 >> 16);
-	return (uint32_t)(value >> halvings);
-}
-
-/* The slot of a row, or the free one where it would go. places: index + 1 in the profile, 0: free. */
-static uint32_t slot_of(const uint16_t *places, uint32_t bits, const struct profile_item *profile, uint32_t row)
-{
-	uint32_t slot = row * UINT32_C(2654435769) >> (32 - bits); /* 2^32 / golden ratio */
-	while (places[slot] && profile[places[slot] - 1].row != row)
-		slot = (slot + 1) & ((1u << bits) - 1);
-	return slot;
-}
-
-uint32_t profile_make(const struct model_serving *params, const struct profile_event *events, uint32_t count,
-		      struct profile_item *profile)
-{
-	uint32_t room = params->profile_items < PROFILE_MAX ? params->profile_items : PROFILE_MAX;
-	uint32_t look = count < 4 * room ? count : 4 * room;
-	int64_t times[PROFILE_MAX];
-	uint16_t places[2 * PROFILE_MAX];
-	uint32_t made = 0, bits = 1, strongest = 0;
-	while (1u << bits < 2 * room)
-		bits++;
-	memset(places, 0, sizeof *places << bits);
-	for (uint32_t e = 0; e < look; e++) {
-		uint32_t slot = slot_of(places, bits, profile, events[e].row);
-		if (places[slot]) {
-			struct profile_item *item = &profile[places[slot] - 1];
-			if (events[e].weight > item->weight)
-				item->weight = events[e].weight;
-		} else if (made < room) {
-			profile[made].row = events[e].row;
-			profile[made].weight = events[e].weight;
-			times[made++] = events[e].time_ms;
-			places[slot] = (uint16_t)made;
-		}
-		if (places[slot] && events[e].weight > strongest)
-			strongest = events[e].weight;
-	}
-
-	/* in Q12, against the strongest event that the user has: who only looks has a profile too */
-	uint64_t scale = SCORE_ONE;
-	if (strongest > 0 && strongest < SCORE_ONE)
-		scale = ((uint64_t)SCORE_ONE * SCORE_ONE + strongest - 1) / strongest;
-	double half_life_ms = params->half_life_days * (double)DAY_MS;
-	uint64_t half_life = half_life_ms >= 1 ? (uint64_t)half_life_ms : 0;
-	uint32_t kept = 0;
-	for (uint32_t rank = 0; rank < made; rank++) {
-		uint64_t weight = (profile[rank].weight * scale >> 12) * params->decay[rank];
-		if (half_life && times[rank] < events[0].time_ms) {
-			uint64_t age_ms = (uint64_t)events[0].time_ms - (uint64_t)times[rank];
-			weight = weight * age_decay(age_ms, half_life) >> 16;
-		}
-		weight >>= 12;
-		if (weight == 0)
-			continue;
-		profile[kept].row = profile[rank].row;
-		profile[kept++].weight = (uint32_t)weight;
-	}
-	return kept;
 }
 
 struct scorer *scorer_new(uint32_t rows)
@@ -214,9 +128,9 @@ static uint32_t cold_last(const uint64_t *cold, const struct profile_item *profi
 }
 
 /*
- * Where the lists are, in the profile's order; those of cold items last when it is told which are (cold is not NULL). Returns how many are
- * of others. In steps, each of which asks for the memory that the next one reads: hardly any of it is in a cache, and asked for together it
- * comes together.
+ * Where the lists are, in the profile's order; those of cold items last when it is told which are (cold
+ * is not NULL). Returns how many are of others. In steps, each of which asks for the memory that the
+ * next one reads: hardly any of it is in a cache, and asked for together it comes together.
  */
 static uint32_t find_lists(const struct model_relation *relation, const struct profile_item *profile, uint32_t count,
 			   const uint64_t *cold, struct list *lists)
@@ -428,10 +342,12 @@ static uint32_t best_in_order(struct best *best)
 /* --- leaving early --- */
 
 /*
- * A profile's items weigh less and less. Before the last lists it is often clear that only a few rows can still have a place: those whose
- * sum, with all that the other lists could add (`rest`), reaches what the n-th best has now, which can only grow. Then the other lists are
- * only looked through for these few, by a filter of some bits that stays in the nearest cache. Their sums, and so the answer, are what
- * they would have been. This saves waiting for the sums of all other rows: it pays when there are more of them than a cache holds.
+ * A profile's items weigh less and less. Before the last lists it is often clear that only a few rows
+ * can still have a place: those whose sum, with all that the other lists could add (`rest`), reaches
+ * what the n-th best has now, which can only grow. Then the other lists are only looked through for
+ * these few, by a filter of some bits that stays in the nearest cache. Their sums, and so the answer,
+ * are what they would have been. This saves waiting for the sums of all other rows: it pays when there
+ * are more of them than a cache holds.
  */
 #define EARLY_ROWS (1u << 18)
 #define FEW 64u
@@ -463,7 +379,10 @@ static void offer_touched(const struct scorer *scorer, struct best *best)
 	}
 }
 
-/* The rows that can still have a place, when `best` holds the best of now. More than FEW: too many, or one that nothing led to yet. */
+/*
+ * The rows that can still have a place, when `best` holds the best of now. More than FEW: too many, or
+ * one that nothing led to yet.
+ */
 static uint32_t find_few(const struct scorer *scorer, const struct best *best, uint64_t rest, uint32_t *few)
 {
 	uint32_t count = 0;
@@ -518,7 +437,8 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 	for (uint32_t p = 0; p < count; p++) {
 		struct list *list = &lists[p];
 		if (p <
-		    scorer->next_count) /* one by one: so many at once would fill what waits for memory, and hold us up */
+		    /* one by one: so many at once would fill what waits for memory, and hold us up */
+		    scorer->next_count)
 			prefetch_entries(scorer->next[p].entries, scorer->next[p].count);
 		if (p + AHEAD < count)
 			prefetch_entries(lists[p + AHEAD].entries, lists[p + AHEAD].count);

@@ -1,6 +1,7 @@
 /*
- * A method is something that ranks items for a history: Kindred, learnt by the builder's code (builder/learn.h), and what is always shown
- * beside. All are asked by the same code: profile and ranking of common/score.h, what is missing filled up from a list.
+ * A method is something that ranks items for a history: Kindred, learnt by the builder's code
+ * (builder/learn.h), and what is always shown beside. All are asked by the same code: profile and
+ * ranking of common/profile.h and common/score.h, what is missing filled up from a list.
  */
 #ifndef KINDRED_EVAL_METHOD_H
 #define KINDRED_EVAL_METHOD_H
@@ -31,7 +32,10 @@ struct plan_relation method_relation(const struct map *map);
 
 /* Each fills `method`, which is to be freed after an error too. */
 int method_kindred(struct method *method, const struct method_input *input, struct error *err);
-/* Cosine of the sets of users, all of the history alike, every pair of it; filled up with the popular ones. Params are its own. */
+/*
+ * Cosine of the sets of users, all of the history alike, every pair of it; filled up with the popular
+ * ones. Params are its own.
+ */
 int method_cosine(struct method *method, const struct method_input *input, struct error *err);
 /* Rows by number of events in the last days before T; 0: in all. */
 int method_popular(struct method *method, const struct questions *questions, double days, struct error *err);

@@ -21,7 +21,10 @@ struct arena {
 	ProtobufCAllocator protobuf; /* allocates from this arena; hand it to *_unpack */
 };
 
-/* block_bytes: smallest size of the blocks taken from malloc. Returns 0 or E_EXHAUSTED. The struct stays where it is: `protobuf` points to it. */
+/*
+ * block_bytes: smallest size of the blocks taken from malloc. Returns 0 or E_EXHAUSTED. The struct
+ * stays where it is: `protobuf` points to it.
+ */
 int arena_init(struct arena *arena, size_t block_bytes, size_t cap);
 void arena_fini(struct arena *arena);
 
@@ -30,7 +33,10 @@ void *arena_alloc(struct arena *arena, size_t bytes);
 void *arena_zalloc(struct arena *arena, size_t bytes);
 char *arena_strndup(struct arena *arena, const char *text, size_t bytes);
 
-/* Everything handed out is gone; a block as large as the largest request so far (so at most about the cap) stays for the next one. */
+/*
+ * Everything handed out is gone; a block as large as the largest request so far (so at most about the
+ * cap) stays for the next one.
+ */
 void arena_reset(struct arena *arena);
 
 #endif

@@ -32,7 +32,10 @@ static const struct config_parameter parameters[] = { CONFIG_TABLE(TEXT_ROW, NUM
 #define ANY_OFFSET(parameter, ...) offsetof(struct config, parameter),
 static const size_t offsets[] = { CONFIG_TABLE(ANY_OFFSET, ANY_OFFSET, ANY_OFFSET) };
 
-/* What the file gives, as text: every value then goes through assign(), as those of the environment and the command line do. */
+/*
+ * What the file gives, as text: every value then goes through assign(), as those of the environment and
+ * the command line do.
+ */
 struct file_values {
 #define ANY_TEXT(parameter, ...) char *parameter;
 	CONFIG_TABLE(ANY_TEXT, ANY_TEXT, ANY_TEXT)
@@ -155,7 +158,10 @@ static void on_cyaml_log(cyaml_log_t level, void *context, const char *format, v
 			 strncmp(line, "Load: ", 6) == 0 ? line + 6 : line);
 }
 
-/* "kindred.yaml, line 3": libcyaml does not keep where a value stood. A file in flow style ({workers: 4}) gets no line. */
+/*
+ * "kindred.yaml, line 3": libcyaml does not keep where a value stood. A file in flow style ({workers:
+ * 4}) gets no line.
+ */
 static const char *place_of(const char *path, const char *key, char *place, size_t room)
 {
 	FILE *in = fopen(path, "r");

@@ -1,9 +1,11 @@
 /*
- * The configuration: one table of parameters from which the file's schema, the options of kindred-server, the environment variables and the
- * reference in the README come. To add a parameter, add a line to CONFIG_TABLE; nothing else.
+ * The configuration: one table of parameters from which the file's schema, the options of
+ * kindred-server, the environment variables and the reference in the README come. To add a parameter,
+ * add a line to CONFIG_TABLE; nothing else.
  *
- * A value is taken from, last wins: the default; the YAML file (--config F, or <data>/kindred.yaml when it exists), read by libcyaml; the
- * environment (KINDRED_HISTORY_CAP for history_cap); the command line (--history-cap).
+ * A value is taken from, last wins: the default; the YAML file (--config F, or <data>/kindred.yaml when
+ * it exists), read by libcyaml; the environment (KINDRED_HISTORY_CAP for history_cap); the command line
+ * (--history-cap).
  */
 #ifndef KINDRED_CONFIG_H
 #define KINDRED_CONFIG_H
@@ -13,7 +15,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* TEXT(name, default, unit, prose)   NUMBER(name, default, min, max, unit, prose)   CHOICE(name, default, "a|b|c", prose) */
+/*
+ * TEXT(name, default, unit, prose) NUMBER(name, default, min, max, unit, prose) CHOICE(name, default,
+ * "a|b|c", prose)
+ */
 #define CONFIG_TABLE(TEXT, NUMBER, CHOICE)                                                                             \
 	TEXT(listen, "127.0.0.1:7600", "host:port", "Where gRPC is served; port 0 takes a free one")                   \
 	TEXT(admin_listen, "127.0.0.1:7601", "host:port",                                                              \
@@ -81,8 +86,8 @@ void config_fini(struct config *config);
 int config_load_file(struct config *config, const char *path, struct error *err);
 int config_load_environment(struct config *config, struct error *err);
 /*
- * "KINDRED_WORKER=4": the next variable of the environment that looks like ours and that nothing reads, a slip perhaps; NULL: there is no
- * further. *at: 0 at first.
+ * "KINDRED_WORKER=4": the next variable of the environment that looks like ours and that nothing reads,
+ * a slip perhaps; NULL: there is no further. *at: 0 at first.
  */
 const char *config_unknown_variable(size_t *at);
 /* name as in the table or with '-' for '_'. E_NOT_FOUND: no such parameter. E_INVALID: value, and what is allowed. */

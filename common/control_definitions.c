@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* "newest": the version, big endian, and whether the definition lives (1) or was deleted (0). Versions go on after a deletion. */
+/*
+ * "newest": the version, big endian, and whether the definition lives (1) or was deleted (0). Versions
+ * go on after a deletion.
+ */
 struct newest {
 	uint64_t version; /* 0: there never was one of this name */
 	bool lives;

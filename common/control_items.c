@@ -136,7 +136,10 @@ static int forget_deletion(struct batch *batch, struct item_key item, struct err
 	return rc != 0 ? rc : change_remove(batch, version, err);
 }
 
-/* The item is checked. *change is CONTROL_REFUSED when its key belongs to another item; any other error ends the batch. */
+/*
+ * The item is checked. *change is CONTROL_REFUSED when its key belongs to another item; any other error
+ * ends the batch.
+ */
 static int put_item(struct batch *batch, struct item_key item_key, Kindred__V1__Item *item, enum control_change *change,
 		    struct error *err)
 {

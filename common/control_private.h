@@ -115,7 +115,10 @@ struct control_lister {
 	void *context;
 };
 
-/* Up to limit entries after the key `after` (empty: from the start). *more: there are others. The list is empty after an error. */
+/*
+ * Up to limit entries after the key `after` (empty: from the start). *more: there are others. The list
+ * is empty after an error.
+ */
 int control_list_rows(struct control *control, MDB_txn *txn, MDB_dbi dbi, const struct control_lister *lister,
 		      MDB_val after, size_t limit, struct control_list *list, bool *more, struct error *err);
 

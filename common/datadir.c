@@ -121,7 +121,10 @@ static int write_all(int fd, const char *text, size_t bytes)
 	return 0;
 }
 
-/* Under a temporary name that starts with a dot, synced, renamed, folder synced: readers see the old text or the new one. */
+/*
+ * Under a temporary name that starts with a dot, synced, renamed, folder synced: readers see the old
+ * text or the new one.
+ */
 static int write_file(const char *folder, const char *name, const char *text, struct error *err)
 {
 	char path[DATADIR_PATH_MAX + 32];

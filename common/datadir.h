@@ -6,7 +6,8 @@
  *     control/           LMDB: catalogs, items, definitions (common/control.h)
  *     shards/000..       LMDB: histories (common/shard.h)
  *     models/            00000007.kindred (common/model.h); temporary files start with a dot
- *     models/00000007.accepted  events accepted when that generation's build began, as text (server/generation.h); losing it costs an early build
+ *     models/00000007.accepted  events accepted when that generation's build began, as text (server/generation.h);
+ *                               losing it costs an early build
  *     models/00000007.held      why that generation is held back, as text (server/kept.h)
  *     models/active      the active generation's number, as text; absent: none. Replaced by rename.
  *     tmp/               the builder's spill files; emptied when a server starts
@@ -31,14 +32,16 @@ struct datadir {
 };
 
 /*
- * Makes the directory (and parents) and its layout; kindred.json is renamed into place last, so that a directory is whole or not one at all, and what a
- * killed init left is taken over by the next one. E_INVALID: shards. E_EXISTS: it is one already. E_PRECONDITION: not empty and not one of ours.
+ * Makes the directory (and parents) and its layout; kindred.json is renamed into place last, so that a
+ * directory is whole or not one at all, and what a killed init left is taken over by the next one.
+ * E_INVALID: shards. E_EXISTS: it is one already. E_PRECONDITION: not empty and not one of ours.
  */
 int datadir_init(const char *path, uint32_t shards, struct error *err);
 /*
- * E_NOT_FOUND: not a data directory (the text says: run kindred init). E_UNIMPLEMENTED: a newer format. E_DATA_LOSS: kindred.json is damaged.
- * lock: a server starts. E_UNAVAILABLE when another one (its pid in the text) has it; else tmp/ is emptied and unfinished generations are removed. The lock
- * ends with datadir_close or the process, and is not handed to children.
+ * E_NOT_FOUND: not a data directory (the text says: run kindred init). E_UNIMPLEMENTED: a newer format.
+ * E_DATA_LOSS: kindred.json is damaged. lock: a server starts. E_UNAVAILABLE when another one (its pid
+ * in the text) has it; else tmp/ is emptied and unfinished generations are removed. The lock ends with
+ * datadir_close or the process, and is not handed to children.
  */
 int datadir_open(struct datadir *dir, const char *path, bool lock, struct error *err);
 void datadir_close(struct datadir *dir);

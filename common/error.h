@@ -36,7 +36,10 @@ struct error {
 /* Fills *err (when not NULL) and returns code. */
 int error_set(struct error *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Puts "where: " before a text already set, for callers that know more about the place. Returns err->code; E_UNKNOWN when err is NULL. */
+/*
+ * Puts "where: " before a text already set, for callers that know more about the place. Returns
+ * err->code; E_UNKNOWN when err is NULL.
+ */
 int error_prefix(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Translates errno (ENOSPC and ENOMEM to E_EXHAUSTED, ENOENT to E_NOT_FOUND ...); text: "<what>: <strerror>". */
@@ -45,11 +48,17 @@ int error_errno(struct error *err, int errnum, const char *format, ...) __attrib
 /* "INVALID_ARGUMENT" for E_INVALID, and so on: the gRPC name of the status. */
 const char *error_name(int code);
 
-/* The gRPC status number, 0..16, of a code; an unknown code is 2 (UNKNOWN). And back (statuses without an E_ name too, as their negated number). */
+/*
+ * The gRPC status number, 0..16, of a code; an unknown code is 2 (UNKNOWN). And back (statuses without
+ * an E_ name too, as their negated number).
+ */
 int error_grpc_status(int code);
 int error_from_grpc_status(int status);
 
-/* A process's exit code for it: 0 for E_OK, 64 (EX_USAGE) for E_INVALID, 69 for E_UNAVAILABLE, 70 for E_INTERNAL; the table is in error.c. */
+/*
+ * A process's exit code for it: 0 for E_OK, 64 (EX_USAGE) for E_INVALID, 69 for E_UNAVAILABLE, 70 for
+ * E_INTERNAL; the table is in error.c.
+ */
 int error_exit_code(int code);
 
 #endif

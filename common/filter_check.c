@@ -21,8 +21,9 @@ static unsigned least(unsigned a, unsigned b)
 }
 
 /*
- * Edits from one name to the other, where swapping two neighbours is one edit too (optimal string alignment,
- * https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance). Case does not count. Both have at most NAME_LENGTH_MAX bytes.
+ * Edits from one name to the other, where swapping two neighbours is one edit too (optimal string
+ * alignment, https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance). Case does not count.
+ * Both have at most NAME_LENGTH_MAX bytes.
  */
 static unsigned name_distance(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
 {

@@ -34,7 +34,10 @@ static struct text_view element(const struct value *list, uint32_t index)
 	return list->list.at(list->list.context, list->list.first, index);
 }
 
-/* False: it is missing, a list without elements too (or, should the caller's schema have changed under us, of another type than was compiled). */
+/*
+ * False: it is missing, a list without elements too (or, should the caller's schema have changed under
+ * us, of another type than was compiled).
+ */
 static bool load(const struct filter_place *place, uint8_t kind, uint32_t attribute, enum value_type type,
 		 struct value *value)
 {
@@ -94,8 +97,9 @@ static bool has_element(const struct value *list, struct text_view text)
 }
 
 /*
- * Lists of up to 100 would make 10,000 comparisons (50 us) of two that share nothing. So longer ones first set a bit for each element of one list,
- * and only elements of the other that meet a bit are looked for: 100 by 100 take 1.5 us.
+ * Lists of up to 100 would make 10,000 comparisons (50 us) of two that share nothing. So longer ones
+ * first set a bit for each element of one list, and only elements of the other that meet a bit are
+ * looked for: 100 by 100 take 1.5 us.
  */
 #define MARKS 4096u
 #define PAIRS_COMPARED_MAX 32

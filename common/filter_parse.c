@@ -6,8 +6,9 @@
 #include <strings.h>
 
 /*
- * While the text is read, the places a test jumps to are not known yet. Open jumps are kept in lists that run through the
- * very fields to be filled: a slot (test number x 2, + 1 for `no`) holds the next slot of its list, NO_SLOT at the end.
+ * While the text is read, the places a test jumps to are not known yet. Open jumps are kept in lists
+ * that run through the very fields to be filled: a slot (test number x 2, + 1 for `no`) holds the next
+ * slot of its list, NO_SLOT at the end.
  */
 #define NO_SLOT 0xffff
 
@@ -302,7 +303,10 @@ static int parse(struct filter_compiler *compiler)
 
 /* --- storage --- */
 
-/* One allocation for what the compiler builds in: a test and a literal take at least one character each, a string no more than it has. */
+/*
+ * One allocation for what the compiler builds in: a test and a literal take at least one character
+ * each, a string no more than it has.
+ */
 static int compiler_init(struct filter_compiler *compiler)
 {
 	size_t tests = compiler->bytes * sizeof *compiler->tests,

@@ -6,8 +6,9 @@
  *     filter_check.c  attribute names, types, literals: two operands and an operator to one test
  *     filter_match.c  runs the program
  *
- * A program is a row of tests. Each names the next test for yes and for no, always one further on, or FILTER_ACCEPT or
- * FILTER_REJECT; AND, OR, NOT and parentheses are in these jumps alone, so that matching neither recurses nor branches on them.
+ * A program is a row of tests. Each names the next test for yes and for no, always one further on, or
+ * FILTER_ACCEPT or FILTER_REJECT; AND, OR, NOT and parentheses are in these jumps alone, so that
+ * matching neither recurses nor branches on them.
  */
 #ifndef KINDRED_FILTER_PRIVATE_H
 #define KINDRED_FILTER_PRIVATE_H
@@ -38,7 +39,8 @@ struct filter_test {
 	uint8_t kind; /* enum filter_test_kind */
 	uint8_t type; /* enum value_type of left */
 	uint8_t left_kind,
-		right_kind; /* enum filter_operand_kind; left is never a literal, but with FILTER_TEST_HAS right may be */
+		/* enum filter_operand_kind; left is never a literal, but with FILTER_TEST_HAS right may be */
+		right_kind;
 	uint8_t compare; /* FILTER_LESS | FILTER_EQUAL | FILTER_GREATER */
 	bool negated; /* HAS, SHARES, AMONG: != or NOT IN; a missing value makes these false too */
 	uint16_t yes, no;
@@ -150,7 +152,10 @@ int filter_check_compare(struct filter_compiler *compiler, const struct filter_o
 			 const struct filter_token *op, const struct filter_operand *right);
 int filter_check_in(struct filter_compiler *compiler, const struct filter_operand *left, bool negated,
 		    const struct filter_operand *right);
-/* The literals of the list are compiler->literals[first..literal_count), each already converted by filter_check_element. */
+/*
+ * The literals of the list are compiler->literals[first..literal_count), each already converted by
+ * filter_check_element.
+ */
 int filter_check_among(struct filter_compiler *compiler, const struct filter_operand *left, bool negated,
 		       uint32_t first);
 /* Whether `element` may stand in a list that left is looked up in; converts it to left's type and appends it. */

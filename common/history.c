@@ -17,8 +17,9 @@ static int64_t time_at(const char *entries, uint32_t index)
 }
 
 /*
- * From the newest end, where the copies of an event that is sent twice are. An event id may come back with another time, so
- * the whole row is looked through; eight at a time, as nearly always nothing is found.
+ * From the newest end, where the copies of an event that is sent twice are. An event id may come back
+ * with another time, so the whole row is looked through; eight at a time, as nearly always nothing is
+ * found.
  */
 static bool has_event(const char *entries, uint32_t count, struct event_key event)
 {
@@ -59,8 +60,8 @@ static uint32_t place_of(const char *entries, uint32_t count, int64_t time_ms)
 }
 
 /*
- * How many of the oldest go once the new one is in at `place`: what is over the cap, and what is older than the retention
- * before the newest. More than `place` means that the new one would go itself.
+ * How many of the oldest go once the new one is in at `place`: what is over the cap, and what is older
+ * than the retention before the newest. More than `place` means that the new one would go itself.
  */
 static uint32_t surplus(const char *entries, uint32_t count, uint32_t place, int64_t time_ms,
 			const struct history_rules *rules)

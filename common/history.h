@@ -7,10 +7,12 @@
  * Layout (little endian): struct history_head, then `count` entries of 32 bytes. Rows are not aligned in LMDB: read
  * through history_at(), history_entry_at() or memcpy.
  *
- * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the newest kept; entries
- * older than `retention_ms` before the newest one go too. `floor_ms` is the newest time of anything that ever went: an
- * event at or before the floor that is not among the entries is dropped, not inserted. So an event counts once, however often it is sent.
- * (An event id that is sent again with a later time counts as new once its first copy has gone; within the row it is a duplicate at any time.)
+ * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the
+ * newest kept; entries older than `retention_ms` before the newest one go too. `floor_ms` is the newest
+ * time of anything that ever went: an event at or before the floor that is not among the entries is
+ * dropped, not inserted. So an event counts once, however often it is sent. (An event id that is sent
+ * again with a later time counts as new once its first copy has gone; within the row it is a duplicate
+ * at any time.)
  */
 #ifndef KINDRED_HISTORY_H
 #define KINDRED_HISTORY_H
@@ -46,7 +48,10 @@ struct history_entry {
 _Static_assert(sizeof(struct history_head) == 16 && sizeof(struct history_entry) == 32, "these are the disk format");
 _Static_assert(HISTORY_CAP_MAX < UINT16_MAX, "counts of entries are 16 bits in the head");
 #define HISTORY_HAS_PROPERTIES 1u
-/* Among entries with properties but no event id that are alike in all else: a number, so that each finds its own properties. */
+/*
+ * Among entries with properties but no event id that are alike in all else: a number, so that each
+ * finds its own properties.
+ */
 #define HISTORY_TWIN_SHIFT 1u
 
 struct history_rules {
@@ -98,10 +103,11 @@ static inline size_t history_bytes(uint32_t count)
 size_t history_empty(void *row, int64_t floor_ms);
 
 /*
- * Adds one entry to the row in place. row must have room for history_bytes(cap + 1), or for what it holds when that is more
- * (it was written under a larger cap; it is cut when the next entry comes in). *bytes: its length, updated.
- * gone/gone_count: the entries that the rules removed, oldest first, at most `gone_room` of them are written (HISTORY_CAP_MAX gets
- * all; gone may be NULL). Returns enum history_outcome; the row is unchanged unless HISTORY_ACCEPTED.
+ * Adds one entry to the row in place. row must have room for history_bytes(cap + 1), or for what it
+ * holds when that is more (it was written under a larger cap; it is cut when the next entry comes in).
+ * *bytes: its length, updated. gone/gone_count: the entries that the rules removed, oldest first, at
+ * most `gone_room` of them are written (HISTORY_CAP_MAX gets all; gone may be NULL). Returns enum
+ * history_outcome; the row is unchanged unless HISTORY_ACCEPTED.
  */
 int history_append(void *row, size_t *bytes, const struct history_entry *entry, const struct history_rules *rules,
 		   struct history_entry *gone, uint32_t gone_room, uint32_t *gone_count);

@@ -50,7 +50,10 @@ void history_parts_follow(struct history_parts *parts, const void *row, int64_t 
 	uint32_t of_older = gone < parts->older ? gone : parts->older;
 	parts->older -= of_older;
 	parts->gone += of_older;
-	/* Entries are in order of time: the new one is among the older ones when it pushed a later one of them to here. */
+	/*
+	 * Entries are in order of time: the new one is among the older ones when it pushed a later one
+	 * of them to here.
+	 */
 	if (parts->older && history_entry_at(row, parts->older).time_ms > time_ms)
 		parts->older = 0;
 }

@@ -1,12 +1,13 @@
 /*
- * How a history is stored: in one row, or, when it is long, in two, so that an event writes no more of a long history than
- * of a short one. Pure: no I/O.
+ * How a history is stored: in one row, or, when it is long, in two, so that an event writes no more of
+ * a long history than of a short one. Pure: no I/O.
  *
- * The row under the user's id (common/shard.h) has the newest entries; the one behind it, under a key of its own, those
- * before them. An event at the newest end changes the first row alone. What goes at the oldest end stays in the second, and
- * is only counted as gone, until that is written again: when the first has more than HISTORY_NEWEST_MAX entries (all
- * but HISTORY_NEWEST_KEPT of them move over), or when more have gone than are left. An event that comes late, among
- * the older ones, has both written.
+ * The row under the user's id (common/shard.h) has the newest entries; the one behind it, under a key
+ * of its own, those before them. An event at the newest end changes the first row alone. What goes at
+ * the oldest end stays in the second, and is only counted as gone, until that is written again: when
+ * the first has more than HISTORY_NEWEST_MAX entries (all but HISTORY_NEWEST_KEPT of them move over),
+ * or when more have gone than are left. An event that comes late, among the older ones, has both
+ * written.
  *
  * Layout: the user's row as in common/history.h; its format is HISTORY_DIVIDED when there is an older one, of which it
  * tells how many entries it has and how many of the first of them have gone. The older row is nothing but its entries:

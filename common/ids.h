@@ -52,7 +52,10 @@ bool utf8_valid(const char *text, size_t bytes);
 /* Length of the character that text starts with, 1 to 4; 0 when it starts with none (see utf8_valid). */
 size_t utf8_step(const char *text, size_t bytes);
 
-/* An id: UTF-8, 1..max bytes. `field` names it in the error: "user_id: 300 bytes; 1 to 256 are allowed". Returns 0 or E_INVALID. */
+/*
+ * An id: UTF-8, 1..max bytes. `field` names it in the error: "user_id: 300 bytes; 1 to 256 are
+ * allowed". Returns 0 or E_INVALID.
+ */
 int id_check(const char *field, const char *id, size_t bytes, size_t max, struct error *err);
 /* A name of a catalog or a definition: [a-z0-9][a-z0-9_-]*, 1..64 bytes. */
 int name_check(const char *field, const char *name, size_t bytes, struct error *err);

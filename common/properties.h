@@ -1,6 +1,7 @@
 /*
- * How the properties of one event are packed on disk: the number of them (uint16), then for each the lengths of name and value (uint16 each), the name
- * and the value; little endian. And which key they are found by. Pure.
+ * How the properties of one event are packed on disk: the number of them (uint16), then for each the
+ * lengths of name and value (uint16 each), the name and the value; little endian. And which key they
+ * are found by. Pure.
  */
 #ifndef KINDRED_PROPERTIES_H
 #define KINDRED_PROPERTIES_H
@@ -20,8 +21,8 @@ size_t properties_pack(const struct shard_property *properties, size_t count, ch
 size_t properties_unpack(const char *packed, size_t bytes, struct shard_property *properties, size_t room);
 
 /*
- * The user's 128-bit key, then the event's: its event key, or for an event without id a hash of all it has, its twin number (HISTORY_TWIN_SHIFT) too.
- * All of a user's follow each other.
+ * The user's 128-bit key, then the event's: its event key, or for an event without id a hash of all it
+ * has, its twin number (HISTORY_TWIN_SHIFT) too. All of a user's follow each other.
  */
 void properties_key(const char *user, size_t user_bytes, const struct history_entry *entry,
 		    unsigned char key[PROPERTIES_KEY_BYTES]);

@@ -9,8 +9,9 @@
 #define PROSE_WIDTH 78
 
 /*
- * Writes the words of the text, and a newline. `at` columns of the line are written already; the text begins at column `indent`, on a line of
- * its own when `at` leaves no blank before it, and so do the lines that follow. A word is never cut.
+ * Writes the words of the text, and a newline. `at` columns of the line are written already; the text
+ * begins at column `indent`, on a line of its own when `at` leaves no blank before it, and so do the
+ * lines that follow. A word is never cut.
  */
 void prose_fill(FILE *out, const char *text, size_t at, size_t indent);
 

@@ -104,8 +104,9 @@ int64_t ring_get(struct ring *in, void *to, size_t room)
 /* --- waiting --- */
 
 /*
- * This end stores its count and then reads whether the other waits; that stores that it waits and then reads the count. All four are in the one order of
- * sequentially consistent operations, so one of the two sees the other. The count is stored again for that, as putting and getting themselves need less.
+ * This end stores its count and then reads whether the other waits; that stores that it waits and then
+ * reads the count. All four are in the one order of sequentially consistent operations, so one of the
+ * two sees the other. The count is stored again for that, as putting and getting themselves need less.
  */
 static void settle(_Atomic uint64_t *count)
 {

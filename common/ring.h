@@ -1,10 +1,11 @@
 /*
- * A pair of rings: bytes between two processes of one machine through shared memory, in order, one ring each way. While both ends are
- * awake a byte costs a copy in and a copy out, and no system call.
+ * A pair of rings: bytes between two processes of one machine through shared memory, in order, one ring
+ * each way. While both ends are awake a byte costs a copy in and a copy out, and no system call.
  *
- * Each end is one thread. Who finds nothing to do says so (rings_wait) and then waits for the other end's bell, which rings at its next
- * rings_bell; what the bell is, is the user's business (server/link.c, worker/uplink.c: a byte on the link's socket). None is ever missed: either
- * rings_wait sees what came in between, or rings_bell sees that somebody waits.
+ * Each end is one thread. Who finds nothing to do says so (rings_wait) and then waits for the other
+ * end's bell, which rings at its next rings_bell; what the bell is, is the user's business
+ * (server/link.c, worker/uplink.c: a byte on the link's socket). None is ever missed: either rings_wait
+ * sees what came in between, or rings_bell sees that somebody waits.
  *
  *     server or front-end: rings_make -> the descriptor is given to the worker -> rings_take there
  *     both:   ring_put, ring_get .. rings_bell .. rings_wait .. rings_awake
@@ -26,7 +27,10 @@ struct rings {
 	struct ring *in, *out; /* NULL: there are none */
 };
 
-/* *fd: for the other end; closed on exec unless it is inherited on purpose, and the caller's to close. E_EXHAUSTED or the system's error. */
+/*
+ * *fd: for the other end; closed on exec unless it is inherited on purpose, and the caller's to close.
+ * E_EXHAUSTED or the system's error.
+ */
 int rings_make(struct rings *rings, int *fd, struct error *err);
 /* Whether a descriptor is one of rings_make's. */
 bool rings_are(int fd);

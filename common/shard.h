@@ -1,19 +1,31 @@
 /*
- * One shard: the LMDB environment <data>/shards/NNN that holds the histories of its users. The worker that owns the
- * shard is its only writer (one thread writes, another may read at the same time); the builder and offline commands read.
+ * One shard: the LMDB environment <data>/shards/NNN that holds the histories of its users. The worker
+ * that owns the shard is its only writer (one thread writes, another may read at the same time); the
+ * builder and offline commands read.
  *
- * Databases: "history" user id -> row, and behind it, when the history is long, the row of its older part
- * (common/history_parts.h); "types" event type -> number; "properties" (user, event) -> properties as given; "forgotten" XXH3_128 of the user id -> floor time; "counters" -> struct shard_counters, written
- * in the same transaction as the events they count, so that they are exact over any crash.
+ * Databases:
  *
- * What it costs, in CPU (measured, 20,000 users, rows of about 30): an event 4 to 5 us in commits of 1,000 and 7 to 8 us in commits of 100, spread over users at random;
- * 1.1 us when ten of a user follow each other; about 160 us alone, nearly all of it the flush. Two properties double it. A history's last 30: under 1 us.
+ *     "history"     user id -> row; right behind it, when the history is long, the row of its older part
+ *                   (common/history_parts.h)
+ *     "types"       event type -> number
+ *     "properties"  (user, event) -> properties as given (common/properties.h)
+ *     "forgotten"   XXH3_128 of the id of a deleted user -> time up to which events are dropped
+ *     "counters"    struct shard_counters, written in the same transaction as the events they count, so
+ *                   that they are exact over any crash
  *
- * Modules: shard.c (opening), shard_write.c, shard_read.c; common/event_types.h and common/properties.h are their pure parts. lmdb.h is
- * included there and in control.c only (through common/store.h).
+ * What it costs, in CPU (measured, 20,000 users, rows of about 30): an event 4 to 5 us in commits of
+ * 1,000 and 7 to 8 us in commits of 100, spread over users at random; 1.1 us when ten of a user follow
+ * each other; about 160 us alone, nearly all of it the flush. Two properties double it. A history's
+ * last 30: under 1 us.
  *
- * Call order of a writer:   shard_open -> { shard_write_begin -> shard_write_event.. -> shard_write_commit }.. -> shard_close
- * Call order of a reader:   shard_open -> shard_reader_open -> { shard_read_begin -> shard_read_history.. -> shard_read_end }.. -> shard_reader_close
+ * Modules: shard.c (opening), shard_write.c, shard_read.c; common/event_types.h and common/properties.h
+ * are their pure parts. lmdb.h is included there and in control*.c only (through common/store.h).
+ *
+ * Call order of a writer:
+ *     shard_open -> { shard_write_begin -> shard_write_event.. -> shard_write_commit }.. -> shard_close
+ * Call order of a reader:
+ *     shard_open -> shard_reader_open -> { shard_read_begin -> shard_read_history.. -> shard_read_end }..
+ *     -> shard_reader_close
  */
 #ifndef KINDRED_SHARD_H
 #define KINDRED_SHARD_H
@@ -24,7 +36,10 @@
 #include <stdbool.h>
 
 #define SHARD_TYPES_MAX 1000
-/* A transaction is better ended past this many bytes (shard_write_bytes): LMDB keeps what is written in memory until then. */
+/*
+ * A transaction is better ended past this many bytes (shard_write_bytes): LMDB keeps what is written in
+ * memory until then.
+ */
 #define SHARD_TRANSACTION_BYTES (UINT64_C(64) << 20)
 
 enum shard_durability { SHARD_SYNC = 0, SHARD_NOMETASYNC = 1, SHARD_NOSYNC = 2 };
@@ -49,8 +64,10 @@ struct shard;
 struct shard_reader;
 
 /*
- * path: the shard's directory; made when missing (not when read_only; nor its parents). Errors: those of store_open, and E_UNIMPLEMENTED: written in a newer format.
- * E_UNAVAILABLE (another process writes to it; its pid is in the text) comes after 3 seconds, so that a killed predecessor may end. E_NOT_FOUND: read_only, and its writer has not made it yet.
+ * path: the shard's directory; made when missing (not when read_only; nor its parents). Errors: those
+ * of store_open, and E_UNIMPLEMENTED: written in a newer format. E_UNAVAILABLE (another process writes
+ * to it; its pid is in the text) comes after 3 seconds, so that a killed predecessor may end.
+ * E_NOT_FOUND: read_only, and its writer has not made it yet.
  */
 int shard_open(struct shard **shard, const char *path, const struct shard_options *options, struct error *err);
 void shard_close(struct shard *shard);
@@ -80,13 +97,16 @@ struct shard_event {
 
 int shard_write_begin(struct shard *shard, struct error *err);
 /*
- * Returns an outcome > 0 (enum history_outcome), or an error, after which this event changed nothing. Events of one user are cheapest when they follow each other (the row
- * is held between calls and written once).
+ * Returns an outcome > 0 (enum history_outcome), or an error, after which this event changed nothing.
+ * Events of one user are cheapest when they follow each other (the row is held between calls and
+ * written once).
  *
- * The transaction goes on, and the event's neighbours with it, after E_EXHAUSTED because the 1,000 event types are used up, after
- * E_DATA_LOSS because this user's row is damaged, and after E_INVALID (what the edge should have refused); the event is then counted as refused. After any other error (map or disk full, memory) the transaction is lost: every later call and the
- * commit return that same error, and nothing of it is there; shard_write_lost() tells the two apart. A row is written after its call has
- * returned, so a full map may be reported by a later event's call, or by the commit.
+ * The transaction goes on, and the event's neighbours with it, after E_EXHAUSTED because the 1,000
+ * event types are used up, after E_DATA_LOSS because this user's row is damaged, and after E_INVALID
+ * (what the edge should have refused); the event is then counted as refused. After any other error (map
+ * or disk full, memory) the transaction is lost: every later call and the commit return that same
+ * error, and nothing of it is there; shard_write_lost() tells the two apart. A row is written after its
+ * call has returned, so a full map may be reported by a later event's call, or by the commit.
  */
 int shard_write_event(struct shard *shard, const struct history_rules *rules, const struct shard_event *event,
 		      struct error *err);
@@ -96,12 +116,18 @@ uint64_t shard_write_bytes(const struct shard *shard);
 /* Counts n events refused at the edge. */
 void shard_write_refused(struct shard *shard, uint64_t n);
 /*
- * Forgets a user: history and properties go; events up to now_ms (up to the newest event forgotten, when that is later) are dropped from then on, so that none can be sent again. *deleted: events removed;
- * *oldest_ms: time of the oldest of them, set when *existed. Returns 0, also when there was no history (*existed false). A damaged row is removed too (*deleted 0). Errors: the transaction is lost, see above.
+ * Forgets a user: history and properties go; events up to now_ms (up to the newest event forgotten,
+ * when that is later) are dropped from then on, so that none can be sent again. *deleted: events
+ * removed; *oldest_ms: time of the oldest of them, set when *existed. Returns 0, also when there was no
+ * history (*existed false). A damaged row is removed too (*deleted 0). Errors: the transaction is lost,
+ * see above.
  */
 int shard_write_forget(struct shard *shard, const char *user, size_t user_bytes, int64_t now_ms, bool *existed,
 		       uint32_t *deleted, int64_t *oldest_ms, struct error *err);
-/* Durable when it returns 0 (as far as the durability option says). The transaction is over either way; after an error nothing of it is there, its counts included. */
+/*
+ * Durable when it returns 0 (as far as the durability option says). The transaction is over either way;
+ * after an error nothing of it is there, its counts included.
+ */
 int shard_write_commit(struct shard *shard, struct error *err);
 void shard_write_abort(struct shard *shard);
 
@@ -115,11 +141,17 @@ void shard_read_end(struct shard_reader *reader);
 /* *history points into the map, valid until shard_read_end. E_NOT_FOUND: none. E_DATA_LOSS: it is damaged. */
 int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, struct history *history,
 		       struct error *err);
-/* The properties of an entry, in the order given; count is limited by room. Not NUL-terminated. Pointers live until shard_read_end. Returns the count. */
+/*
+ * The properties of an entry, in the order given; count is limited by room. Not NUL-terminated.
+ * Pointers live until shard_read_end. Returns the count.
+ */
 size_t shard_read_properties(struct shard_reader *reader, const char *user, size_t user_bytes,
 			     const struct history_entry *entry, struct shard_property *properties, size_t room);
-/* The number of an event type: UINT16_MAX when the shard never saw it. The name of a number: NULL when there is none; lives until shard_reader_close. Both cheap (cached; refreshed when a read sees newer types), both between
- * shard_read_begin and shard_read_end. */
+/*
+ * The number of an event type: UINT16_MAX when the shard never saw it. The name of a number: NULL when
+ * there is none; lives until shard_reader_close. Both cheap (cached; refreshed when a read sees newer
+ * types), both between shard_read_begin and shard_read_end.
+ */
 uint16_t shard_read_type(struct shard_reader *reader, const char *type, size_t bytes);
 const char *shard_read_type_name(struct shard_reader *reader, uint16_t type);
 int shard_read_counters(struct shard_reader *reader, struct shard_counters *counters, struct error *err);
@@ -129,10 +161,12 @@ bool shard_broken(const struct shard *shard);
 uint64_t shard_file_bytes(struct shard *shard);
 
 /*
- * Walks the users in key order from after `*cursor` (empty string at first; a buffer of USER_ID_MAX + 1 kept by the caller, and its length), for at most `limit` users, within the
- * running read transaction. each() returning non-zero stops the walk with that value. Returns 0 and *done = true at the end. E_DATA_LOSS: a damaged row (its user is in the text) when
- * cursor->damaged is set: the next call goes on behind it; else the file itself is damaged. A long scan calls shard_read_end / shard_read_begin between portions, so that no
- * long reader holds back page reuse.
+ * Gives up to `limit` users to each(), in key order from behind the cursor ({ 0 } at first, kept by the caller
+ * between calls), within the running read transaction. each() returning non-zero stops the walk with that
+ * value. Returns 0 and *done = true at the end. E_DATA_LOSS with cursor->damaged set: one damaged row, whose
+ * user is in the text; the next call goes on behind it. E_DATA_LOSS without: the file itself is damaged. A
+ * long scan calls shard_read_end / shard_read_begin between portions, so that no long reader holds back page
+ * reuse.
  */
 struct shard_cursor {
 	char user[USER_ID_MAX];

@@ -63,8 +63,8 @@ static bool is_older_of(MDB_val key, MDB_val user)
 }
 
 /*
- * The history of the user whose row the cursor is at; leaves it at the last of the user's rows. E_DATA_LOSS: it is damaged
- * (*damaged), or the file is.
+ * The history of the user whose row the cursor is at; leaves it at the last of the user's rows.
+ * E_DATA_LOSS: it is damaged (*damaged), or the file is.
  */
 static int open_history(const struct shard *shard, MDB_cursor *cursor, MDB_val user, MDB_val row,
 			struct history *history, bool *damaged, struct error *err)

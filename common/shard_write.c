@@ -249,7 +249,10 @@ static void count_accepted(struct shard_writer *writer, int64_t time_ms, uint32_
 		writer->counters.newest_event_ms = time_ms;
 }
 
-/* The entry as it will stand in the row, which becomes the one held; *packed_bytes: of its properties, in writer->packed. */
+/*
+ * The entry as it will stand in the row, which becomes the one held; *packed_bytes: of its properties,
+ * in writer->packed.
+ */
 static int make_entry(struct shard *shard, const struct shard_event *event, struct history_entry *entry,
 		      size_t *packed_bytes, struct error *err)
 {

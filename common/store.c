@@ -138,7 +138,10 @@ static void unregister_opened(struct store *store)
 
 static int environment_open(struct store *store, const struct store_options *options, struct error *err)
 {
-	/* Rows are found by key, all over the file: reading ahead would fill the page cache with what nobody asked for. */
+	/*
+	 * Rows are found by key, all over the file: reading ahead would fill the page cache with what
+	 * nobody asked for.
+	 */
 	unsigned flags = options->flags | MDB_NOTLS | MDB_NORDAHEAD;
 	if (options->read_only)
 		flags |= MDB_RDONLY;

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* How long the loop's thread has run, and waited for a core: a loop that others keep from running has much to do too. 0: not known. */
+/*
+ * How long the loop's thread has run, and waited for a core: a loop that others keep from running has
+ * much to do too. 0: not known.
+ */
 static uint64_t wanted_ns(const struct turns *turns)
 {
 	char text[64];

@@ -52,8 +52,8 @@ static void say_nothing(gpr_log_func_args *args)
 }
 
 /*
- * HOST:PORT, [V6]:PORT, or a target of C core by its scheme. C core itself asks the resolver about whatever it is given, and takes a
- * port's digits up to what is none.
+ * HOST:PORT, [V6]:PORT, or a target of C core by its scheme. C core itself asks the resolver about
+ * whatever it is given, and takes a port's digits up to what is none.
  */
 static bool is_target(const char *target)
 {
@@ -221,9 +221,10 @@ static gpr_timespec in_ms(int64_t ms)
 }
 
 /*
- * Until there is a connection, or an attempt to make it and some more have failed. C core 1.51 looks at the errno of connect() after others may have changed it
- * (https://github.com/grpc/grpc/pull/35064), and now and then takes a connection that is being made for one that failed. It tries again a moment later, but
- * who calls at once would be told that nobody is there.
+ * Until there is a connection, or an attempt to make it and some more have failed. C core 1.51 looks at
+ * the errno of connect() after others may have changed it (https://github.com/grpc/grpc/pull/35064),
+ * and now and then takes a connection that is being made for one that failed. It tries again a moment
+ * later, but who calls at once would be told that nobody is there.
  */
 static void await_connection(struct rpc_client *client, int64_t timeout_ms)
 {

@@ -1,6 +1,6 @@
 /*
- * Where a call comes from, as the caller says: the item being looked at, and values of attributes. kindred.v1.RecommendRequest's fields
- * context_item and context. Pure.
+ * Where a call comes from, as the caller says: the item being looked at, and values of attributes.
+ * kindred.v1.RecommendRequest's fields context_item and context. Pure.
  *
  *     context_take per field of the request -> context_resolve with the recipe -> context_matches
  */
@@ -37,8 +37,8 @@ static inline bool context_empty(const struct context *context)
 int context_take(struct context *context, struct text_view message, struct error *err);
 
 /*
- * Finds item and attributes. E_NOT_FOUND: the item is not in the catalog. E_INVALID: the model's generation has no such attribute,
- * or it holds no texts.
+ * Finds item and attributes. E_NOT_FOUND: the item is not in the catalog. E_INVALID: the model's
+ * generation has no such attribute, or it holds no texts.
  */
 int context_resolve(struct context *context, const struct recipe *recipe, struct error *err);
 

@@ -1,7 +1,9 @@
 /*
- * Exploring: which items with too few events a user may be shown, so that somebody finds out about them. First those that go with the user's own
- * items (by attributes, or by the little that was learnt), then the newest of the catalog; within each in an order that a hash of
- * user, day and generation gives: the same answer when asked again, another one for another user and another day. Pure.
+ * Exploring: which items with too few events a user may be shown, so that somebody finds out about
+ * them. First those that go with the user's own items (by attributes, or by the little that was
+ * learnt), then the newest of the catalog; within each in an order that a hash of user, day and
+ * generation gives: the same answer when asked again, another one for another user and another day.
+ * Pure.
  *
  *     explore_begin(&explore, ..);
  *     while (explore_next(&explore, &row)) ..     a row may come twice

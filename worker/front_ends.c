@@ -155,7 +155,10 @@ static void arrival_over(struct arrival *arrival, bool welcome)
 	uv_close((uv_handle_t *)&arrival->poll, on_arrival_closed);
 }
 
-/* The descriptors that came with a message; *memory: the one, when there is one. False: others, or not all could be taken: all are closed. */
+/*
+ * The descriptors that came with a message; *memory: the one, when there is one. False: others, or not
+ * all could be taken: all are closed.
+ */
 static bool take_descriptors(struct msghdr *message, int *memory)
 {
 	uint32_t count = 0;
@@ -177,7 +180,10 @@ static bool take_descriptors(struct msghdr *message, int *memory)
 	return good;
 }
 
-/* 1: the first byte has come, *memory: -1 when nothing came with it; 0: it has not come yet; -1: who comes is not let in. */
+/*
+ * 1: the first byte has come, *memory: -1 when nothing came with it; 0: it has not come yet; -1: who
+ * comes is not let in.
+ */
 static int receive_memory(int fd, int *memory)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof *memory)];

@@ -1,7 +1,8 @@
 /*
- * Further front-ends that come to this worker with calls, beside the server: each on a connection of its own to the socket that the
- * server made (FRONT_END_FD), with the memory of its link. They are let in once the server says that the worker serves (FRAME_ADMIT), and are told so with
- * FRAME_READY; those that came before wait in the socket's queue. Loop thread.
+ * Further front-ends that come to this worker with calls, beside the server: each on a connection of
+ * its own to the socket that the server made (FRONT_END_FD), with the memory of its link. They are let
+ * in once the server says that the worker serves (FRAME_ADMIT), and are told so with FRAME_READY; those
+ * that came before wait in the socket's queue. Loop thread.
  *
  * Failure: one that goes away, or sends what only the server may, is closed, and what it asked for is forgotten. The
  * worker's life hangs on the server's link alone.

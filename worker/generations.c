@@ -209,7 +209,10 @@ int generations_pick(const struct generations *generations, uint64_t number, str
 {
 	*found = number ? find(generations, number) : generations->active;
 	if (number && !*found)
-		/* the server has seen to it that the workers have it: so one of them has begun anew, or it has just been pruned */
+		/*
+		 * the server has seen to it that the workers have it: so one of them has begun anew, or
+		 * it has just been pruned
+		 */
 		return error_set(err, E_UNAVAILABLE,
 				 "generation: %llu is not loaded by the user's worker now; try again",
 				 (unsigned long long)number);

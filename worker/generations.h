@@ -65,8 +65,8 @@ int generations_pick(const struct generations *generations, uint64_t number, str
 /* E_NOT_FOUND: not loaded. */
 int generations_activate(struct generations *generations, uint64_t number, struct error *err);
 /*
- * One that is still being loaded is let go when the load ends, and on_loaded says E_CANCELLED; a generations_load made after this one stands. E_NOT_FOUND, or
- * E_PRECONDITION: it is the active one.
+ * One that is still being loaded is let go when the load ends, and on_loaded says E_CANCELLED; a
+ * generations_load made after this one stands. E_NOT_FOUND, or E_PRECONDITION: it is the active one.
  */
 int generations_drop(struct generations *generations, uint64_t number, struct error *err);
 /* An item's change, for every loaded generation that is older than it. */

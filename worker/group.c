@@ -367,7 +367,10 @@ static bool answer_ingest(const struct work *work)
 			bytes += message_bytes(refusal_bytes(work, i));
 	if (!blob_reserve(reply, bytes))
 		return false;
-	/* IngestEventsResponse: outcomes = 1, packed; every outcome is one byte. refusals = 2: index = 1, reason = 2. */
+	/*
+	 * IngestEventsResponse: outcomes = 1, packed; every outcome is one byte. refusals = 2: index =
+	 * 1, reason = 2.
+	 */
 	uint8_t *at = put_text(reply->data, 1, work->outcomes, events);
 	for (uint32_t i = 0; work->refusals && i < events; i++) {
 		if (work->outcomes[i] != OUTCOME_REFUSED)

@@ -1,11 +1,13 @@
 /*
- * A group: the writes that one group commit puts on disk. Runs on the writer thread and its crew; it knows no queue and no link.
+ * A group: the writes that one group commit puts on disk. Runs on the writer thread and its crew; it
+ * knows no queue and no link.
  *
- * The events of all calls of the group are checked, ordered by shard and within a shard by user (arrival
- * order within a user), and written in one transaction a shard (several, when a bound of one is reached), several shards at a time: a flush of the disk is waiting, not work.
- * Each call's answer is made after the last commit: it is positive only when every transaction that held
- * one of its events was. After a failed commit other events of the call may be on disk; it is answered with
- * the error all the same, and the client's event ids make sending it again safe.
+ * The events of all calls of the group are checked, ordered by shard and within a shard by user
+ * (arrival order within a user), and written in one transaction a shard (several, when a bound of one
+ * is reached), several shards at a time: a flush of the disk is waiting, not work. Each call's answer
+ * is made after the last commit: it is positive only when every transaction that held one of its events
+ * was. After a failed commit other events of the call may be on disk; it is answered with the error all
+ * the same, and the client's event ids make sending it again safe.
  */
 #ifndef KINDRED_WORKER_GROUP_H
 #define KINDRED_WORKER_GROUP_H
@@ -23,7 +25,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Threads that write shards, besides the writer's own. They help when a group is large, or the disk slow: else to wake them costs more than they do. */
+/*
+ * Threads that write shards, besides the writer's own. They help when a group is large, or the disk
+ * slow: else to wake them costs more than they do.
+ */
 #define GROUP_HELPERS 3u
 #define GROUP_LARGE 512u /* events */
 #define GROUP_SLOW_NS (2 * UINT64_C(1000000)) /* a commit */

@@ -66,8 +66,9 @@ static enum wire_type wire_type_of(uint32_t field)
 }
 
 /*
- * A field of the event with another wire type makes it malformed, rather than being skipped as an unknown one: the server's wire_find sees it so, and routes
- * such an event anywhere; taken, it would be a user of another worker and fail the whole batch.
+ * A field of the event with another wire type makes it malformed, rather than being skipped as an
+ * unknown one: the server's wire_find sees it so, and routes such an event anywhere; taken, it would be
+ * a user of another worker and fail the whole batch.
  */
 static int read_raw(struct text_view message, struct raw_event *raw)
 {

@@ -1,9 +1,9 @@
 /*
  * Welcome to kindred-worker, the process that keeps histories and answers for them.
  *
- * A server starts several of these, gives each a contiguous run of shards and a link, a socket on file descriptor
- * 3 and memory on 5 (common/ring.h), and sends it frames (common/frame.h). A worker listens on no network and reads no other file than its
- * shards and the model generations it is told of.
+ * A server starts several of these, gives each a contiguous run of shards and a link, a socket on file
+ * descriptor 3 and memory on 5 (common/ring.h), and sends it frames (common/frame.h). A worker listens
+ * on no network and reads no other file than its shards and the model generations it is told of.
  *
  *     uplink.c         the link: whole frames in, replies gathered and written at once
  *     front_ends.c     the sockets of further front-ends, when there are any
@@ -63,9 +63,10 @@ static void ignore_signals(void)
 }
 
 /*
- * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from it at that moment would
- * send it home with the rest of its work undone, to be woken in its turn for every few answers. As a batch process a worker
- * begins when a core is free or its time has come; on an idle core that is at once. While it writes, common/turns.c has it otherwise.
+ * The front-end wakes a worker once for all the calls it has for it. A worker that took the core from
+ * it at that moment would send it home with the rest of its work undone, to be woken in its turn for
+ * every few answers. As a batch process a worker begins when a core is free or its time has come; on an
+ * idle core that is at once. While it writes, common/turns.c has it otherwise.
  */
 static void let_front_end_finish(void)
 {

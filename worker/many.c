@@ -157,8 +157,8 @@ void many_forget(struct many *many, const struct uplink *from)
 }
 
 /*
- * The one to work on, put first: the one that was begun, whose users are sorted, else the oldest whose uplink can take an answer. NULL: there is
- * none.
+ * The one to work on, put first: the one that was begun, whose users are sorted, else the oldest whose
+ * uplink can take an answer. NULL: there is none.
  */
 static struct many_call *next_call(struct many *many)
 {

@@ -1,10 +1,10 @@
 /*
  * RecommendMany: calls of up to 10,000 users, worked on in slices of MANY_SLICE users between which the
- * link is looked at, so that a call for one user waits for one slice (about a millisecond) at most. Calls
- * for one user go first; when they never pause, a slice is still worked on after each batch of them that
- * was read. Among themselves such calls are worked on in the order they came, the users of one in the
- * order of their shards and keys: histories that lie together are read together. Calls of an uplink that is full wait, and
- * let those of others go before.
+ * link is looked at, so that a call for one user waits for one slice (about a millisecond) at most.
+ * Calls for one user go first; when they never pause, a slice is still worked on after each batch of
+ * them that was read. Among themselves such calls are worked on in the order they came, the users of
+ * one in the order of their shards and keys: histories that lie together are read together. Calls of an
+ * uplink that is full wait, and let those of others go before.
  *
  * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not
  * touch it. What waits is bounded. Loop thread.

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Self weight of a definition that wants repeats from a model that has none: an item the user has counts as its best neighbour. */
+/*
+ * Self weight of a definition that wants repeats from a model that has none: an item the user has
+ * counts as its best neighbour.
+ */
 #define REPEAT_WEIGHT 1.0
 
 _Static_assert(SCORE_ONE <= RECIPE_WEIGHT, "a weight fits its bits");

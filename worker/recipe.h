@@ -100,8 +100,8 @@ struct recipe_item {
 };
 
 /*
- * How an item stands before any user is looked at. A filter that reads the user's last item is left out: it has to be asked for each
- * user, of rows that stand RECIPE_SHOWN.
+ * How an item stands before any user is looked at. A filter that reads the user's last item is left
+ * out: it has to be asked for each user, of rows that stand RECIPE_SHOWN.
  */
 enum recipe_standing { RECIPE_UNKNOWN, RECIPE_SHOWN, RECIPE_FILTERED, RECIPE_UNAVAILABLE };
 enum recipe_standing recipe_standing_now(const struct recipe_item *item);

@@ -4,8 +4,9 @@
  * changes, and of nothing else. Work is bounded by the history's cap, the generation's neighbours and its
  * popular lists.
  *
- * Most of the time goes by waiting for memory: histories, items and neighbours lie all over files of gigabytes. So each step asks for what the
- * next one will read, and of several users a step is done for all before the next.
+ * Most of the time goes by waiting for memory: histories, items and neighbours lie all over files of
+ * gigabytes. So each step asks for what the next one will read, and of several users a step is done for
+ * all before the next.
  *
  * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped,
  * not cleared.
@@ -66,8 +67,8 @@ struct recommend_ask {
 /* One user's call. Errors: those of shard_read_history, and E_EXHAUSTED. */
 struct recommend_job {
 	struct recommend_ask ask;
-	struct context
-		context; /* the job's own, which ask.context points to when there is one: the request may be gone by then */
+	/* the job's own, which ask.context points to when there is one: the request may be gone by then */
+	struct context context;
 	uint32_t shard; /* index of the user's */
 	struct shard_reader *reader; /* of that shard, in a transaction */
 	struct recommendation answer; /* when err.code is 0 */
@@ -76,7 +77,8 @@ struct recommend_job {
 #define RECOMMEND_JOBS 16u /* at most, at once: what they read fits the caches */
 
 /*
- * Each answer is the same whatever other jobs are with it; together they cost less. All answers live until the recommender's next call.
+ * Each answer is the same whatever other jobs are with it; together they cost less. All answers live
+ * until the recommender's next call.
  */
 void recommend(struct recommender *recommender, struct recipe *recipe, struct recommend_job *jobs, uint32_t count);
 

@@ -9,8 +9,8 @@
 struct worker;
 
 /*
- * Calls that came at one reading of the link and are answered together: while one user's memory is waited for, another's is worked on.
- * Their views point into the link's buffer.
+ * Calls that came at one reading of the link and are answered together: while one user's memory is
+ * waited for, another's is worked on. Their views point into the link's buffer.
  */
 struct recommend_calls {
 	struct recipe *recipe; /* of all of them */
@@ -30,8 +30,9 @@ void recommend_calls_answer(struct worker *worker);
 int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err);
 
 /*
- * Makes the job of one user of a request, to be read from that user's shard until shards_release(). job->err is set when it cannot be: E_INVALID: the id is
- * not valid; E_INTERNAL: another worker's user; or the errors of shard_read_begin.
+ * Makes the job of one user of a request, to be read from that user's shard until shards_release().
+ * job->err is set when it cannot be: E_INVALID: the id is not valid; E_INTERNAL: another worker's user;
+ * or the errors of shard_read_begin.
  */
 void recommend_job_make(struct worker *worker, const struct recipe *recipe, const struct request *request,
 			struct text_view user, struct recommend_job *job);

@@ -29,7 +29,10 @@ struct catalog {
 
 struct definition {
 	Kindred__V1__Definition *message; /* owned; malloc */
-	/* Of the generations asked for last, the newer question first: the active one, and one that calls are pinned to. */
+	/*
+	 * Of the generations asked for last, the newer question first: the active one, and one that
+	 * calls are pinned to.
+	 */
 	struct recipe *recipes[2];
 };
 

@@ -6,7 +6,10 @@
 #define PERSONAL KINDRED__V1__SOURCE__SOURCE_PERSONAL
 #define SIMILAR KINDRED__V1__SOURCE__SOURCE_SIMILAR
 
-/* Where the answer's rows are: open addressing, linear. Before it a filter of a bit for each of them, in two cache lines: hardly a neighbour passes it. */
+/*
+ * Where the answer's rows are: open addressing, linear. Before it a filter of a bit for each of them,
+ * in two cache lines: hardly a neighbour passes it.
+ */
 #define FILTER_BITS 1024u
 struct places {
 	uint64_t filter[FILTER_BITS / 64];
@@ -88,8 +91,9 @@ static void lists_make(struct lists *lists, const struct model_relation *relatio
 }
 
 /*
- * Whether neighbour number `at`, of the item `from`, is learnt. Only cold items have neighbours by attributes, or are such neighbours, as far as it is told
- * who is cold: of others the bit, which is in no cache, need not be read.
+ * Whether neighbour number `at`, of the item `from`, is learnt. Only cold items have neighbours by
+ * attributes, or are such neighbours, as far as it is told who is cold: of others the bit, which is in
+ * no cache, need not be read.
  */
 static bool is_learnt(const struct model_relation *relation, uint32_t from, uint64_t at, uint32_t row)
 {
@@ -98,7 +102,10 @@ static bool is_learnt(const struct model_relation *relation, uint32_t from, uint
 	return !model_bit(relation->by_attributes, at);
 }
 
-/* The rows of the answer that are taken for similar and that one list leads to as learnt: they are personal from now on. Returns how many. */
+/*
+ * The rows of the answer that are taken for similar and that one list leads to as learnt: they are
+ * personal from now on. Returns how many.
+ */
 static uint32_t turn_list(const struct places *places, const struct model_relation *relation, uint32_t list)
 {
 	uint32_t turned = 0;
@@ -160,7 +167,10 @@ static void turn_all(const struct places *places, const struct lists *lists, uin
 
 #define FEW 16u /* for so many the lists are looked through one by one; for more once for all */
 
-/* Something led to each item. So what nothing learnt led to is similar, and only where by attributes something can have led has to be looked. */
+/*
+ * Something led to each item. So what nothing learnt led to is similar, and only where by attributes
+ * something can have led has to be looked.
+ */
 bool source_find(struct arena *arena, const struct model_relation *relation, const struct profile_item *profile,
 		 uint32_t profile_count, uint32_t context_row, struct recommended *items, uint32_t count)
 {

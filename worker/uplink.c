@@ -69,8 +69,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 }
 
 /*
- * When there is a crowd, whoever else wants this core goes first: what the front-end has for us next is then here before we would sleep, and
- * sleeping and being waked costs more than a call does, most of all in a virtual machine.
+ * When there is a crowd, whoever else wants this core goes first: what the front-end has for us next is
+ * then here before we would sleep, and sleeping and being waked costs more than a call does, most of
+ * all in a virtual machine.
  */
 static void rest(uint32_t frames)
 {
@@ -106,8 +107,8 @@ static bool give_frames(struct uplink *link, uint32_t *count)
 }
 
 /*
- * Until none is left or replies wait for room. A server that reads from the ring meanwhile may make room while they are written; what is left
- * is taken at once then, as nothing would come to say so.
+ * Until none is left or replies wait for room. A server that reads from the ring meanwhile may make
+ * room while they are written; what is left is taken at once then, as nothing would come to say so.
  */
 static void take_frames(struct uplink *link)
 {

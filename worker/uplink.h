@@ -1,6 +1,6 @@
 /*
- * The worker's end of the link to the server, or to a further front-end: whole frames in, in order; replies out, all of a loop
- * iteration in one write. Loop thread only.
+ * The worker's end of the link to the server, or to a further front-end: whole frames in, in order;
+ * replies out, all of a loop iteration in one write. Loop thread only.
  *
  * Bounded both ways. In: the buffer grows to one frame (FRAME_PAYLOAD_MAX) at most. Out: while more than
  * UPLINK_OUT_HIGH bytes wait for the server to read them, no frame is taken and nothing is read
@@ -64,7 +64,10 @@ int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplin
 		struct error *err);
 /* Right after uplink_open. fd: of rings_make; closed also after an error. */
 int uplink_memory(struct uplink *link, int fd, struct error *err);
-/* Closes and frees; the loop must run once more, and then calls closed (NULL: nobody), after which the memory of *link may go. */
+/*
+ * Closes and frees; the loop must run once more, and then calls closed (NULL: nobody), after which the
+ * memory of *link may go.
+ */
 void uplink_close(struct uplink *link, void (*closed)(struct uplink *link));
 
 /*

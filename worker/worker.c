@@ -157,7 +157,10 @@ static void finish(struct worker *worker)
 	audiences_fini(&worker->audiences);
 	rules_fini(&worker->rules);
 	shards_close(&worker->shards);
-	/* A model still being loaded would hold us up to its end, for nothing. Nothing else is left that must be done. */
+	/*
+	 * A model still being loaded would hold us up to its end, for nothing. Nothing else is left
+	 * that must be done.
+	 */
 	if (worker->generations.loads)
 		_exit(error_exit_code(worker->end.code));
 	generations_fini(&worker->generations);

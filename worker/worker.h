@@ -61,7 +61,10 @@ void worker_fail(struct worker *worker, const struct error *err);
 /* While draining: says so and ends once nothing is left to do. Called whenever something got done. */
 void worker_settle(struct worker *worker);
 
-/* A whole frame of the server's or of a further front-end's; the end of a batch of them; writes what was gathered for all. */
+/*
+ * A whole frame of the server's or of a further front-end's; the end of a batch of them; writes what
+ * was gathered for all.
+ */
 void worker_frame(struct worker *worker, struct uplink *from, const struct frame_head *head, const uint8_t *payload);
 void worker_batch(struct worker *worker);
 void worker_flush(struct worker *worker);

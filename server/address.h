@@ -4,8 +4,10 @@
 
 #include "common/error.h"
 
-/* E_INVALID unless the address ends in a port from 0 to 65535: gRPC and getaddrinfo take 99999 for 34463. The error names
- * the parameter. */
+/*
+ * E_INVALID unless the address ends in a port from 0 to 65535: gRPC and getaddrinfo take 99999 for
+ * 34463. The error names the parameter.
+ */
 int address_check(const char *parameter, const char *address, struct error *err);
 
 #endif

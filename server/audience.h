@@ -5,9 +5,9 @@
  *     request or cursor -> what it is pinned to (generation, definition version, as_of) -> generation held and at
  *     hand -> a walk for each run of shards, on the worker that has it -> portions -> OK
  *
- * Flow control: AUDIENCE_ASKED portions of a walk are asked for at once, and none while AUDIENCE_UNSENT bytes wait
- * for the client, or more than call_unsent_max. A worker that dies, and a server that stops, end the call with UNAVAILABLE; the last cursor
- * goes on exactly behind the last response.
+ * Flow control: AUDIENCE_ASKED portions of a walk are asked for at once, and none while AUDIENCE_UNSENT
+ * bytes wait for the client, or more than call_unsent_max. A worker that dies, and a server that stops,
+ * end the call with UNAVAILABLE; the last cursor goes on exactly behind the last response.
  */
 #ifndef KINDRED_SERVER_AUDIENCE_H
 #define KINDRED_SERVER_AUDIENCE_H

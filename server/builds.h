@@ -7,11 +7,12 @@
  * What the builder's gate found worse than what is served is not activated but held back (server/kept.h),
  * unless the request says otherwise. The old generation goes on serving, and the schedule goes on.
  *
- * On its own it builds when build_every_minutes have passed since the last build and build_min_events new
- * events came, and a few seconds after a definition came that the active generation has no relation for; not
- * in the middle of an import, though. After a failure it waits longer each time. When
- * refresh_every_minutes have passed without either, and events came, it refreshes: the same, but the builder learns nothing. A builder may be killed at
- * any moment: nothing it has written is read before it says that it is done. Loop thread.
+ * On its own it builds when build_every_minutes have passed since the last build and build_min_events
+ * new events came, and a few seconds after a definition came that the active generation has no relation
+ * for; not in the middle of an import, though. After a failure it waits longer each time. When
+ * refresh_every_minutes have passed without either, and events came, it refreshes: the same, but the
+ * builder learns nothing. A builder may be killed at any moment: nothing it has written is read before
+ * it says that it is done. Loop thread.
  */
 #ifndef KINDRED_SERVER_BUILDS_H
 #define KINDRED_SERVER_BUILDS_H
@@ -90,8 +91,8 @@ int builds_start(struct builds *builds, const struct builds_request *request,
 		 struct error *err);
 bool builds_running(const struct builds *builds);
 /*
- * The generation being made that may have learnt from a user who is deleted now: a build from when it reads the histories, a refresh, which copies what
- * was learnt, from when it is asked for. 0: none.
+ * The generation being made that may have learnt from a user who is deleted now: a build from when it
+ * reads the histories, a refresh, which copies what was learnt, from when it is asked for. 0: none.
  */
 uint64_t builds_learning(const struct builds *builds);
 /* 0: the schedule is off. */

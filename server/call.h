@@ -69,8 +69,10 @@ void call_send(struct call *call, const void *data, size_t bytes);
 /* Stream: bytes of replies queued, the one being written among them. */
 size_t call_unsent(const struct call *call);
 /*
- * Stream: how many bytes of replies may be unsent, or on their way, before more work is begun for it: a share of what all requests and replies leave of
- * half of the memory set aside for them, what is expected counted. So clients that do not read hold up themselves, and leave room for others however many they are.
+ * Stream: how many bytes of replies may be unsent, or on their way, before more work is begun for it: a
+ * share of what all requests and replies leave of half of the memory set aside for them, what is
+ * expected counted. So clients that do not read hold up themselves, and leave room for others however
+ * many they are.
  */
 size_t call_unsent_max(const struct call *call);
 /* Stream: so many bytes of replies are on their way to it, as far as can be told; counted as if they were there. */

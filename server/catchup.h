@@ -14,7 +14,10 @@ struct worker;
 
 typedef void (*catchup_done)(void *context, uint64_t cookie, int code, const struct error *err);
 
-/* only: one worker, or NULL for all that have a model. done comes once, within this call when nothing has to be asked; cookie is handed through. */
+/*
+ * only: one worker, or NULL for all that have a model. done comes once, within this call when nothing
+ * has to be asked; cookie is handed through.
+ */
 void catchup_start(struct server *server, struct generation *generation, struct worker *only, catchup_done done,
 		   void *context, uint64_t cookie);
 

@@ -21,7 +21,8 @@
  * What a sendmsg() told is what it would have told: bytes it took go out in order or the connection has failed, which
  * shows as an error of the next sendmsg() and of the reading side, as it does for bytes in the kernel's own buffer.
  *
- * Not kept, but sent at once behind what is: messages longer than CORK_KEPT_MAX, messages with control data, sockets that are not TCP.
+ * Not kept, but sent at once behind what is: messages longer than CORK_KEPT_MAX, messages with control
+ * data, sockets that are not TCP.
  */
 #ifndef KINDRED_SERVER_CORK_H
 #define KINDRED_SERVER_CORK_H

@@ -287,7 +287,10 @@ void door_flush(struct door *door)
 {
 	if (!door->started || door->threaded)
 		return;
-	/* One client alone is answered before the turn is tidied up; several, at its end: who is waked early comes back in small bites. */
+	/*
+	 * One client alone is answered before the turn is tidied up; several, at its end: who is waked
+	 * early comes back in small bites.
+	 */
 	if (door->calls <= 1)
 		cork_push();
 	if (door->dirty)

@@ -30,14 +30,19 @@ struct door_options {
 	uv_loop_t *loop;
 	const char *listen; /* host:port; port 0 takes a free one */
 	bool shared; /* other processes of ours open the same port, and share what comes */
-	int upstream_fd; /* a further front-end's connection to the server, which takes all methods not served everywhere; -1: none */
+	/*
+	 * a further front-end's connection to the server, which takes all methods not served
+	 * everywhere; -1: none
+	 */
+	int upstream_fd;
 	const struct method *methods;
 	size_t method_count;
 	bool polling_thread;
 	uint32_t calls_limit;
 	uint32_t stream_window;
 	uint32_t message_max_bytes;
-	size_t work_max_bytes; /* of requests in work and replies unsent, in all; beyond it calls are refused and streams not read */
+	/* of requests in work and replies unsent, in all; beyond it calls are refused and streams not read */
+	size_t work_max_bytes;
 	void (*on_call)(struct server *server, const struct method *method); /* a call was taken */
 	void (*on_end)(struct server *server, const struct method *method, int code); /* 0 or why it failed */
 	void (*on_stopped)(struct server *server); /* after door_stop: the last call is over */
@@ -55,8 +60,9 @@ void door_adopt(struct door *door, int fd);
 /* Takes what clients have sent, and hands it to the handlers. */
 void door_flush(struct door *door);
 /*
- * Sends the replies of this turn. With several calls in work it then lets those run who wait for this core: clients and workers
- * that were just given something. What they bring meanwhile is one turn's work, not one wake-up each. Costs nothing where cores are free.
+ * Sends the replies of this turn. With several calls in work it then lets those run who wait for this
+ * core: clients and workers that were just given something. What they bring meanwhile is one turn's
+ * work, not one wake-up each. Costs nothing where cores are free.
  */
 void door_rest(struct door *door);
 /*

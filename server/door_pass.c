@@ -1,7 +1,8 @@
 /*
- * Calls of a further front-end that it does not serve itself: each is made anew on the connection to the server, with the same
- * method and deadline, and its messages are handed through as bytes, one at a time each way, so that neither side is read faster
- * than the other takes. What the server answers, and how the call ends, is the client's answer.
+ * Calls of a further front-end that it does not serve itself: each is made anew on the connection to
+ * the server, with the same method and deadline, and its messages are handed through as bytes, one at a
+ * time each way, so that neither side is read faster than the other takes. What the server answers, and
+ * how the call ends, is the client's answer.
  *
  *     client -> READ -> UP_SENT -> READ ..., at its half-close ours        server -> UP_READ -> WRITE -> UP_READ ...
  *     the server's status (UP_STATUS), once all before it is written -> STATUS
@@ -14,7 +15,10 @@
 #include <grpc/grpc_posix.h>
 #include <stdlib.h>
 
-/* What is over the connection's limit would wait in C core for as long as others stay: so there is room left for short calls. */
+/*
+ * What is over the connection's limit would wait in C core for as long as others stay: so there is room
+ * left for short calls.
+ */
 #define PASSES_MAX (DOOR_PASSED_MAX - 64)
 
 struct door_pass {
@@ -80,7 +84,10 @@ static void on_read(struct door_call *call, bool ok)
 		grpc_call_cancel_with_status(call->pass->up, GRPC_STATUS_UNIMPLEMENTED, DOOR_COMPRESSED, NULL);
 		return;
 	}
-	/* No message, and no half-close either: the client is gone, or sent too much at once. The close event says so. */
+	/*
+	 * No message, and no half-close either: the client is gone, or sent too much at once. The close
+	 * event says so.
+	 */
 	if (!call->in && grpc_call_failed_before_recv_message(call->grpc))
 		return;
 	if (!ok || call->state != CALL_OPEN)

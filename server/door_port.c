@@ -1,4 +1,7 @@
-/* The door's port: gRPC's server on it, alone or shared with our own further front-ends, and why it cannot be opened. */
+/*
+ * The door's port: gRPC's server on it, alone or shared with our own further front-ends, and why it
+ * cannot be opened.
+ */
 #include "server/door_private.h"
 
 #include "common/log.h"
@@ -11,8 +14,9 @@
 #define METADATA_MAX_BYTES (16 << 10)
 
 /*
- * absl::SetMutexDeadlockDetectionMode. Abseil looks for deadlocks at every lock, as a help for who writes code with it, unless it was built
- * otherwise than Debian's is. Weak: another abseil (it has another inline namespace) keeps what it does.
+ * absl::SetMutexDeadlockDetectionMode. Abseil looks for deadlocks at every lock, as a help for who
+ * writes code with it, unless it was built otherwise than Debian's is. Weak: another abseil (it has
+ * another inline namespace) keeps what it does.
  */
 extern void set_deadlock_detection(int mode) __asm__(
 	"_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE") __attribute__((weak));
@@ -57,7 +61,10 @@ static void make_server(struct door *door, bool shared)
 		  shared && options->upstream_fd < 0 ? DOOR_PASSED_MAX : DOOR_STREAMS_MAX },
 		{ GRPC_ARG_MAX_METADATA_SIZE, METADATA_MAX_BYTES },
 		{ GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 10 * 1000 },
-		/* Peers that are gone are found by pings. A limit of idle time would cost every call 4,000 instructions. */
+		/*
+		 * Peers that are gone are found by pings. A limit of idle time would cost every call
+		 * 4,000 instructions.
+		 */
 		{ GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000 },
 		{ GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000 },
 		{ GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1 },
@@ -132,8 +139,8 @@ static void drop_server(struct door *door)
 }
 
 /*
- * A second server on the port is to fail, instead of taking half the calls of the first. Sharing it among our own processes
- * would let it: so the port is first taken alone.
+ * A second server on the port is to fail, instead of taking half the calls of the first. Sharing it
+ * among our own processes would let it: so the port is first taken alone.
  */
 static int take_port(struct door *door, struct error *err)
 {

@@ -1,6 +1,7 @@
 /*
- * What door.c (polling, standing requests, start and end), door_port.c (the server on its port), door_call.c (the life of one call), door_stream.c
- * (messages and replies of a stream) and door_pass.c (calls passed on) share. Nobody else includes this.
+ * What door.c (polling, standing requests, start and end), door_port.c (the server on its port),
+ * door_call.c (the life of one call), door_stream.c (messages and replies of a stream) and door_pass.c
+ * (calls passed on) share. Nobody else includes this.
  *
  * A call's states:
  *
@@ -174,7 +175,10 @@ grpc_slice door_status_op(grpc_op *op, int code, const char *text);
 void door_calls_add(struct door_calls *list, struct door_call *call);
 void door_calls_leave(struct door_call *call);
 
-/* Whether there is room for one more call, which then counts; else it is refused. always: calls_limit does not matter. */
+/*
+ * Whether there is room for one more call, which then counts; else it is refused. always: calls_limit
+ * does not matter.
+ */
 bool door_call_admit(struct door_call *call, bool always);
 /* A call that is not to be served at all. */
 void door_call_refuse(struct door_call *call, int code, const char *text);

@@ -47,7 +47,10 @@ static void on_link_closed(struct link *link)
 	(void)link;
 }
 
-/* One that was stopped for long, so that its pings went unanswered; calls cannot be passed on any more: it is one for the supervisor. */
+/*
+ * One that was stopped for long, so that its pings went unanswered; calls cannot be passed on any more:
+ * it is one for the supervisor.
+ */
 static void on_cut_off(uv_timer_t *timer)
 {
 	struct error err;

@@ -1,7 +1,8 @@
 /*
- * A further front-end: a process of its own, started by the server (server/front_ends.h), that listens on the same address and
- * has the way of the data to itself: route.c, many.c and ingest.c over links of its own to the workers. Every other call
- * it passes on (server/door_pass.c). It knows no disk, no catalog and no definition.
+ * A further front-end: a process of its own, started by the server (server/front_ends.h), that listens
+ * on the same address and has the way of the data to itself: route.c, many.c and ingest.c over links of
+ * its own to the workers. Every other call it passes on (server/door_pass.c). It knows no disk, no
+ * catalog and no definition.
  *
  *     SETUP from the server -> connecting to all workers -> each has let it in: opens the port, takes calls, says FRAME_READY
  *     DRAIN from the server -> no new calls; when the last one is over, FRAME_DRAINED and the end

@@ -1,14 +1,15 @@
 /*
- * The further front-ends, as the server sees them: front_ends - 1 processes of the same program (server/front_end.h) that
- * listen on the same address and feed the workers themselves. A front-end's life:
+ * The further front-ends, as the server sees them: front_ends - 1 processes of the same program
+ * (server/front_end.h) that listen on the same address and feed the workers themselves. A front-end's
+ * life:
  *
  *     DOWN      no process; a timer will start one
  *     STARTING  spawned and sent SETUP; it waits for all workers to let it in, and opens the port
  *     UP        takes calls
  *     LEAVING   was told to drain, or is being killed
  *
- * Two sockets lead to each: a link, and a connection of gRPC's on which it passes on the calls that are the server's alone
- * (server/methods.c): to the door they are calls of one more client.
+ * Two sockets lead to each: a link, and a connection of gRPC's on which it passes on the calls that are
+ * the server's alone (server/methods.c): to the door they are calls of one more client.
  *
  * One that dies is started again, as a worker is; one that cannot be started the first time stops the server. Its
  * clients see their connections end, and come back to any of the others. Loop thread.
@@ -63,7 +64,10 @@ struct front_ends {
 /* Starts `count`, once the door is open; server_front_ends_up follows, at once when there are none to start. */
 int front_ends_start(struct server *server, uint32_t count, struct error *err);
 void front_ends_fini(struct front_ends *front_ends);
-/* Tells all to drain; kills those that have not left after timeout_ms. server_front_ends_left follows, unless there are none. */
+/*
+ * Tells all to drain; kills those that have not left after timeout_ms. server_front_ends_left follows,
+ * unless there are none.
+ */
 void front_ends_drain(struct front_ends *front_ends, uint64_t timeout_ms);
 /* Writes what was gathered for them. Once per turn of the loop. */
 void front_ends_flush(struct front_ends *front_ends);

@@ -24,8 +24,8 @@ struct generation_relation {
 
 struct generation {
 	uint64_t number;
-	uint64_t
-		accepted; /* events the shards had ever accepted when its build began; 0: not known, so all count as new */
+	/* events the shards had ever accepted when its build began; 0: not known, so all count as new */
+	uint64_t accepted;
 	uint64_t refreshed; /* the generation that it is a refresh of; 0: it was built */
 	int64_t create_ms;
 	struct generation_catalog *catalogs;
@@ -54,8 +54,8 @@ int generation_message(Kindred__V1__Generation **message, const char *models_dir
 int generation_accepted_write(const char *models_directory, uint64_t number, uint64_t accepted, struct error *err);
 uint64_t generation_accepted_read(const char *models_directory, uint64_t number); /* 0: not known */
 /*
- * The mark of one that is held back (server/kept.h), "00000007.held": set, asked for (why: the reason, may be NULL), taken away (which
- * is fine when there is none).
+ * The mark of one that is held back (server/kept.h), "00000007.held": set, asked for (why: the reason,
+ * may be NULL), taken away (which is fine when there is none).
  */
 int generation_held_write(const char *models_directory, uint64_t number, const char *why, struct error *err);
 bool generation_held_read(const char *models_directory, uint64_t number, char *why, size_t bytes);

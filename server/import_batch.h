@@ -1,6 +1,7 @@
 /*
- * Takes a kindred.v1.ImportItemsRequest apart, item by item, so that one item that cannot be read (a text that is not UTF-8, a NUL byte in it,
- * a nested message that is malformed) is refused alone and its neighbours are taken. What the items say is checked by common/control.h.
+ * Takes a kindred.v1.ImportItemsRequest apart, item by item, so that one item that cannot be read (a
+ * text that is not UTF-8, a NUL byte in it, a nested message that is malformed) is refused alone and
+ * its neighbours are taken. What the items say is checked by common/control.h.
  *
  * Pure; any thread.
  */

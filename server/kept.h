@@ -1,7 +1,8 @@
 /*
- * Which model generations are kept, and which of them are held back: built, but not served, because the builder's gate found them worse than
- * what was served then (builder/gate.h). A mark beside the file says so, "00000007.held", with the reason as its text; it goes when somebody
- * serves the generation all the same. Losing it costs the mark, it never changes what is served.
+ * Which model generations are kept, and which of them are held back: built, but not served, because the
+ * builder's gate found them worse than what was served then (builder/gate.h). A mark beside the file
+ * says so, "00000007.held", with the reason as its text; it goes when somebody serves the generation
+ * all the same. Losing it costs the mark, it never changes what is served.
  *
  * Pure, but for kept_read, which blocks: on a lane.
  */
@@ -51,8 +52,8 @@ struct kept_rules {
 };
 
 /*
- * Takes out of the list, and gives back in removed (room for kept->count), what goes by the rules. Of those held back only the newest stays, beside
- * the limit. Returns how many go.
+ * Takes out of the list, and gives back in removed (room for kept->count), what goes by the rules. Of
+ * those held back only the newest stays, beside the limit. Returns how many go.
  */
 size_t kept_cut(struct kept *kept, const struct kept_rules *rules, uint64_t *removed);
 

@@ -37,8 +37,8 @@ struct job {
 	uint8_t *bytes; /* of the request, a copy; with type NULL, what work() needs to know */
 	size_t size;
 	ProtobufCMessage *request; /* for work() */
-	ProtobufCMessage *
-		reply; /* from work(), by job_reply; NULL with code 0: an empty message. Freed, with all it holds, by job_free */
+	/* from work(), by job_reply; NULL with code 0: an empty message. Freed, with all it holds, by job_free */
+	ProtobufCMessage *reply;
 	struct buffer packed; /* the reply's bytes, before done() */
 	struct buffer frames; /* for the workers */
 	struct arena arena; /* lives until job_free */

@@ -3,9 +3,9 @@
  * worker was asked and has not answered; also the one between the server and a further front-end, where either may ask.
  * Nothing else knows how bytes travel.
  *
- * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at once. To and from workers
- * bytes go through shared memory, and the socket is only for bells and for the end.
- * Runs on the loop thread.
+ * Frames out are gathered and written once per turn of the loop (link_flush); many answers are read at
+ * once. To and from workers bytes go through shared memory, and the socket is only for bells and for
+ * the end. Runs on the loop thread.
  *
  * Failure: when the socket ends or breaks, or the other side speaks nonsense, every ask is answered with
  * E_UNAVAILABLE and the text given to link_open, then on_broken is called, once. link_ask then fails until
@@ -63,8 +63,9 @@ struct link {
 /* The handle for uv_spawn's stdio, before link_open. */
 int link_init(struct link *link, uv_loop_t *loop);
 /*
- * Before link_open: frames go through memory. The descriptor is for the other end, which gets it as LINK_MEMORY_FD or over
- * the socket, and the caller's to close; -1: there is no memory, so all goes through the socket.
+ * Before link_open: frames go through memory. The descriptor is for the other end, which gets it as
+ * LINK_MEMORY_FD or over the socket, and the caller's to close; -1: there is no memory, so all goes
+ * through the socket.
  */
 int link_memory(struct link *link);
 /* Starts reading; the socket is connected. */

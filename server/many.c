@@ -220,8 +220,9 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 /* --- asking --- */
 
 /*
- * Whether one more part may be with a worker: its answer, with users as large as the largest so far, has to find room among what the client has not read
- * yet. Until the first has come, as many as there are workers; and always one, when there is nothing else.
+ * Whether one more part may be with a worker: its answer, with users as large as the largest so far,
+ * has to find room among what the client has not read yet. Until the first has come, as many as there
+ * are workers; and always one, when there is nothing else.
  */
 static bool may_ask(const struct call *call)
 {

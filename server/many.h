@@ -2,9 +2,10 @@
  * RecommendMany: messages of many users come in, are split by worker, and the workers' answers go out as they
  * come. Loop thread.
  *
- * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what clients
- * take. Workers are asked only as far as the client reads. Users whose worker is down, overloaded or late come back as results with an error_code; any other
- * error (no such definition) ends the stream with it.
+ * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what
+ * clients take. Workers are asked only as far as the client reads. Users whose worker is down,
+ * overloaded or late come back as results with an error_code; any other error (no such definition) ends
+ * the stream with it.
  */
 #ifndef KINDRED_SERVER_MANY_H
 #define KINDRED_SERVER_MANY_H

@@ -11,7 +11,10 @@
 
 #include <assert.h>
 
-/* A move that is not in the table is our own bug: it ends a build with assertions, and is said in the log of one without. */
+/*
+ * A move that is not in the table is our own bug: it ends a build with assertions, and is said in the
+ * log of one without.
+ */
 static inline void moves_check(const unsigned *moves, const char *const *names, unsigned from, unsigned to)
 {
 	if (moves[from] & 1u << to)

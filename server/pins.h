@@ -62,7 +62,8 @@ int pins_hold(struct pins *pins, uint64_t number, bool continues, struct error *
 void pins_release(struct pins *pins, uint64_t number, bool unfinished);
 
 /*
- * At start: what is kept stays so for PINS_LINGER_MS, as calls that the last server's end broke off may be pinned to any of it.
+ * At start: what is kept stays so for PINS_LINGER_MS, as calls that the last server's end broke off may
+ * be pinned to any of it.
  */
 void pins_linger(struct pins *pins);
 

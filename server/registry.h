@@ -1,8 +1,8 @@
 /*
- * What the workers must know of the control store, kept in the server's memory: the catalogs and the newest
- * version of each definition, each as the frame that a starting worker is sent. Also answers, without
- * touching a disk, which version of a definition is the newest and which relations the definitions need. Kept up to date by
- * catalogs.c and definitions.c after each commit. Loop thread.
+ * What the workers must know of the control store, kept in the server's memory: the catalogs and the
+ * newest version of each definition, each as the frame that a starting worker is sent. Also answers,
+ * without touching a disk, which version of a definition is the newest and which relations the
+ * definitions need. Kept up to date by catalogs.c and definitions.c after each commit. Loop thread.
  */
 #ifndef KINDRED_SERVER_REGISTRY_H
 #define KINDRED_SERVER_REGISTRY_H

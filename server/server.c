@@ -359,7 +359,10 @@ static int open_loop(struct server *server, struct error *err)
 	return 0;
 }
 
-/* Notes of generations that are gone go (datadir_open has removed what else was left by who was killed); then what is on disk is read. */
+/*
+ * Notes of generations that are gone go (datadir_open has removed what else was left by who was
+ * killed); then what is on disk is read.
+ */
 static int open_data(struct server *server, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];

@@ -1,12 +1,14 @@
 /*
- * The server process, which is also the first front-end: one loop thread that owns everything here, and a few threads of libuv's pool for
- * disk work.
+ * The server process, which is also the first front-end: one loop thread that owns everything here, and
+ * a few threads of libuv's pool for disk work.
  *
- * Who knows what:  door (gRPC) -> methods -> route, many, audience, ingest (to workers by link) | catalogs, definitions, models (to lanes) | health, status
+ * Who knows what:  door (gRPC) -> methods -> route, many, audience, ingest (to workers by link) |
+ *         catalogs, definitions, models (to lanes) | health, status
  *                  supervisor (workers), front_ends (further processes that take calls) and builds (the builder) own processes; swap changes the generation; pins keep others at hand; registry is what workers must know
  *
- * A further front-end (front_end.h) has one of these too, of which it uses what the handlers of its own methods do: loop, config,
- * dir.shards, door, supervisor (its links to the workers; it starts none), pins, stats.
+ * A further front-end (front_end.h) has one of these too, of which it uses what the handlers of its own
+ * methods do: loop, config, dir.shards, door, supervisor (its links to the workers; it starts none),
+ * pins, stats.
  */
 #ifndef KINDRED_SERVER_H
 #define KINDRED_SERVER_H

@@ -1,7 +1,7 @@
 /*
- * What the server counts about itself, and knows of each worker: one table each, from which the fields, /metrics and the
- * reference come. To add a counter, add a line. Counters rise from the start of the process; gauges are filled by
- * status_gauges() before they are read. Loop thread.
+ * What the server counts about itself, and knows of each worker: one table each, from which the fields,
+ * /metrics and the reference come. To add a counter, add a line. Counters rise from the start of the
+ * process; gauges are filled by status_gauges() before they are read. Loop thread.
  */
 #ifndef KINDRED_SERVER_STATS_H
 #define KINDRED_SERVER_STATS_H
@@ -69,9 +69,15 @@ struct stats_worker {
 #undef STATS_FIELD
 };
 
-/* What was counted by another process since the last time: the counters in the order of the table (stats_take gives them). */
+/*
+ * What was counted by another process since the last time: the counters in the order of the table
+ * (stats_take gives them).
+ */
 void stats_add(struct stats *stats, const uint64_t *counted, size_t count);
-/* Moves the counters to counted, which has room for STATS_COUNTERS_MAX, and sets them to 0. Returns how many there are. */
+/*
+ * Moves the counters to counted, which has room for STATS_COUNTERS_MAX, and sets them to 0. Returns how
+ * many there are.
+ */
 size_t stats_take(struct stats *stats, uint64_t *counted);
 #define STATS_COUNTERS_MAX (sizeof(struct stats) / sizeof(uint64_t))
 

@@ -24,8 +24,9 @@ struct shard_status {
 /* A worker's FRAME_STATS. */
 void status_update(struct worker *worker, const uint8_t *data, size_t bytes);
 /*
- * Asks every worker and further front-end that runs; then done, once: when all have answered, or ROUND_PATIENCE_MS later. What a worker
- * said last stays when it is down or silent. done NULL: nobody waits, but it is known later who did not answer.
+ * Asks every worker and further front-end that runs; then done, once: when all have answered, or
+ * ROUND_PATIENCE_MS later. What a worker said last stays when it is down or silent. done NULL: nobody
+ * waits, but it is known later who did not answer.
  */
 void status_ask_all(struct server *server, void (*done)(void *context), void *context);
 
@@ -35,7 +36,10 @@ uint64_t status_silent_ms(const struct worker *worker);
 /* Events ever accepted, and those since the active generation's build began (all, when there is none). */
 uint64_t status_accepted(const struct server *server);
 uint64_t status_events_since(const struct server *server);
-/* Those since the later of the active generation's and of the one's that is held back: what a new build would see anew. */
+/*
+ * Those since the later of the active generation's and of the one's that is held back: what a new build
+ * would see anew.
+ */
 uint64_t status_events_unseen(const struct server *server);
 /* Calls the worker has not answered, of all front-ends. */
 uint32_t status_worker_calls(const struct worker *worker);

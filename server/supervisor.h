@@ -73,7 +73,10 @@ void supervisor_fini(struct supervisor *supervisor);
 void supervisor_drain(struct supervisor *supervisor, uint64_t timeout_ms);
 /* Gives every worker that serves another generation than the active one the active one. */
 void supervisor_align(struct supervisor *supervisor);
-/* Once per turn of the loop, in this order: takes what the workers have sent; writes what was gathered for them; lets the loop wait, unless there is more. */
+/*
+ * Once per turn of the loop, in this order: takes what the workers have sent; writes what was gathered
+ * for them; lets the loop wait, unless there is more.
+ */
 void supervisor_receive(struct supervisor *supervisor);
 void supervisor_flush(struct supervisor *supervisor);
 void supervisor_wait(struct supervisor *supervisor);

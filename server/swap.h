@@ -49,10 +49,14 @@ int swap_init(struct swap *swap, struct server *server, uint32_t workers, struct
 void swap_fini(struct swap *swap);
 /* Serves generation `number`; done(0) when every worker does and it is recorded. E_NOT_FOUND: no such generation. */
 void swap_start(struct swap *swap, uint64_t number, swap_done done, void *context);
-/* The same with the newest kept one before the active one that was not held back, chosen at its turn. E_PRECONDITION: there is none. */
+/*
+ * The same with the newest kept one before the active one that was not held back, chosen at its turn.
+ * E_PRECONDITION: there is none.
+ */
 void swap_back(struct swap *swap, swap_done done, void *context);
 /*
- * Removes generations beyond generations_kept without activating anything. Also reads anew which there are. done: may be NULL.
+ * Removes generations beyond generations_kept without activating anything. Also reads anew which there
+ * are. done: may be NULL.
  */
 void swap_prune(struct swap *swap, swap_done done, void *context);
 bool swap_running(const struct swap *swap);

@@ -127,7 +127,10 @@ static void append(struct wire_part *part, const uint8_t *data, size_t bytes)
 	part->bytes += bytes;
 }
 
-/* All fields but the repeated one: gathered in the first used part, and copied from there, as there may be thousands of them and of parts. */
+/*
+ * All fields but the repeated one: gathered in the first used part, and copied from there, as there may
+ * be thousands of them and of parts.
+ */
 static void fill_rest(const struct measure *measure, struct wire_split *split, const uint8_t *message, size_t bytes)
 {
 	struct wire_cursor cursor = { message, message + bytes };

@@ -9,8 +9,9 @@
 #include "common/wire.h"
 
 /*
- * Split is a message with one repeated field (users, events). The concatenation of a message's fields is the message, so a part is a
- * message of the same type: a copy of all other fields, then its elements in their order.
+ * Split is a message with one repeated field (users, events). The concatenation of a message's fields
+ * is the message, so a part is a message of the same type: a copy of all other fields, then its
+ * elements in their order.
  *
  *     struct wire_split split;
  *     code = wire_split(&rule, server, request, request_bytes, &split, &err);
@@ -42,7 +43,10 @@ struct wire_split {
 	void *memory;
 };
 
-/* E_INVALID: malformed, too many elements or too large a rest (err says which); E_EXHAUSTED: no memory; or part_of's error. */
+/*
+ * E_INVALID: malformed, too many elements or too large a rest (err says which); E_EXHAUSTED: no memory;
+ * or part_of's error.
+ */
 int wire_split(const struct wire_split_rule *rule, void *context, const uint8_t *message, size_t bytes,
 	       struct wire_split *split, struct error *err);
 void wire_split_free(struct wire_split *split);

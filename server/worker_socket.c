@@ -50,8 +50,8 @@ int worker_socket_listen(const char *directory, uint32_t worker, int *fd, struct
 }
 
 /*
- * One byte, and the descriptor with it. A worker that took the connection and died is no failure here: whoever reads from the
- * socket finds out, and connects to the next one.
+ * One byte, and the descriptor with it. A worker that took the connection and died is no failure here:
+ * whoever reads from the socket finds out, and connects to the next one.
  */
 static bool send_memory(int fd, int memory)
 {

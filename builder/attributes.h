@@ -1,11 +1,13 @@
 /*
- * What items have in common apart from what users did: values of string attributes, elements of lists, words of the name. An inverted index
- * from which cold.c takes neighbours for items with too few events.
+ * What items have in common apart from what users did: values of string attributes, elements of lists,
+ * words of the name. An inverted index from which cold.c takes neighbours for items with too few
+ * events.
  *
- * A feature of an item counts by its rarity: idf = ln(items / items that have it). Features that only one item has, or more than half of all, say
- * nothing and are left out; of an item the rarest ATTRIBUTES_FEATURES are kept, of a feature the ATTRIBUTES_POSTINGS most popular items
- * (rows are in order of popularity), so that the work of a question is bounded. Likeness of two items is the cosine of their
- * idf vectors, 0..1.
+ * A feature of an item counts by its rarity: idf = ln(items / items that have it). Features that only
+ * one item has, or more than half of all, say nothing and are left out; of an item the rarest
+ * ATTRIBUTES_FEATURES are kept, of a feature the ATTRIBUTES_POSTINGS most popular items (rows are in
+ * order of popularity), so that the work of a question is bounded. Likeness of two items is the cosine
+ * of their idf vectors, 0..1.
  *
  * Made once a catalog, then read by any thread. The result does not depend on the number of threads.
  */

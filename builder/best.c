@@ -53,8 +53,8 @@ static uint64_t median(uint64_t a, uint64_t b, uint64_t c)
 }
 
 /*
- * The `keep` largest to the front, in any order. No two keys are the same: so one at least is larger than the median of three and one at
- * least smaller, and each turn leaves less to look at.
+ * The `keep` largest to the front, in any order. No two keys are the same: so one at least is larger
+ * than the median of three and one at least smaller, and each turn leaves less to look at.
  */
 static void select_largest(uint64_t *keys, uint32_t count, uint32_t keep)
 {

@@ -3,8 +3,9 @@
  *
  *     best_init(&best, 100); for each: best_add(&best, score, row); count = best_sort(&best);     then best_row, best_score; best_clear
  *
- * A row and its positive score are one number, of which the larger is the better. What is not above the worst of the best is passed over; the
- * rest is collected and cut down to the best whenever there is no more room. Pure.
+ * A row and its positive score are one number, of which the larger is the better. What is not above the
+ * worst of the best is passed over; the rest is collected and cut down to the best whenever there is no
+ * more room. Pure.
  */
 #ifndef KINDRED_BUILDER_BEST_H
 #define KINDRED_BUILDER_BEST_H

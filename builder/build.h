@@ -19,7 +19,8 @@ struct build_options {
 	int64_t now_ms; /* events more than a day ahead of it are left out */
 	int progress_fd; /* see builder/report.h; -1: none */
 	struct params params;
-	double tune_seconds; /* upper stop of the tuner (builder/tune.h), a relation; 0: no search, learn with the last choice */
+	/* upper stop of the tuner (builder/tune.h), a relation; 0: no search, learn with the last choice */
+	double tune_seconds;
 	bool params_as_given; /* learn with params, whatever was chosen before */
 	bool refresh; /* no build but a refresh (builder/refresh.h); read by main.c */
 	bool no_gate; /* do not hold the new generation against the active one (builder/gate.h) */
@@ -29,8 +30,9 @@ struct build_options {
 };
 
 /*
- * E_PRECONDITION: no definitions. E_EXISTS: the generation is there. E_UNAVAILABLE: another builder works on this directory. E_EXHAUSTED:
- * memory or disk. On any error the models directory is as it was. path: room for PATH_MAX bytes, or NULL.
+ * E_PRECONDITION: no definitions. E_EXISTS: the generation is there. E_UNAVAILABLE: another builder
+ * works on this directory. E_EXHAUSTED: memory or disk. On any error the models directory is as it was.
+ * path: room for PATH_MAX bytes, or NULL.
  */
 int build_run(const struct build_options *options, char *path, struct error *err);
 

@@ -1,9 +1,11 @@
 /*
- * What the last build's tuner chose, read from the generation that is being served, and what that means for this build's search.
+ * What the last build's tuner chose, read from the generation that is being served, and what that means
+ * for this build's search.
  *
- * Policy: a whole search when there is no earlier choice for the relation, when its events have grown by half since the last whole search, or
- * when one is asked for; else only moves around the last choice, with half the work, other parameters first each time. A build that does not search learns with
- * the last choice as it is, and hands it on.
+ * Policy: a whole search when there is no earlier choice for the relation, when its events have grown
+ * by half since the last whole search, or when one is asked for; else only moves around the last
+ * choice, with half the work, other parameters first each time. A build that does not search learns
+ * with the last choice as it is, and hands it on.
  */
 #ifndef KINDRED_BUILDER_CHOICE_H
 #define KINDRED_BUILDER_CHOICE_H
@@ -12,7 +14,10 @@
 #include "common/datadir.h"
 #include "common/model.h"
 
-/* The metadata of the active generation; NULL: there is none, or it cannot be read (which is logged). For json_decref. */
+/*
+ * The metadata of the active generation; NULL: there is none, or it cannot be read (which is logged).
+ * For json_decref.
+ */
 json_t *choice_load(const struct datadir *dir);
 /* That of an open model. */
 json_t *choice_meta(const struct model *model);

@@ -112,8 +112,8 @@ static int ask_all(struct asking *asking, struct error *err)
 /* --- whose lists they come into --- */
 
 struct hosts {
-	struct region
-		alike; /* struct alike[items x COLD_PLACES], best first: cold ones for an established item's list */
+	/* struct alike[items x COLD_PLACES], best first: cold ones for an established item's list */
+	struct region alike;
 	uint8_t *counts; /* [items] */
 };
 

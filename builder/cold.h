@@ -1,15 +1,16 @@
 /*
- * Cold items: those with events of fewer than attribute_events users, too few to learn from. They get neighbours from what they share with others
- * (builder/attributes.h), and become neighbours of what they are like:
+ * Cold items: those with events of fewer than attribute_events users, too few to learn from. They get
+ * neighbours from what they share with others (builder/attributes.h), and become neighbours of what
+ * they are like:
  *
  *     cold c -> alike j:        likeness(c, j) x attribute_weight x usual x (1 - users(c) / attribute_events), added to what was learnt;
  *                               at most COLD_NEIGHBOURS of them, and no more in all than `neighbours`
  *     established e -> cold c:  likeness x attribute_weight x usual, at most half of the least learnt weight of e; for the COLD_HOSTS established
  *                               items that c is most like, and at most COLD_PLACES a list, behind what was learnt
  *
- * usual: the median over established items of the weight of their best neighbour. So the order of learnt neighbours stays as it is,
- * and cold items come into lists where little was learnt, where a filter or an exclusion takes the others away, and where a definition
- * lets them explore.
+ * usual: the median over established items of the weight of their best neighbour. So the order of
+ * learnt neighbours stays as it is, and cold items come into lists where little was learnt, where a
+ * filter or an exclusion takes the others away, and where a definition lets them explore.
  */
 #ifndef KINDRED_BUILDER_COLD_H
 #define KINDRED_BUILDER_COLD_H
@@ -43,7 +44,10 @@ struct cold_input {
 
 /* Which items are cold. cold is to be freed after an error too. */
 int cold_find(struct cold *cold, const struct cold_input *input, struct error *err);
-/* Adds the neighbours by attributes: the regions of neighbours (but scores) and weights are replaced when there are any. After cold_find. */
+/*
+ * Adds the neighbours by attributes: the regions of neighbours (but scores) and weights are replaced
+ * when there are any. After cold_find.
+ */
 int cold_join(struct cold *cold, const struct cold_input *input, struct neighbours *neighbours, struct region *weights,
 	      struct error *err);
 void cold_free(struct space *space, struct cold *cold);

@@ -1,9 +1,10 @@
 /*
  * Co-occurrence: a relation's lists to the best neighbours of each item, by the formula of builder/params.h.
  *
- * A sparse product row by row: the row of item i is summed up over the lists of the users who have i, into one accumulator a thread, so
- * that pairs are never stored. Threads take blocks of rows; the sum of a row runs over users in their order whoever
- * computes it, so that the result does not depend on the number of threads.
+ * A sparse product row by row: the row of item i is summed up over the lists of the users who have i,
+ * into one accumulator a thread, so that pairs are never stored. Threads take blocks of rows; the sum
+ * of a row runs over users in their order whoever computes it, so that the result does not depend on
+ * the number of threads.
  */
 #ifndef KINDRED_BUILDER_COOCCUR_H
 #define KINDRED_BUILDER_COOCCUR_H
@@ -24,9 +25,8 @@ struct neighbours {
 };
 
 /*
- * now_s: T, the newest event. The lists are forgotten (lists_forget) as soon as they are no longer needed, for the memory. neighbours is to be
- * freed after an error too.
- * report: may be NULL.
+ * now_s: T, the newest event. The lists are forgotten (lists_forget) as soon as they are no longer
+ * needed, for the memory. neighbours is to be freed after an error too. report: may be NULL.
  */
 int cooccur_make(struct neighbours *neighbours, struct lists *lists, const struct params *params, uint32_t now_s,
 		 uint32_t threads, struct report *report, struct error *err);

@@ -1,6 +1,6 @@
 /*
- * Exponential decay by age in whole seconds, by tables: two multiplications instead of a call of exp2() for each of millions of events.
- * Within 1e-15 of the exact factor. Pure.
+ * Exponential decay by age in whole seconds, by tables: two multiplications instead of a call of exp2()
+ * for each of millions of events. Within 1e-15 of the exact factor. Pure.
  */
 #ifndef KINDRED_BUILDER_DECAY_H
 #define KINDRED_BUILDER_DECAY_H

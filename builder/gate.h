@@ -1,10 +1,12 @@
 /*
- * The gate: whether what this build learnt may take the place of what is served. For each relation both are asked the same questions; a
- * generation with a relation that is worse, surely and not only by a little, is kept but not served by itself (server/builds.c).
+ * The gate: whether what this build learnt may take the place of what is served. For each relation both
+ * are asked the same questions; a generation with a relation that is worse, surely and not only by a
+ * little, is kept but not served by itself (server/builds.c).
  *
- * What makes the questions fair. Neither may have learnt from what it is asked about. The served file has learnt from everything up to its
- * newest event, so it is asked about events after that, and the candidate's stand-in is a model learnt as the candidate was (all
- * data as it is now, the new parameters), but only from the events before the questions.
+ * What makes the questions fair. Neither may have learnt from what it is asked about. The served file
+ * has learnt from everything up to its newest event, so it is asked about events after that, and the
+ * candidate's stand-in is a model learnt as the candidate was (all data as it is now, the new
+ * parameters), but only from the events before the questions.
  *
  *   1. From max(the evaluation's split, the served file's newest event) on, the served file itself against the model that the evaluation
  *      learnt already. That costs no learning, and sees accidents with data: users deleted, an import of rubbish, items lost.
@@ -16,16 +18,19 @@
  *      questions. That costs a learning. With the same parameters there is nothing to compare.
  *   Else, and where the served generation has no such relation, the relation passes untested, and the note says why.
  *
- * What it cannot see: harm that only events after the questions' beginning would do (nothing learnt from them can be asked about
- * something newer). And people choose from what they are shown, which favours what is served: a different but equally good
- * recipe may be held back. A person may serve it all the same. One event that claims to be of the future moves the served file's
- * newest event there, and so postpones step 1 until the time has come.
+ * What it cannot see: harm that only events after the questions' beginning would do (nothing learnt
+ * from them can be asked about something newer). And people choose from what they are shown, which
+ * favours what is served: a different but equally good recipe may be held back. A person may serve it
+ * all the same. One event that claims to be of the future moves the served file's newest event there,
+ * and so postpones step 1 until the time has come.
  *
- * The test is the paired one, over users: d of a user is the mean, over the user's questions, of the candidate's NDCG@20 less the served one's.
- * One user's questions are not independent, users are; and each counts once, so that a few very busy ones (robots) decide nothing. Worse: z, the
- * mean of d over its standard error, is below the point that chance passes with probability GATE_CHANCE over all relations of the build
- * together (each gets its share: Bonferroni), and the loss is more than GATE_LEAST of the served one's NDCG, so that what nobody would notice
- * blocks nothing. Better: the same the other way round. The same input gives the same verdict, whatever the number of threads.
+ * The test is the paired one, over users: d of a user is the mean, over the user's questions, of the
+ * candidate's NDCG@20 less the served one's. One user's questions are not independent, users are; and
+ * each counts once, so that a few very busy ones (robots) decide nothing. Worse: z, the mean of d over
+ * its standard error, is below the point that chance passes with probability GATE_CHANCE over all
+ * relations of the build together (each gets its share: Bonferroni), and the loss is more than
+ * GATE_LEAST of the served one's NDCG, so that what nobody would notice blocks nothing. Better: the
+ * same the other way round. The same input gives the same verdict, whatever the number of threads.
  */
 #ifndef KINDRED_BUILDER_GATE_H
 #define KINDRED_BUILDER_GATE_H
@@ -46,7 +51,10 @@ struct gate {
 	uint32_t relations; /* of the build */
 };
 
-/* Opens the active generation. One that cannot be read is no reason not to build: it is logged and nothing is compared. */
+/*
+ * Opens the active generation. One that cannot be read is no reason not to build: it is logged and
+ * nothing is compared.
+ */
 void gate_open(struct gate *gate, const struct datadir *dir, uint32_t relations);
 void gate_close(struct gate *gate);
 
@@ -66,8 +74,9 @@ int gate_test(const struct gate *gate, const struct gate_candidate *candidate, s
 	      struct error *err);
 
 /*
- * The test itself; pure. gains: NDCG of each question. users: whose, the same one's next to each other. Fills queries, users, both NDCG
- * (means over users), z and verdict, which is MODEL_UNTESTED with fewer than GATE_QUERIES_MIN questions or GATE_USERS_MIN users. relations: that share the chance.
+ * The test itself; pure. gains: NDCG of each question. users: whose, the same one's next to each other.
+ * Fills queries, users, both NDCG (means over users), z and verdict, which is MODEL_UNTESTED with fewer
+ * than GATE_QUERIES_MIN questions or GATE_USERS_MIN users. relations: that share the chance.
  */
 void gate_compare(struct model_gate *out, const float *gains, const float *served_gains, const uint64_t *users,
 		  uint32_t count, uint32_t relations);

@@ -1,5 +1,6 @@
 /*
- * What the tuner may move: for each parameter the values it tries, in order, and the seeds it begins from. Data, and walking on it; pure.
+ * What the tuner may move: for each parameter the values it tries, in order, and the seeds it begins
+ * from. Data, and walking on it; pure.
  */
 #ifndef KINDRED_BUILDER_LADDERS_H
 #define KINDRED_BUILDER_LADDERS_H

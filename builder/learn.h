@@ -1,6 +1,6 @@
 /*
- * Learning a relation: everything of it that the model holds, from the events of a catalog. The build learns from all events and its
- * evaluation from those before a time, both through here.
+ * Learning a relation: everything of it that the model holds, from the events of a catalog. The build
+ * learns from all events and its evaluation from those before a time, both through here.
  */
 #ifndef KINDRED_BUILDER_LEARN_H
 #define KINDRED_BUILDER_LEARN_H
@@ -14,7 +14,10 @@
 #include "common/model.h"
 
 struct learned {
-	/* As a reader of the model sees it; key and definitions are the plan's, evaluation is empty. Arrays belong to what follows. */
+	/*
+	 * As a reader of the model sees it; key and definitions are the plan's, evaluation is empty.
+	 * Arrays belong to what follows.
+	 */
 	struct model_relation relation;
 	struct neighbours neighbours; /* without the scores; its rows are entries (model_entry) */
 	struct region weights; /* until they are in the entries */
@@ -39,9 +42,15 @@ struct learn_input {
 	uint32_t user_step; /* learn() takes only every user_step-th user; 0: all */
 };
 
-/* to_s: events before it are learnt from. now_s: T; the relation's window is counted back from it. learned is to be freed after an error too. */
+/*
+ * to_s: events before it are learnt from. now_s: T; the relation's window is counted back from it.
+ * learned is to be freed after an error too.
+ */
 int learn(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s, struct error *err);
-/* Only what changes from day to day: popularity, season, trend. The rest of learned->relation is empty. As learn() makes them of the same events. */
+/*
+ * Only what changes from day to day: popularity, season, trend. The rest of learned->relation is empty.
+ * As learn() makes them of the same events.
+ */
 int learn_fresh(struct learned *learned, const struct learn_input *input, uint64_t to_s, uint32_t now_s,
 		struct error *err);
 void learned_free(struct space *space, struct learned *learned);

@@ -1,10 +1,10 @@
 /*
- * Multipliers of items for the time of the build, from season and trend, so that somebody who wants soccer shoes in November is shown what goes
- * with them around this time of the year.
+ * Multipliers of items for the time of the build, from season and trend, so that somebody who wants
+ * soccer shoes in November is shown what goes with them around this time of the year.
  *
- * season: the item's share of its events that fell into these weeks one year ago, against all items' share. trend: the item's rate of
- * late against its usual one, relative to all items. Both are smoothed (an item of few events stays near 1), clipped to 1/2..2, and
- * raised to an exponent.
+ * season: the item's share of its events that fell into these weeks one year ago, against all items'
+ * share. trend: the item's rate of late against its usual one, relative to all items. Both are smoothed
+ * (an item of few events stays near 1), clipped to 1/2..2, and raised to an exponent.
  */
 #ifndef KINDRED_BUILDER_LIFT_H
 #define KINDRED_BUILDER_LIFT_H
@@ -13,8 +13,8 @@
 #include "builder/params.h"
 
 struct lift {
-	uint16_t *
-		multipliers; /* [items], Q12; malloced; NULL: the data covers too little time for either, all are 4096 */
+	/* [items], Q12; malloced; NULL: the data covers too little time for either, all are 4096 */
+	uint16_t *multipliers;
 	bool season, trend; /* which of them acted */
 };
 

@@ -17,8 +17,8 @@ struct found {
 
 /* One thread's own: which items of the catalog are in the list at work already, and where. */
 struct maker {
-	uint64_t *
-		marks; /* [items]: the last list with it in the upper half; its place there, counted from the newest, in the lower */
+	/* [items]: the last list with it in the upper half; its place there, counted from the newest, in the lower */
+	uint64_t *marks;
 	uint32_t list; /* number of the list at work, from 1 */
 	uint32_t capped;
 	uint64_t events;
@@ -52,7 +52,8 @@ struct making {
 /* --- a user's events to lists --- */
 
 /*
- * Takes events from the newest of `count` on to a list, up to the end of its session; the rest is left in *count. Returns the list's length.
+ * Takes events from the newest of `count` on to a list, up to the end of its session; the rest is left
+ * in *count. Returns the list's length.
  */
 static uint32_t collect(struct making *making, struct maker *maker, const struct event *events, uint64_t *count)
 {
@@ -223,14 +224,18 @@ static int make_lists(struct making *making, uint32_t threads, struct error *err
 /* --- the other way round --- */
 
 /*
- * A counting sort by item: the users are cut into shares, each counts its own, and each then knows where among an item's places its own begin.
- * In the order of users whatever the number of shares is.
+ * A counting sort by item: the users are cut into shares, each counts its own, and each then knows
+ * where among an item's places its own begin. In the order of users whatever the number of shares is.
  */
 struct placing {
 	struct lists *lists;
 	uint64_t share_users;
 	uint32_t *next
-		[SHARES_MAX]; /* [items]: of each share, at first its count, then where among the item's its next place goes */
+		/*
+		 * [items]: of each share, at first its count, then where among the item's its next
+		 * place goes
+		 */
+		[SHARES_MAX];
 };
 
 static int count_share(void *context, uint32_t thread, uint64_t first, uint64_t end)

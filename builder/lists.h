@@ -1,7 +1,7 @@
 /*
- * The lists of a relation: for each user, or each session of a user, the distinct items in the window, each at its newest occurrence, oldest
- * first; and the other way round, for each item where it is in the lists, in their order. By several threads; what comes out does not depend
- * on how many.
+ * The lists of a relation: for each user, or each session of a user, the distinct items in the window,
+ * each at its newest occurrence, oldest first; and the other way round, for each item where it is in
+ * the lists, in their order. By several threads; what comes out does not depend on how many.
  */
 #ifndef KINDRED_BUILDER_LISTS_H
 #define KINDRED_BUILDER_LISTS_H
@@ -12,14 +12,21 @@
 
 struct list_entry {
 	uint32_t item;
-	float weight; /* of the strongest event with the item, the relation's largest being 1; cooccur.c raises it to type_to */
+	/*
+	 * of the strongest event with the item, the relation's largest being 1; cooccur.c raises it to
+	 * type_to
+	 */
+	float weight;
 	float aged; /* weight x age decay; filled by cooccur.c */
 };
 
 #define LISTS_ENTRIES_MAX (UINT64_C(1) << 36)
 #define LISTS_ITEMS_MAX 16383u /* of a user */
 
-/* Where an item is: the entry lists_entries[list + place]. All that is needed to read the list, so that it can be fetched ahead in one step. */
+/*
+ * Where an item is: the entry lists_entries[list + place]. All that is needed to read the list, so that
+ * it can be fetched ahead in one step.
+ */
 struct list_place {
 	uint64_t list : 36; /* its first entry */
 	uint64_t length : 14;

@@ -1,10 +1,13 @@
 /*
- * kindred-builder: one build, then it exits. The server starts it on a schedule and on request; by hand it does the same.
+ * kindred-builder: one build, then it exits. The server starts it on a schedule and on request; by hand
+ * it does the same.
  *
- * The way of the data: definitions say what is to be learnt (plan.c); catalogs become columns (items.c); histories of all shards become the events
- * of each catalog (scan.c). For each relation: lists of users (lists.c), co-occurrence (cooccur.c), 16-bit weights (quantise.c), popularity
- * (popular.c), season and trend (lift.c), all called by learn.c; then the same again without the newest tenth, to see how good
- * it is (evaluate.c), and whether it is worse than what is served (gate.c). The file is written, checked and renamed into place by publish.c. build.c is the order of all that.
+ * The way of the data: definitions say what is to be learnt (plan.c); catalogs become columns
+ * (items.c); histories of all shards become the events of each catalog (scan.c). For each relation:
+ * lists of users (lists.c), co-occurrence (cooccur.c), 16-bit weights (quantise.c), popularity
+ * (popular.c), season and trend (lift.c), all called by learn.c; then the same again without the newest
+ * tenth, to see how good it is (evaluate.c), and whether it is worse than what is served (gate.c). The
+ * file is written, checked and renamed into place by publish.c. build.c is the order of all that.
  *
  * Progress goes to stdout (report.h), the log to stderr; the exit code is that of common/error.h.
  */

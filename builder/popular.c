@@ -11,7 +11,10 @@
 #define DAY_S 86400.0
 
 #define PART_ENTRIES 65536u
-/* Sums are whole numbers, which come out the same in whatever order they are added: weight 1 is this, and no entry is less than 1. */
+/*
+ * Sums are whole numbers, which come out the same in whatever order they are added: weight 1 is this,
+ * and no entry is less than 1.
+ */
 #define SUM_ONE 0x1p32
 
 struct popular_row {
@@ -66,7 +69,10 @@ static void count_steps(struct rank *rank, const struct popular_row *rows, uint3
 		rank_count(rank, step_of(rows[r].sum));
 }
 
-/* Of more rows than are wanted only those that can be among the best, so that few have to be sorted. Returns how many. */
+/*
+ * Of more rows than are wanted only those that can be among the best, so that few have to be sorted.
+ * Returns how many.
+ */
 static uint32_t choose_rows(struct popular_row *rows, uint32_t count, uint32_t wanted)
 {
 	struct rank *rank = count > wanted ? malloc(sizeof *rank) : NULL;

@@ -1,6 +1,7 @@
 /*
- * Popularity: the rows most users came to, in the window and of late. A user counts once an item, by the strongest event, so that nobody
- * makes an item popular alone; once a session, where lists are sessions.
+ * Popularity: the rows most users came to, in the window and of late. A user counts once an item, by
+ * the strongest event, so that nobody makes an item popular alone; once a session, where lists are
+ * sessions.
  */
 #ifndef KINDRED_BUILDER_POPULAR_H
 #define KINDRED_BUILDER_POPULAR_H

@@ -1,5 +1,6 @@
 /*
- * What an evaluation asks: moments of users, what they had done until then, and what they did next. The definition's occasion says which moments:
+ * What an evaluation asks: moments of users, what they had done until then, and what they did next. The
+ * definition's occasion says which moments:
  *
  *     next     before every event with an item that is new to the user: a page, a message in a journey. History: all earlier events, those of the
  *              slice too
@@ -17,7 +18,10 @@
 #define QUESTIONS_VISIT_ITEMS 10u
 #define QUESTIONS_VISIT_S 86400u
 
-/* Asked about: the relation's events between two shares of them in time order, and of those only the ones not before a time. */
+/*
+ * Asked about: the relation's events between two shares of them in time order, and of those only the
+ * ones not before a time.
+ */
 struct questions_slice {
 	double from, to; /* 0 < from < to <= 1 */
 	uint32_t most; /* questions, spread evenly */
@@ -42,8 +46,8 @@ struct questions {
 };
 
 /*
- * now_s: the newest event; the window is counted back from it. With fewer than `least` questions count is 0 and the note says why. To be freed,
- * after an error too.
+ * now_s: the newest event; the window is counted back from it. With fewer than `least` questions count
+ * is 0 and the note says why. To be freed, after an error too.
  */
 int questions_make(struct questions *questions, const struct learn_input *input, struct questions_slice slice,
 		   uint32_t least, uint32_t now_s, char *note, size_t note_bytes, struct error *err);

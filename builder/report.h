@@ -1,13 +1,14 @@
 /*
- * What the builder tells the server while it works: JSON lines on stdout, at most five a second and one at each beginning of a phase.
+ * What the builder tells the server while it works: JSON lines on stdout, at most five a second and one
+ * at each beginning of a phase.
  *
  *     {"phase":"scan|learn|evaluate|publish","progress":0.25,"note":"human words, and a rate"}        progress: of the whole build
  *     {"done":true,"path":"..","seconds":12.5,"events":..,"users":..,"items":..,"relations":..}      the last line of a build that succeeded;
  *                                     with "worse":"human words" when the gate (builder/gate.h) found it worse than what is served
  *     {"error":"what, where and what to do"}                                          the last line of one that failed
  *
- * With a terminal on stdout it is one line for a person instead, with the time left, drawn over itself. Seconds per phase are kept for the metadata.
- * The builder's first thread only.
+ * With a terminal on stdout it is one line for a person instead, with the time left, drawn over itself.
+ * Seconds per phase are kept for the metadata. The builder's first thread only.
  */
 #ifndef KINDRED_BUILDER_REPORT_H
 #define KINDRED_BUILDER_REPORT_H
@@ -44,15 +45,24 @@ void report_begin(struct report *report, enum report_phase phase, double from, d
 	__attribute__((format(printf, 5, 6)));
 /* What follows is from..to (0..1) of the step. */
 void report_part(struct report *report, double from, double to);
-/* What all of the step, or of its part, is: 1e6 "events". From it and the time comes the rate that is told. Ends with the step or part. */
+/*
+ * What all of the step, or of its part, is: 1e6 "events". From it and the time comes the rate that is
+ * told. Ends with the step or part.
+ */
 void report_amount(struct report *report, double amount, const char *unit);
 /* done: 0..1 of the step, or of its part. Cheap; may be called often. */
 void report_step(struct report *report, double done);
-/* What was done since the last lap, or since the phase began: its time is added to that of `what` (which is not copied) in this phase. NULL is fine. */
+/*
+ * What was done since the last lap, or since the phase began: its time is added to that of `what`
+ * (which is not copied) in this phase. NULL is fine.
+ */
 void report_lap(struct report *report, const char *what);
 /* Closes the last phase. */
 void report_end(struct report *report);
-/* Seconds per phase and what took them: {"scan": .., "learn": .., "laps": {"learn": {"lists": .., "pairs": ..}, ..}}; NULL: no memory. */
+/*
+ * Seconds per phase and what took them: {"scan": .., "learn": .., "laps": {"learn": {"lists": ..,
+ * "pairs": ..}, ..}}; NULL: no memory.
+ */
 json_t *report_times(const struct report *report);
 /* "learn 1.4 (lists 0.2, pairs 1.0), .." for people; laps below a twentieth of a second are left out. */
 void report_times_text(const struct report *report, char *text, size_t bytes);

@@ -1,6 +1,7 @@
 /*
- * One row of the sparse product of builder/cooccur.h: what the lists of the users who have an item give to all the others, summed up in one
- * dense accumulator a thread, and the best of it. This is where a build spends most of its time.
+ * One row of the sparse product of builder/cooccur.h: what the lists of the users who have an item give
+ * to all the others, summed up in one dense accumulator a thread, and the best of it. This is where a
+ * build spends most of its time.
  *
  *     row_init(&row, product); for each item: count = row_make(&row, item); .. row.best ..; row_fini(&row)
  *

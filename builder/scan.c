@@ -45,7 +45,10 @@ struct shard_scan {
 	struct shard_reader *reader;
 	struct scan_segment *segments; /* [catalogs] */
 	struct shard_totals *totals;
-	/* [catalogs x TYPES], filled as types are met: number in the catalog + 2; 1: not used there; 0: not looked up yet */
+	/*
+	 * [catalogs x TYPES], filled as types are met: number in the catalog + 2; 1: not used there; 0:
+	 * not looked up yet
+	 */
 	uint32_t *types;
 	struct error *err;
 };

@@ -1,6 +1,7 @@
 /*
- * Reading the histories: all shards, by several threads, each shard in short read transactions, so that no long reader holds back the reuse of
- * pages. Events whose type no relation uses are passed over; events of items that are in none of the catalogs are counted.
+ * Reading the histories: all shards, by several threads, each shard in short read transactions, so that
+ * no long reader holds back the reuse of pages. Events whose type no relation uses are passed over;
+ * events of items that are in none of the catalogs are counted.
  *
  * Call order: scan_run -> { scan_counts -> items_order -> scan_join } for each catalog -> scan_free; events_free.
  * The order of users is that of the shards and of their keys, whoever read them.
@@ -41,10 +42,10 @@ struct scan {
 	uint64_t events; /* found, of all catalogs, the future ones not among them */
 	uint64_t users; /* with such events */
 	uint64_t unknown; /* events of items that are in no catalog of the plan */
-	uint64_t
-		future; /* events more than a day ahead of now_ms. When most are, it is the clock that is wrong, and they count. */
-	uint64_t
-		damaged; /* histories that cannot be read; passed over and logged, so that they do not stop all builds for ever */
+	/* events more than a day ahead of now_ms. When most are, it is the clock that is wrong, and they count. */
+	uint64_t future;
+	/* histories that cannot be read; passed over and logged, so that they do not stop all builds for ever */
+	uint64_t damaged;
 	int64_t newest_ms; /* of the events that count; INT64_MIN: none */
 };
 

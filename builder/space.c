@@ -131,7 +131,10 @@ static int make_file(struct space *space, size_t bytes, int *fd, struct error *e
 	return 0;
 }
 
-/* Large arrays are read here and there: with small pages a build takes a tenth longer. Only a wish, which the system may not grant. */
+/*
+ * Large arrays are read here and there: with small pages a build takes a tenth longer. Only a wish,
+ * which the system may not grant.
+ */
 static void want_huge_pages(const struct region *region)
 {
 	if (region->bytes >= HUGE_BYTES)

@@ -1,13 +1,16 @@
 /*
- * Memory for the builder's large arrays, within the memory flag: a region lives in anonymous memory while the sum of all regions
- * stays below the limit, else in a file of <data>/tmp that is unlinked at once and mapped shared, so that the kernel can write it out and take its
- * pages back. Users of a region see no difference but speed.
+ * Memory for the builder's large arrays, within the memory flag: a region lives in anonymous memory
+ * while the sum of all regions stays below the limit, else in a file of <data>/tmp that is unlinked at
+ * once and mapped shared, so that the kernel can write it out and take its pages back. Users of a
+ * region see no difference but speed.
  *
- * Memory of large regions is kept when they are freed, and taken again for others: memory that is new to a process costs ten times as much as the
- * first writing to it, and on some virtual machines far more. What is kept never makes the peak higher.
+ * Memory of large regions is kept when they are freed, and taken again for others: memory that is new
+ * to a process costs ten times as much as the first writing to it, and on some virtual machines far
+ * more. What is kept never makes the peak higher.
  *
- * What is a hundred bytes or so an item, and small things, come from malloc and are not counted. Files show in the process's resident size
- * while there is memory to spare, as any mapped file does. Any thread; one region belongs to one thread at a time.
+ * What is a hundred bytes or so an item, and small things, come from malloc and are not counted. Files
+ * show in the process's resident size while there is memory to spare, as any mapped file does. Any
+ * thread; one region belongs to one thread at a time.
  */
 #ifndef KINDRED_BUILDER_SPACE_H
 #define KINDRED_BUILDER_SPACE_H
@@ -54,12 +57,18 @@ void space_fini(struct space *space);
 int region_make(struct space *space, struct region *region, size_t bytes, struct error *err);
 /* As region_make, but with anything in it, for what is written to before it is read. It may be somewhat larger. */
 int region_take(struct space *space, struct region *region, size_t bytes, struct error *err);
-/* Keeps the contents, with anything behind them; the data may move, and may move to a file. A region that is all zero is made. */
+/*
+ * Keeps the contents, with anything behind them; the data may move, and may move to a file. A region
+ * that is all zero is made.
+ */
 int region_grow(struct space *space, struct region *region, size_t bytes, struct error *err);
 /* A region that is all zero is fine; it is all zero afterwards. */
 void region_free(struct space *space, struct region *region);
 
-/* Room for `bytes` more at the end, which become used, with anything in them; NULL: no memory (err is set). The pointer lives until the next call. */
+/*
+ * Room for `bytes` more at the end, which become used, with anything in them; NULL: no memory (err is
+ * set). The pointer lives until the next call.
+ */
 void *pile_extend(struct space *space, struct pile *pile, size_t bytes, struct error *err);
 void pile_free(struct space *space, struct pile *pile);
 

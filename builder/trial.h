@@ -1,10 +1,12 @@
 /*
- * What the tuner measures candidates on: slices of a relation's events, their questions, and what each costs. A lesson is what was learnt with
- * some parameters from before each slice; it can be served in many ways without learning anew.
+ * What the tuner measures candidates on: slices of a relation's events, their questions, and what each
+ * costs. A lesson is what was learnt with some parameters from before each slice; it can be served in
+ * many ways without learning anew.
  *
  *     trial_open -> { trial_learn -> trial_serve.. }.. -> lesson_drop.. -> trial_close
  *
- * Costs are nanoseconds of one thread by a model, not by the clock, so that a budget does not depend on the machine. One thread calls.
+ * Costs are nanoseconds of one thread by a model, not by the clock, so that a budget does not depend on
+ * the machine. One thread calls.
  */
 #ifndef KINDRED_BUILDER_TRIAL_H
 #define KINDRED_BUILDER_TRIAL_H
@@ -36,7 +38,10 @@ struct trial {
 	struct error *err;
 };
 
-/* The newest slice, and older ones while there are few questions. The note, empty before, says why there is nothing to measure. */
+/*
+ * The newest slice, and older ones while there are few questions. The note, empty before, says why
+ * there is nothing to measure.
+ */
 int trial_open(struct trial *trial, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	       char *note, size_t note_bytes, struct error *err);
 void trial_close(struct trial *trial);
@@ -44,7 +49,10 @@ void trial_close(struct trial *trial);
 int lesson_make(const struct trial *trial, struct lesson *lesson);
 void lesson_drop(const struct trial *trial, struct lesson *lesson);
 
-/* Learns with the candidate's parameters, instead of what the lesson was, and asks: fills the candidate's figures and the lesson's gains. */
+/*
+ * Learns with the candidate's parameters, instead of what the lesson was, and asks: fills the
+ * candidate's figures and the lesson's gains.
+ */
 int trial_learn(struct trial *trial, struct lesson *lesson, struct tune_candidate *candidate, struct stage stage);
 /* Asks the lesson as it is, served with the candidate's parameters. gains: [trial.queries] */
 int trial_serve(struct trial *trial, const struct lesson *lesson, struct tune_candidate *candidate, float *gains,

@@ -1,20 +1,26 @@
 /*
- * The tuner: finds the parameters that suit a relation by itself. It learns from what is older than a slice of the relation's events and asks the
- * questions of the definition's occasion (questions.h) about that slice: [0.8, 0.9) in order of time, so that the figures of the build, on [0.9, 1), stay
- * honest. Where the slice gives few questions, up to two older ones of the same width are asked too, each with a learning of its own.
+ * The tuner: finds the parameters that suit a relation by itself. It learns from what is older than a
+ * slice of the relation's events and asks the questions of the definition's occasion (questions.h)
+ * about that slice: [0.8, 0.9) in order of time, so that the figures of the build, on [0.9, 1), stay
+ * honest. Where the slice gives few questions, up to two older ones of the same width are asked too,
+ * each with a learning of its own.
  *
- * Search, coarse to fine: seeds (what was best for clicks, films, purchases and talk of the day in general, the defaults, the last choice) on a
- * part of the questions; the best few on all, each with its serving side searched on what it learnt; then rounds around the best: every parameter of learning up and
- * down its ladder of values (ladders.h), then the serving side again, until nothing helps or the work is used up. With very many events learning takes
- * every 2nd, 4th .. user, and the best few are measured again with all.
+ * Search, coarse to fine: seeds (what was best for clicks, films, purchases and talk of the day in
+ * general, the defaults, the last choice) on a part of the questions; the best few on all, each with
+ * its serving side searched on what it learnt; then rounds around the best: every parameter of learning
+ * up and down its ladder of values (ladders.h), then the serving side again, until nothing helps or the
+ * work is used up. With very many events learning takes every 2nd, 4th .. user, and the best few are
+ * measured again with all.
  *
- * A candidate is worth the objective, NDCG or the hit rate at the places of the relation's definitions, times two prices: below the coverage floor it is worth its coverage's share of it, and every
- * doubling of the neighbours that a query adds up costs half a percent, so that a slower model has to earn it. A move is
- * taken when it is better by half a standard error of the paired difference; what is chosen in the end must be better than what was there (the last choice,
- * else the defaults) by a whole one.
+ * A candidate is worth the objective, NDCG or the hit rate at the places of the relation's definitions,
+ * times two prices: below the coverage floor it is worth its coverage's share of it, and every doubling
+ * of the neighbours that a query adds up costs half a percent, so that a slower model has to earn it. A
+ * move is taken when it is better by half a standard error of the paired difference; what is chosen in
+ * the end must be better than what was there (the last choice, else the defaults) by a whole one.
  *
- * The budget is in plain builds, five at first, by a model of what learning and asking cost. So the same data and the same budget give the same choice on
- * any machine with any number of threads, unless the time, which is only an upper stop, runs out.
+ * The budget is in plain builds, five at first, by a model of what learning and asking cost. So the
+ * same data and the same budget give the same choice on any machine with any number of threads, unless
+ * the time, which is only an upper stop, runs out.
  */
 #ifndef KINDRED_BUILDER_TUNE_H
 #define KINDRED_BUILDER_TUNE_H
@@ -36,7 +42,10 @@
 
 enum tune_objective { TUNE_NDCG, TUNE_HIT_RATE };
 
-/* What is looked for: the objective at the relation's number of places, and the share of the learnt items that must be shown to somebody. */
+/*
+ * What is looked for: the objective at the relation's number of places, and the share of the learnt
+ * items that must be shown to somebody.
+ */
 struct tune_goal {
 	enum tune_objective objective;
 	double coverage_floor; /* 0: any will do */
@@ -84,7 +93,10 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 struct tune_goal tune_goal_default(void);
 /* "ndcg", "hit_rate". False: there is no such objective. */
 bool tune_objective_parse(const char *name, enum tune_objective *objective);
-/* For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard": .., "others": [..], ..} */
+/*
+ * For the metadata: {"note": .., "choice": {"name": .., "params": {..}, "ndcg": .., ..}, "standard":
+ * .., "others": [..], ..}
+ */
 json_t *tuning_json(const struct tuning *tuning);
 
 #endif

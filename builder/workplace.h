@@ -1,5 +1,6 @@
 /*
- * Where a builder works: the data directory, for one builder at a time, and memory. build.c and refresh.c begin and end with it.
+ * Where a builder works: the data directory, for one builder at a time, and memory. build.c and
+ * refresh.c begin and end with it.
  */
 #ifndef KINDRED_BUILDER_WORKPLACE_H
 #define KINDRED_BUILDER_WORKPLACE_H
@@ -17,8 +18,8 @@ struct workplace {
 };
 
 /*
- * Opens the data directory, takes the builders' lock, and takes away what builders that died have left. E_UNAVAILABLE: another builder works on
- * it. Close after an error too.
+ * Opens the data directory, takes the builders' lock, and takes away what builders that died have left.
+ * E_UNAVAILABLE: another builder works on it. Close after an error too.
  */
 int workplace_open(struct workplace *place, const char *data, uint64_t memory_mb, struct error *err);
 void workplace_close(struct workplace *place);

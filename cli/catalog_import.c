@@ -1,7 +1,8 @@
 /*
- * `kindred catalog import`: a file of items into a catalog. Two passes over the file: the first detects types and counts what
- * is wrong, the second sends items in batches, several in flight. With --on-error abort a pass without sending stands between them when
- * the first found anything suspicious, so that nothing is sent from a file that has an error.
+ * `kindred catalog import`: a file of items into a catalog. Two passes over the file: the first detects
+ * types and counts what is wrong, the second sends items in batches, several in flight. With --on-error
+ * abort a pass without sending stands between them when the first found anything suspicious, so that
+ * nothing is sent from a file that has an error.
  */
 #include "cli/catalog.h"
 #include "cli/catalog_plan.h"
@@ -284,7 +285,10 @@ static int batch_send(struct import *import, struct error *err)
 	return code;
 }
 
-/* What an item of this row packs to at most: an element of a list takes twice its text, an attribute its name as well. */
+/*
+ * What an item of this row packs to at most: an element of a list takes twice its text, an attribute
+ * its name as well.
+ */
 static size_t row_bound(const struct import *import, const struct row *row)
 {
 	const struct field *first = &row->fields[0], *last = &row->fields[row->count - 1];
@@ -370,8 +374,8 @@ static int pass(struct import *import, bool see, struct error *err)
 }
 
 /*
- * Whether a row is good. A catalog made for a file of which none is would have types for ever that nobody wanted: they were guessed
- * from what cannot be imported.
+ * Whether a row is good. A catalog made for a file of which none is would have types for ever that
+ * nobody wanted: they were guessed from what cannot be imported.
  */
 static int look_for_good(struct import *import, bool *none, struct error *err)
 {

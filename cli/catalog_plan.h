@@ -1,8 +1,9 @@
 /*
- * What `catalog import` makes of a file's columns: which is the id, the name, the image, and which attribute the others become,
- * of which type; and a row turned into an Item by it. Pure.
+ * What `catalog import` makes of a file's columns: which is the id, the name, the image, and which
+ * attribute the others become, of which type; and a row turned into an Item by it. Pure.
  *
- * Call order:  catalog_plan_make -> catalog_plan_schema (when the catalog exists) -> catalog_plan_see for every row -> catalog_plan_decide -> catalog_plan_item for every row.
+ * Call order:  catalog_plan_make -> catalog_plan_schema (when the catalog exists) -> catalog_plan_see
+ *         for every row -> catalog_plan_decide -> catalog_plan_item for every row.
  */
 #ifndef KINDRED_CLI_CATALOG_PLAN_H
 #define KINDRED_CLI_CATALOG_PLAN_H
@@ -54,13 +55,19 @@ struct catalog_plan {
 	size_t attributes;
 };
 
-/* E_INVALID: no id column can be told, a flag names a column that is not there, more than PLAN_ATTRIBUTES_MAX attributes. */
+/*
+ * E_INVALID: no id column can be told, a flag names a column that is not there, more than
+ * PLAN_ATTRIBUTES_MAX attributes.
+ */
 int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_t count,
 		      const struct plan_options *options, struct error *err);
 /* Takes over the types of attributes that the catalog has. E_INVALID: --type says another. */
 int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *catalog, struct error *err);
 
-/* Looks at a row's values. Returns 0, or E_INVALID with a text when the row cannot be used whatever its columns' types turn out to be. */
+/*
+ * Looks at a row's values. Returns 0, or E_INVALID with a text when the row cannot be used whatever its
+ * columns' types turn out to be.
+ */
 int catalog_plan_see(struct catalog_plan *plan, const struct row *row, struct error *err);
 /* Chooses types where none is known. Returns how many values may not fit them; 0: all do. */
 uint64_t catalog_plan_decide(struct catalog_plan *plan);

@@ -1,6 +1,7 @@
 /*
- * What every command of `kindred` shares: the global options, the connection, output and errors. A command is a function that
- * parses its arguments with cli_parse, does its work, and returns 0 or an error code whose text it has printed (cli_fail).
+ * What every command of `kindred` shares: the global options, the connection, output and errors. A
+ * command is a function that parses its arguments with cli_parse, does its work, and returns 0 or an
+ * error code whose text it has printed (cli_fail).
  */
 #ifndef KINDRED_CLI_CLI_H
 #define KINDRED_CLI_CLI_H
@@ -37,14 +38,15 @@ struct cli_spec {
 	const char *arguments; /* "NAME FILE" */
 	const char *prose; /* what it does, then "\v" and what is shown behind the options: details and examples */
 	const struct argp_option *options; /* NULL: only the global ones */
-	argp_parser_t
-		parse; /* one option: key, value; state->input is what cli_parse was given. ARGP_ERR_UNKNOWN for other keys */
+	/* one option: key, value; state->input is what cli_parse was given. ARGP_ERR_UNKNOWN for other keys */
+	argp_parser_t parse;
 	int least, most; /* positional arguments */
 };
 
 /*
- * Parses argv (argv[0] is "kindred catalog import"). Positional arguments go to args (room for spec->most, at most CLI_ARGS_MAX); returns their
- * number. Wrong usage and --help end the program, as argp does (exit code 64, EX_USAGE, and 0).
+ * Parses argv (argv[0] is "kindred catalog import"). Positional arguments go to args (room for
+ * spec->most, at most CLI_ARGS_MAX); returns their number. Wrong usage and --help end the program, as
+ * argp does (exit code 64, EX_USAGE, and 0).
  */
 int cli_parse(struct cli *cli, const struct cli_spec *spec, void *input, int argc, char **argv, char **args);
 /* For option parsers: a whole number in min..max, or the program ends with an explanation. */
@@ -57,12 +59,16 @@ int cli_connect(struct cli *cli, struct error *err);
 int cli_call(struct cli *cli, const char *method, const void *request, const ProtobufCMessageDescriptor *type,
 	     void *response, struct error *err);
 
-/* Whether what a stream ended with passes by itself. CANCELLED: a server that stops cancels what its grace did not suffice for. */
+/*
+ * Whether what a stream ended with passes by itself. CANCELLED: a server that stops cancels what its
+ * grace did not suffice for.
+ */
 bool cli_worth_another_try(int code);
 
 /*
- * Standard output that cannot be written, a full disk for one, is told once and ends the program with EX_IOERR, whatever a
- * command does with what printf says, and also where argp ends it. To be called before anything is printed.
+ * Standard output that cannot be written, a full disk for one, is told once and ends the program with
+ * EX_IOERR, whatever a command does with what printf says, and also where argp ends it. To be called
+ * before anything is printed.
  */
 void cli_watch_output(void);
 /* For a command that ends early by it: sets *err and returns its code. */

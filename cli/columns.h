@@ -1,6 +1,6 @@
 /*
- * Which column of a file plays which role: by its name, the way such files usually name it; and names of attributes made from
- * headers. Pure.
+ * Which column of a file plays which role: by its name, the way such files usually name it; and names
+ * of attributes made from headers. Pure.
  */
 #ifndef KINDRED_CLI_COLUMNS_H
 #define KINDRED_CLI_COLUMNS_H
@@ -30,8 +30,9 @@ const char *role_name(enum role role);
 const char *role_flag(enum role role);
 
 /*
- * The column whose name is the likeliest for the role, -1: none looks like it. Case, spaces, '_', '-' and '.' do not matter: "Customer ID" is "customer_id".
- * Of several, the name that stands first in the role's list (columns.c) wins, then the leftmost column.
+ * The column whose name is the likeliest for the role, -1: none looks like it. Case, spaces, '_', '-'
+ * and '.' do not matter: "Customer ID" is "customer_id". Of several, the name that stands first in the
+ * role's list (columns.c) wins, then the leftmost column.
  */
 int columns_guess(enum role role, const char *const *columns, size_t count);
 
@@ -39,8 +40,9 @@ int columns_guess(enum role role, const char *const *columns, size_t count);
 bool columns_known(enum role role, const char *column);
 
 /*
- * The attribute's name for a header: the header itself when it is a valid name; else in lower case, each run of other characters an
- * underscore ("In Stock (pcs)" -> "in_stock_pcs"), "c_" before a digit, "_" behind a word of the filter language. name: room for NAME_MAX_BYTES + 1.
+ * The attribute's name for a header: the header itself when it is a valid name; else in lower case,
+ * each run of other characters an underscore ("In Stock (pcs)" -> "in_stock_pcs"), "c_" before a digit,
+ * "_" behind a word of the filter language. name: room for NAME_MAX_BYTES + 1.
  */
 void attribute_name_make(const char *header, char *name);
 

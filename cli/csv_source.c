@@ -109,7 +109,10 @@ static int give_up_long_line(struct source *source, struct row *row, struct erro
 	return SOURCE_BAD;
 }
 
-/* Something stands behind a quote that should end its field. In a later line it is rather the next field's, and the first line's was never closed. */
+/*
+ * Something stands behind a quote that should end its field. In a later line it is rather the next
+ * field's, and the first line's was never closed.
+ */
 static int give_up_ending(struct source *source, struct row *row, struct error *err)
 {
 	if (source->lines.row_lines > 1)
@@ -466,7 +469,10 @@ int source_open(struct source **source, line_read read, void *context, const str
 	if (code == 0 && bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
 		code = error_set(err, E_INVALID,
 				 "the file is UTF-16; convert it to UTF-8 first: `iconv -f UTF-16 -t UTF-8`");
-	/* A packed file is unpacked by cli/input.c when it can look at it first; what comes through a pipe it cannot. */
+	/*
+	 * A packed file is unpacked by cli/input.c when it can look at it first; what comes through a
+	 * pipe it cannot.
+	 */
 	if (code == 0 && bytes >= 4 && (memcmp(text, "\x1f\x8b", 2) == 0 || memcmp(text, "\x28\xb5\x2f\xfd", 4) == 0))
 		code = error_set(err, E_INVALID,
 				 "the input is packed: give the file's name, or unpack it on the way (`zstd -dc` or "

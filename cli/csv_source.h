@@ -1,10 +1,12 @@
 /*
- * Rows of a file to import: fields by column, each row with the number of its first line. Three formats: CSV with quotes
- * (libcsv; RFC 4180, any one-character delimiter, line ends \n or \r\n, quoted fields over several lines), plain (split at a
- * delimiter of one or more characters, no quotes), and NDJSON (a JSON object a line; its keys are the columns).
+ * Rows of a file to import: fields by column, each row with the number of its first line. Three
+ * formats: CSV with quotes (libcsv; RFC 4180, any one-character delimiter, line ends \n or \r\n, quoted
+ * fields over several lines), plain (split at a delimiter of one or more characters, no quotes), and
+ * NDJSON (a JSON object a line; its keys are the columns).
  *
- * A row that cannot be used is given back as such, with the reason, and reading goes on behind it. A quote that is opened and
- * never closed, or closed in the midst of a field, costs its own line only; in a field that does not begin with one it is a character. Memory is bounded by the longest row.
+ * A row that cannot be used is given back as such, with the reason, and reading goes on behind it. A
+ * quote that is opened and never closed, or closed in the midst of a field, costs its own line only; in
+ * a field that does not begin with one it is a character. Memory is bounded by the longest row.
  */
 #ifndef KINDRED_CLI_CSV_SOURCE_H
 #define KINDRED_CLI_CSV_SOURCE_H
@@ -23,8 +25,8 @@
 enum source_format { SOURCE_GUESS, SOURCE_CSV, SOURCE_PLAIN, SOURCE_NDJSON };
 
 struct source_options {
-	enum source_format
-		format; /* SOURCE_GUESS: NDJSON when the first byte is '{', PLAIN for a long delimiter, else CSV */
+	/* SOURCE_GUESS: NDJSON when the first byte is '{', PLAIN for a long delimiter, else CSV */
+	enum source_format format;
 	const char *delimiter; /* NULL: guessed from the first line; "\\t" is a tab */
 	bool no_quotes; /* '"' is a character like any other: PLAIN */
 	const char *columns; /* names, separated by commas: the file has no header; NULL: it has */
@@ -35,7 +37,11 @@ struct source_options {
 struct field {
 	const char *text; /* NUL-terminated behind its bytes; valid UTF-8, trimmed */
 	size_t bytes;
-	bool odd; /* of NDJSON: made from what is neither a string nor a whole number nor null, so that it cannot be an id */
+	/*
+	 * of NDJSON: made from what is neither a string nor a whole number nor null, so that it cannot
+	 * be an id
+	 */
+	bool odd;
 };
 
 struct row {
@@ -59,8 +65,8 @@ const char *const *source_columns(const struct source *source, size_t *count);
 int source_column(const struct source *source, const char *name);
 
 /*
- * SOURCE_ROW: *row is valid until the next call. SOURCE_BAD: row->line is set and err->text says what is wrong with the row.
- * SOURCE_END. Negative: reading failed.
+ * SOURCE_ROW: *row is valid until the next call. SOURCE_BAD: row->line is set and err->text says what
+ * is wrong with the row. SOURCE_END. Negative: reading failed.
  */
 enum { SOURCE_END = 0, SOURCE_ROW = 1, SOURCE_BAD = 2 };
 int source_next(struct source *source, struct row *row, struct error *err);

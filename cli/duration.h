@@ -8,7 +8,10 @@
 
 #define DURATION_TEXT_MAX 48
 
-/* Units: s, m (minutes), h, d, w, y (365 days); several may follow each other. "0" is none. Returns 0 or E_INVALID (what, and what is allowed). */
+/*
+ * Units: s, m (minutes), h, d, w, y (365 days); several may follow each other. "0" is none. Returns 0
+ * or E_INVALID (what, and what is allowed).
+ */
 int duration_parse(const char *field, const char *text, int64_t *seconds, struct error *err);
 /* Back, in the largest units that are exact: "30d", "1d12h". 0: "all". */
 const char *duration_text(int64_t seconds, char *buffer);

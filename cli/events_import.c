@@ -1,6 +1,7 @@
 /*
- * `kindred events import`: a file of events into the server, in one pass: batches over IngestEventStream, several in flight.
- * Every event has an id, its own or one made from its fields (events_plan.h), so that a batch may be sent twice, and a file imported twice.
+ * `kindred events import`: a file of events into the server, in one pass: batches over
+ * IngestEventStream, several in flight. Every event has an id, its own or one made from its fields
+ * (events_plan.h), so that a batch may be sent twice, and a file imported twice.
  */
 #include "cli/cli.h"
 #include "cli/columns.h"

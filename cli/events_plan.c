@@ -235,7 +235,10 @@ static int bad_value(const struct events_plan *plan, int column, const struct ro
 			 text_quote(field->text, field->bytes, quoted), what);
 }
 
-/* By --time-format alone when it is given: a number would else be taken for seconds. A layout's format is for what nothing else reads. */
+/*
+ * By --time-format alone when it is given: a number would else be taken for seconds. A layout's format
+ * is for what nothing else reads.
+ */
 static bool time_read(const struct events_plan *plan, const struct field *field, int64_t *time_ms)
 {
 	const struct events_options *options = plan->options;

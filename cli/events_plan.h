@@ -39,7 +39,10 @@ struct events_plan {
 	const char *event_type; /* of every row, when there is no column of types */
 };
 
-/* E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told; no day can be read by the time format. */
+/*
+ * E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told; no
+ * day can be read by the time format.
+ */
 int events_plan_make(struct events_plan *plan, const char *const *names, size_t count,
 		     const struct events_options *options, struct error *err);
 /* "user is 'customer_id', item is 'stock_code', ..." */
@@ -53,8 +56,9 @@ enum event_row events_plan_row(const struct events_plan *plan, const struct row 
 			       Kindred__V1__Event **event, struct error *err);
 
 /*
- * Gives an event without an id one that is the same whenever this row is imported again: a hash of the catalog and of every field of the event, and
- * the how-manieth event with just these fields it is, so that real repetitions count and rows that were appended later are new. E_EXHAUSTED.
+ * Gives an event without an id one that is the same whenever this row is imported again: a hash of the
+ * catalog and of every field of the event, and the how-manieth event with just these fields it is, so
+ * that real repetitions count and rows that were appended later are new. E_EXHAUSTED.
  */
 int event_id_derive(const char *catalog, struct occurrence *seen, Kindred__V1__Event *event, struct arena *arena);
 

@@ -1,4 +1,7 @@
-/* `kindred export`: the recommendations of a whole audience into a file, as fast as they come, and continued after any break. */
+/*
+ * `kindred export`: the recommendations of a whole audience into a file, as fast as they come, and
+ * continued after any break.
+ */
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/duration.h"

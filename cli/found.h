@@ -1,6 +1,6 @@
 /*
- * What an import found in its file, for whoever defines recommendations over it next: the event types with their counts, and
- * some users from all over the file. Pure.
+ * What an import found in its file, for whoever defines recommendations over it next: the event types
+ * with their counts, and some users from all over the file. Pure.
  */
 #ifndef KINDRED_CLI_FOUND_H
 #define KINDRED_CLI_FOUND_H
@@ -32,7 +32,10 @@ void found_event(struct found *found, const char *type, const char *user);
 /* {"Viewed": 1203, ..}, the most frequent first; and a list of users. NULL: no memory. */
 json_t *found_types_json(struct found *found);
 json_t *found_users_json(const struct found *found);
-/* "Viewed 1,203, Purchased 40, and 12 events of other types": of those that are not told one by one, or have no room. Returns text. */
+/*
+ * "Viewed 1,203, Purchased 40, and 12 events of other types": of those that are not told one by one, or
+ * have no room. Returns text.
+ */
 const char *found_types_text(struct found *found, char *text, size_t room);
 
 #endif

@@ -1,4 +1,7 @@
-/* The options that `catalog import` and `events import` share: how to read the file, and what to do with rows that have errors. */
+/*
+ * The options that `catalog import` and `events import` share: how to read the file, and what to do
+ * with rows that have errors.
+ */
 #ifndef KINDRED_CLI_IMPORT_OPTIONS_H
 #define KINDRED_CLI_IMPORT_OPTIONS_H
 

@@ -1,6 +1,7 @@
 /*
- * Where a file to import comes from: a path, "-" for stdin, plain or compressed by zstd or gzip (told by its first bytes;
- * read through the program of that name, which has to be installed). Bytes come out; rows are made by cli/csv_source.h.
+ * Where a file to import comes from: a path, "-" for stdin, plain or compressed by zstd or gzip (told
+ * by its first bytes; read through the program of that name, which has to be installed). Bytes come
+ * out; rows are made by cli/csv_source.h.
  */
 #ifndef KINDRED_CLI_INPUT_H
 #define KINDRED_CLI_INPUT_H
@@ -23,13 +24,17 @@ struct input {
 };
 
 /*
- * path must outlive the input. twice: it will be rewound; what cannot be (stdin, a pipe) is first copied to a temporary file in
- * $TMPDIR or /var/tmp, which is gone when the program ends. E_NOT_FOUND, E_PRECONDITION (not readable, or zstd or gzip is missing).
+ * path must outlive the input. twice: it will be rewound; what cannot be (stdin, a pipe) is first
+ * copied to a temporary file in $TMPDIR or /var/tmp, which is gone when the program ends. E_NOT_FOUND,
+ * E_PRECONDITION (not readable, or zstd or gzip is missing).
  */
 int input_open(struct input *input, const char *path, bool twice, struct error *err);
 void input_close(struct input *input);
 
-/* Bytes read, 0 at the end, or a negative error (E_DATA_LOSS: it does not unpack). Fits line_read of cli/line_buffer.h. */
+/*
+ * Bytes read, 0 at the end, or a negative error (E_DATA_LOSS: it does not unpack). Fits line_read of
+ * cli/line_buffer.h.
+ */
 int64_t input_read(void *input, void *buffer, size_t bytes, struct error *err);
 
 /* Back to the start; only when it was opened with `twice`. */

@@ -19,7 +19,10 @@ static int bad_value(const char *text, size_t bytes, const char *what, struct er
 	return error_set(err, E_INVALID, "'%s' is not a %s", text_quote(text, bytes, quoted), what);
 }
 
-/* The part of the list that starts here, trimmed and NUL-terminated in place; *next: where the next one starts, NULL: it was the last. */
+/*
+ * The part of the list that starts here, trimmed and NUL-terminated in place; *next: where the next one
+ * starts, NULL: it was the last.
+ */
 static char *part_take(char *part, const char *separator, char **next, size_t *bytes)
 {
 	size_t separator_bytes = strlen(separator);

@@ -6,8 +6,8 @@
 #include "common/arena.h"
 
 /*
- * Sets the attribute's value: a list's elements are separated by separator, empty ones are left out. Texts are copied into the arena.
- * E_INVALID: "'abc' is not a number", or too long; E_EXHAUSTED.
+ * Sets the attribute's value: a list's elements are separated by separator, empty ones are left out.
+ * Texts are copied into the arena. E_INVALID: "'abc' is not a number", or too long; E_EXHAUSTED.
  */
 int attribute_parse(Kindred__V1__Attribute *attribute, attribute_type type, const char *text, size_t bytes,
 		    const char *separator, struct arena *arena, struct error *err);

@@ -1,6 +1,6 @@
 /*
- * Layouts: well-known data sets, so that `--layout NAME` says at once what would take a line of flags. One table (layouts.c);
- * a flag that is given wins over the layout. Pure.
+ * Layouts: well-known data sets, so that `--layout NAME` says at once what would take a line of flags.
+ * One table (layouts.c); a flag that is given wins over the layout. Pure.
  */
 #ifndef KINDRED_CLI_LAYOUTS_H
 #define KINDRED_CLI_LAYOUTS_H

@@ -1,6 +1,7 @@
 /*
- * Physical lines from a stream of bytes, with the lines of the current row kept, so that a row that turns out to be none
- * (a quote that is opened and never closed) can be given up and its second line read again as the start of another.
+ * Physical lines from a stream of bytes, with the lines of the current row kept, so that a row that
+ * turns out to be none (a quote that is opened and never closed) can be given up and its second line
+ * read again as the start of another.
  *
  *     line_next.. (more lines while the row is open) -> line_row_done, or line_row_retry
  */
@@ -32,14 +33,18 @@ struct line_buffer {
 int line_buffer_init(struct line_buffer *lines, line_read read, void *context, size_t row_max, struct error *err);
 void line_buffer_fini(struct line_buffer *lines);
 
-/* What is in the buffer, nothing consumed: at least the first line and `least` bytes, unless the file or the buffer ends before. For guessing a format. */
+/*
+ * What is in the buffer, nothing consumed: at least the first line and `least` bytes, unless the file
+ * or the buffer ends before. For guessing a format.
+ */
 int line_peek(struct line_buffer *lines, size_t least, const char **text, size_t *bytes, struct error *err);
 /* Drops bytes at the very start (a byte order mark). */
 void line_drop(struct line_buffer *lines, size_t bytes);
 
 /*
- * The next line, with its '\n' when it has one; the text is valid until the next call. 1, 0 at the end, E_EXHAUSTED: the row
- * would be longer than row_max (line_row_retry goes on behind its first line, or behind this line when it is the first), or a reading error.
+ * The next line, with its '\n' when it has one; the text is valid until the next call. 1, 0 at the end,
+ * E_EXHAUSTED: the row would be longer than row_max (line_row_retry goes on behind its first line, or
+ * behind this line when it is the first), or a reading error.
  */
 int line_next(struct line_buffer *lines, const char **text, size_t *bytes, struct error *err);
 void line_row_done(struct line_buffer *lines);

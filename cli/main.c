@@ -1,6 +1,7 @@
 /*
- * kindred: the command line. It talks to a running server over gRPC like any other client; only `init` and `serve` touch a data
- * directory. Start reading at the table of commands: each is a function in the file of its group. What they share is in cli.h.
+ * kindred: the command line. It talks to a running server over gRPC like any other client; only `init`
+ * and `serve` touch a data directory. Start reading at the table of commands: each is a function in the
+ * file of its group. What they share is in cli.h.
  */
 #include "cli/cli.h"
 #include "cli/commands.h"
@@ -70,7 +71,10 @@ static void print_help(FILE *out, const char *group)
 			     "  kindred recommend next john\n");
 }
 
-/* Options before the command; the command's own parser reads them again, wherever they stand. Returns the index of the first word. */
+/*
+ * Options before the command; the command's own parser reads them again, wherever they stand. Returns
+ * the index of the first word.
+ */
 static int skip_options(int argc, char **argv, struct cli *cli)
 {
 	int at = 1;

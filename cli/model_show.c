@@ -1,4 +1,7 @@
-/* `kindred model show`: what a generation was learnt from and with, how good it is, and whether it is better than what was served before. */
+/*
+ * `kindred model show`: what a generation was learnt from and with, how good it is, and whether it is
+ * better than what was served before.
+ */
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/table.h"

@@ -1,6 +1,6 @@
 /*
- * How far a long job is, on stderr: on a terminal a bar with rate and time left, redrawn in place; elsewhere a plain line every few
- * seconds; nothing when quiet. One thread.
+ * How far a long job is, on stderr: on a terminal a bar with rate and time left, redrawn in place;
+ * elsewhere a plain line every few seconds; nothing when quiet. One thread.
  */
 #ifndef KINDRED_CLI_PROGRESS_H
 #define KINDRED_CLI_PROGRESS_H
@@ -19,7 +19,10 @@ struct progress {
 };
 
 void progress_start(struct progress *progress, const char *what, const char *unit, bool quiet);
-/* Cheap: looks at the clock, and draws a few times a second. share: 0 to 1, negative: not known. unit "": done is not shown. */
+/*
+ * Cheap: looks at the clock, and draws a few times a second. share: 0 to 1, negative: not known. unit
+ * "": done is not shown.
+ */
 void progress_update(struct progress *progress, uint64_t done, double share);
 /* Removes the bar, so that another line can be written; the next update draws it again. */
 void progress_hide(struct progress *progress);

@@ -1,6 +1,6 @@
 /*
- * The fields of one row, copied into one growing buffer; each is NUL-terminated behind its bytes. Kept from row to row, so that reading
- * allocates nothing after the first rows.
+ * The fields of one row, copied into one growing buffer; each is NUL-terminated behind its bytes. Kept
+ * from row to row, so that reading allocates nothing after the first rows.
  */
 #ifndef KINDRED_CLI_ROW_TEXT_H
 #define KINDRED_CLI_ROW_TEXT_H

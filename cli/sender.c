@@ -98,8 +98,9 @@ static void trouble_say(struct sender *sender, const struct error *err)
 }
 
 /*
- * The stream broke, err says why: opens it again and sends again what has no answer, until that goes through or patience
- * ends. That it went through shows only with the next answer, so patience counts from the first failure to then.
+ * The stream broke, err says why: opens it again and sends again what has no answer, until that goes
+ * through or patience ends. That it went through shows only with the next answer, so patience counts
+ * from the first failure to then.
  */
 static int recover(struct sender *sender, struct error *err)
 {

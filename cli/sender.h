@@ -1,7 +1,8 @@
 /*
- * Sends batches over a stream whose answers carry the batch's number (ImportItems, IngestEventStream), several in flight, and
- * lives through a server or a worker that restarts: a batch is kept, packed, until its answer is here; when the stream breaks with UNAVAILABLE, it
- * is opened again and everything without an answer is sent again. What is sent must be safe to send twice.
+ * Sends batches over a stream whose answers carry the batch's number (ImportItems, IngestEventStream),
+ * several in flight, and lives through a server or a worker that restarts: a batch is kept, packed,
+ * until its answer is here; when the stream breaks with UNAVAILABLE, it is opened again and everything
+ * without an answer is sent again. What is sent must be safe to send twice.
  *
  *     sender_open -> sender_send.. -> sender_finish -> sender_close
  */
@@ -34,7 +35,10 @@ struct sender;
 
 int sender_open(struct sender **sender, struct rpc_client *client, const struct sender_options *options,
 		struct error *err);
-/* Waits while the window is full. number: unique, and the one in the message. On an error the batch is the caller's still when *taken is false. */
+/*
+ * Waits while the window is full. number: unique, and the one in the message. On an error the batch is
+ * the caller's still when *taken is false.
+ */
 int sender_send(struct sender *sender, uint64_t number, const ProtobufCMessage *message, void *batch, bool *taken,
 		struct error *err);
 /* Waits for all answers. */

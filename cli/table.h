@@ -1,7 +1,7 @@
 /*
- * Tables for people: columns as wide as their widest cell, numbers to the right, UTF-8 counted as a terminal shows it. On a terminal
- * that is too narrow, the one flexible column is cut with an ellipsis. Control characters in cells are shown as '?', so that a name from a file never
- * steers the terminal.
+ * Tables for people: columns as wide as their widest cell, numbers to the right, UTF-8 counted as a
+ * terminal shows it. On a terminal that is too narrow, the one flexible column is cut with an ellipsis.
+ * Control characters in cells are shown as '?', so that a name from a file never steers the terminal.
  */
 #ifndef KINDRED_CLI_TABLE_H
 #define KINDRED_CLI_TABLE_H

@@ -22,7 +22,10 @@ const char *text_number(double number, char *buffer);
 /* "0.8 ms", "1.2 s", "3 min 20 s" */
 const char *text_elapsed(double seconds, char *buffer);
 
-/* A value of a file for an error text: at most 40 characters, whole ones, without control characters; "..." when it was cut. */
+/*
+ * A value of a file for an error text: at most 40 characters, whole ones, without control characters;
+ * "..." when it was cut.
+ */
 #define TEXT_QUOTE_MAX 200
 const char *text_quote(const char *text, size_t bytes, char *buffer);
 

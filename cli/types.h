@@ -1,10 +1,11 @@
 /*
  * Types of attributes: which one the values of a column have, and a value's text read as a type. Pure.
  *
- * Detection, over all values that are not empty: boolean when all are true/false/yes/no/t/f/y/n (any case); number when all are decimal
- * numbers (and none has a leading zero: "007" is a code, not a number); timestamp when all are ISO 8601 dates or times; a list when the separator
- * occurs in any; else string. A few strangers in a long column are errors, not a reason to make it a string: with 100 values or more, one in a hundred
- * may differ.
+ * Detection, over all values that are not empty: boolean when all are true/false/yes/no/t/f/y/n (any
+ * case); number when all are decimal numbers (and none has a leading zero: "007" is a code, not a
+ * number); timestamp when all are ISO 8601 dates or times; a list when the separator occurs in any;
+ * else string. A few strangers in a long column are errors, not a reason to make it a string: with 100
+ * values or more, one in a hundred may differ.
  */
 #ifndef KINDRED_CLI_TYPES_H
 #define KINDRED_CLI_TYPES_H

@@ -1,7 +1,7 @@
 /*
- * kindred-ceiling: the same C core with an empty handler. It takes Recommend calls and answers each with the same bytes,
- * from one thread on one completion queue: what a call costs when nothing is done for it. Kindred's figures are held against it, in the
- * same run. It serves until it is killed.
+ * kindred-ceiling: the same C core with an empty handler. It takes Recommend calls and answers each
+ * with the same bytes, from one thread on one completion queue: what a call costs when nothing is done
+ * for it. Kindred's figures are held against it, in the same run. It serves until it is killed.
  */
 #include "common/slice.h"
 #include "version.h"

@@ -1,6 +1,7 @@
 /*
- * kindred-flush: what one disk flush takes on a file system, to hold the acknowledgement of a lone event against: write 4 KiB over the same place
- * of a file that is there already, fdatasync, again and again.
+ * kindred-flush: what one disk flush takes on a file system, to hold the acknowledgement of a lone
+ * event against: write 4 KiB over the same place of a file that is there already, fdatasync, again and
+ * again.
  */
 #include "bench/histogram.h"
 #include "version.h"

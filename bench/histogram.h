@@ -19,7 +19,10 @@ struct histogram {
 void histogram_add(struct histogram *histogram, uint64_t ns);
 /* Adds all of another one. */
 void histogram_merge(struct histogram *histogram, const struct histogram *other);
-/* share 0..1. Never less than the true value: the upper edge of the bucket that holds it, at most max_ns. 0 when empty. */
+/*
+ * share 0..1. Never less than the true value: the upper edge of the bucket that holds it, at most
+ * max_ns. 0 when empty.
+ */
 uint64_t histogram_percentile(const struct histogram *histogram, double share);
 
 #endif

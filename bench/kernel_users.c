@@ -48,7 +48,10 @@ static const char *read_name(const char *key, char *name)
 	return key;
 }
 
-/* "Purchased=5;Viewed=1|window=0" (common/relation.h) into types, the largest weight being SCORE_ONE as in worker/recipe.c. */
+/*
+ * "Purchased=5;Viewed=1|window=0" (common/relation.h) into types, the largest weight being SCORE_ONE as
+ * in worker/recipe.c.
+ */
 static void read_types(struct reading *reading, const char *key)
 {
 	double weights[TYPES_MAX], largest = 0;

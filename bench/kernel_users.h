@@ -1,6 +1,7 @@
 /*
- * What kindred-kernel scores: a model generation, and the users of its data directory as scoring sees them: the events that the
- * relation counts, as rows and weights, newest first. All of it is in memory before anything is measured.
+ * What kindred-kernel scores: a model generation, and the users of its data directory as scoring sees
+ * them: the events that the relation counts, as rows and weights, newest first. All of it is in memory
+ * before anything is measured.
  */
 #ifndef KINDRED_KERNEL_USERS_H
 #define KINDRED_KERNEL_USERS_H
@@ -33,7 +34,8 @@ struct kernel_users {
  */
 int kernel_users_read(struct kernel_users *users, const struct kernel_wanted *wanted, struct error *err);
 /*
- * Made up instead, the same on every run and every machine: 20,000 items, 50 neighbours, and 1,000 users with 30 events each. E_EXHAUSTED.
+ * Made up instead, the same on every run and every machine: 20,000 items, 50 neighbours, and 1,000
+ * users with 30 events each. E_EXHAUSTED.
  */
 int kernel_users_make(struct kernel_users *users, struct error *err);
 void kernel_users_free(struct kernel_users *users);

@@ -162,8 +162,9 @@ static void drive_closed(struct load *load)
 }
 
 /*
- * C core works on one connection's news a look, and asks epoll again once it has been through all that epoll had. So to find nothing
- * without having asked epoll mostly means that more is at hand; after so many looks, that another thread waits in C core.
+ * C core works on one connection's news a look, and asks epoll again once it has been through all that
+ * epoll had. So to find nothing without having asked epoll mostly means that more is at hand; after so
+ * many looks, that another thread waits in C core.
  */
 #define LOOKS 32u
 

@@ -1,9 +1,10 @@
 /*
  * The load engine: keeps gRPC calls in flight on C core and measures them. One thread, one completion queue.
  *
- * Closed loop: `in_flight` calls (of a stream: messages) at any time; the next starts when one ends. It says how fast things can go.
- * Open loop (rate > 0): calls or messages are due at fixed times (bench/schedule.h) and are measured from when they were due, not from when a free slot let
- * them start, so that a server that stalls cannot hide it. It says what latency is at that rate.
+ * Closed loop: `in_flight` calls (of a stream: messages) at any time; the next starts when one ends. It
+ * says how fast things can go. Open loop (rate > 0): calls or messages are due at fixed times
+ * (bench/schedule.h) and are measured from when they were due, not from when a free slot let them
+ * start, so that a server that stalls cannot hide it. It says what latency is at that rate.
  *
  * What is due before the measured part is the warm-up; it is sent, and counts only as work that CPU time was spent on.
  *
@@ -32,12 +33,19 @@ struct load_units {
 struct load_work {
 	const char *methods
 		[LOAD_KINDS]; /* "/kindred.v1.RecommendationService/Recommend"; NULL: no such kind. Streams have the first only */
-	/* Writes message `number` (from 0) into buffer, of LOAD_MESSAGE_MAX bytes, and says which kind it is. Returns its bytes. */
+	/*
+	 * Writes message `number` (from 0) into buffer, of LOAD_MESSAGE_MAX bytes, and says which kind
+	 * it is. Returns its bytes.
+	 */
 	size_t (*make)(void *context, uint64_t number, unsigned *kind, uint8_t *buffer);
 	struct load_units (*count)(void *context, unsigned kind, const uint8_t *answer, size_t bytes);
 	void *context;
 	uint64_t units_per_message; /* streams: a message is answered when as many units are */
-	bool walks; /* the streams are the server's: a message each, which is answered until the stream ends, again and again */
+	/*
+	 * the streams are the server's: a message each, which is answered until the stream ends, again
+	 * and again
+	 */
+	bool walks;
 };
 
 struct load_options {
@@ -55,7 +63,8 @@ struct load_options {
 
 struct load_result {
 	struct histogram latency
-		[LOAD_KINDS]; /* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
+		/* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
+		[LOAD_KINDS];
 	struct series series; /* the first kind's, over time */
 	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages; walks that ended */
 	uint64_t units; /* good ones */
@@ -66,8 +75,8 @@ struct load_result {
 };
 
 /*
- * Runs it. *result is filled (large: keep it off the stack; load_result_fini in any case). E_UNAVAILABLE when the target cannot
- * be reached. The first error of each status is shown on stderr.
+ * Runs it. *result is filled (large: keep it off the stack; load_result_fini in any case).
+ * E_UNAVAILABLE when the target cannot be reached. The first error of each status is shown on stderr.
  */
 int load_run(const struct load_options *options, const struct load_work *work, struct load_result *result,
 	     struct error *err);

@@ -68,7 +68,10 @@ void load_count_error(struct load *load, const struct load_ending *ending);
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline);
 void load_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
 
-/* All three start all that a closed loop has in flight; false: no memory. The open loop's turn starts all that is due. */
+/*
+ * All three start all that a closed loop has in flight; false: no memory. The open loop's turn starts
+ * all that is due.
+ */
 bool load_unary_start(struct load *load);
 void load_unary_turn(struct load *load);
 /* When the next call is due that could start now; UINT64_MAX: none before an answer comes. */

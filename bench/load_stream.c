@@ -1,6 +1,7 @@
 /*
- * Streams: a window of messages in flight on each, answers counted as they come. In an open loop message n of all is the
- * (n / streams)th of stream n mod streams, so that each stream has a schedule of its own.
+ * Streams: a window of messages in flight on each, answers counted as they come. In an open loop
+ * message n of all is the (n / streams)th of stream n mod streams, so that each stream has a schedule
+ * of its own.
  */
 #include "bench/load_private.h"
 #include "common/clock.h"
@@ -92,7 +93,10 @@ static void on_received(struct load *load, void *self, bool ok)
 	bool measured = stream->done_count < stream->sent_count &&
 			load_measured(load, stream->due_ns[stream->done_count % load->options->in_flight]);
 	stream->answered_units += load_count_answer(load, 0, stream->answer, measured).answered;
-	/* An answer to one message may come in several, and to several in one: a message is done when as many units are. */
+	/*
+	 * An answer to one message may come in several, and to several in one: a message is done when
+	 * as many units are.
+	 */
 	while (stream->done_count < stream->sent_count &&
 	       stream->answered_units >= (stream->done_count + 1) * load->work->units_per_message) {
 		uint64_t due_ns = stream->due_ns[stream->done_count++ % load->options->in_flight];

@@ -1,6 +1,7 @@
 /*
- * Server streams: one message begins a walk, answers come until it ends, and then it begins again. When the time is over, what is under way is
- * cancelled. Closed loop only: how fast answers come is the server's business.
+ * Server streams: one message begins a walk, answers come until it ends, and then it begins again. When
+ * the time is over, what is under way is cancelled. Closed loop only: how fast answers come is the
+ * server's business.
  */
 #include "bench/load_private.h"
 #include "common/clock.h"

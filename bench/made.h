@@ -1,6 +1,6 @@
 /*
- * A made-up relation of any size in memory, the same on every run: neighbours by a skewed popularity, weights that fall with their place. For measurements
- * that need a model's shape and no data.
+ * A made-up relation of any size in memory, the same on every run: neighbours by a skewed popularity,
+ * weights that fall with their place. For measurements that need a model's shape and no data.
  */
 #ifndef KINDRED_BENCH_MADE_H
 #define KINDRED_BENCH_MADE_H

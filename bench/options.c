@@ -15,7 +15,10 @@
 
 enum type { HEADING, INTEGER, UNSIGNED, LARGE, REAL, TEXT, FLAG, PAIR };
 
-/* A line of the table: an option, where its value goes, and for numbers what is allowed; or a heading, which has only words. */
+/*
+ * A line of the table: an option, where its value goes, and for numbers what is allowed; or a heading,
+ * which has only words.
+ */
 struct setting {
 	const char *name;
 	int letter; /* 0: none */

@@ -1,5 +1,6 @@
 /*
- * What kindred-bench says of a run: text for people, one JSON line for programs, an SVG drawing. All of it comes from the same struct.
+ * What kindred-bench says of a run: text for people, one JSON line for programs, an SVG drawing. All of
+ * it comes from the same struct.
  */
 #ifndef KINDRED_BENCH_OUTPUT_H
 #define KINDRED_BENCH_OUTPUT_H

@@ -1,8 +1,9 @@
 /*
  * When things are due in an open loop, and the search for the highest rate. Pure.
  *
- * A schedule knows only the start and the rate: number n is due at start + n / rate, whatever happened to the ones before. What is measured from
- * when it was due shows every stall of the server to everything that was due during it (no coordinated omission).
+ * A schedule knows only the start and the rate: number n is due at start + n / rate, whatever happened
+ * to the ones before. What is measured from when it was due shows every stall of the server to
+ * everything that was due during it (no coordinated omission).
  */
 #ifndef KINDRED_SCHEDULE_H
 #define KINDRED_SCHEDULE_H

@@ -1,5 +1,6 @@
 /*
- * Swaps of the model while load runs: a thread that activates two kept generations in turn, at set times, and notes when each began and ended.
+ * Swaps of the model while load runs: a thread that activates two kept generations in turn, at set
+ * times, and notes when each began and ended.
  */
 #ifndef KINDRED_BENCH_SWAPS_H
 #define KINDRED_BENCH_SWAPS_H

@@ -46,7 +46,10 @@ static void write_catalog(const struct options *o)
 		       chance_mix(i + o->seed) % 20 ? "true" : "false");
 }
 
-/* Without an exponent even from half to one and a half of the average; else a power law with that average: few users have very many. */
+/*
+ * Without an exponent even from half to one and a half of the average; else a power law with that
+ * average: few users have very many.
+ */
 static uint64_t history_length(const struct options *o, double u)
 {
 	if (o->length_zipf <= 0)

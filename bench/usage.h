@@ -1,6 +1,7 @@
 /*
- * What the server's processes use, read from /proc: only for a server on this machine. Workers are named by GetStatus; the
- * server is their parent. And what else the machine did meanwhile, which tells how much a figure in wall time is worth.
+ * What the server's processes use, read from /proc: only for a server on this machine. Workers are
+ * named by GetStatus; the server is their parent. And what else the machine did meanwhile, which tells
+ * how much a figure in wall time is worth.
  */
 #ifndef KINDRED_USAGE_H
 #define KINDRED_USAGE_H
@@ -21,7 +22,10 @@ struct usage {
 	uint64_t cpu_ns; /* of all of them */
 	uint64_t start_bytes, stop_bytes, peak_bytes;
 	uint64_t own_ns; /* of this process */
-	/* shares of the machine's cores over that time, 0..1: what the hypervisor took, and what neither this process nor those above used */
+	/*
+	 * shares of the machine's cores over that time, 0..1: what the hypervisor took, and what
+	 * neither this process nor those above used
+	 */
 	double stolen, others;
 	uint64_t start_ticks[3]; /* for usage_stop: all, idle, stolen */
 };

@@ -1,6 +1,7 @@
 /*
- * What kindred-bench sends, and what it looks for in the answers. Messages are packed here; answers are only walked over, so that the generator takes
- * as little as it can of the machine that the server shares with it. One thread.
+ * What kindred-bench sends, and what it looks for in the answers. Messages are packed here; answers are
+ * only walked over, so that the generator takes as little as it can of the machine that the server
+ * shares with it. One thread.
  */
 #ifndef KINDRED_BENCH_WORK_H
 #define KINDRED_BENCH_WORK_H
@@ -22,7 +23,8 @@ struct work {
 	uint64_t batch; /* users or events a message of a stream */
 	unsigned count; /* items a recommendation */
 	const char *definition, *catalog;
-	int64_t event_time_ms; /* of the first event; each is a millisecond after the last, and this is part of its id */
+	/* of the first event; each is a millisecond after the last, and this is part of its id */
+	int64_t event_time_ms;
 	double ingest_share; /* WORK_MIX: of the calls; the others are Recommend */
 };
 

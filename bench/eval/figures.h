@@ -27,7 +27,8 @@ struct figures {
 /* place: from 1; 0: not shown. */
 void figures_add(struct figures *figures, uint32_t place);
 /*
- * shown: [items], how often. users_of: [items], 0: not known. Microseconds and build_seconds are the caller's. Returns 0 or E_EXHAUSTED.
+ * shown: [items], how often. users_of: [items], 0: not known. Microseconds and build_seconds are the
+ * caller's. Returns 0 or E_EXHAUSTED.
  */
 int figures_end(struct figures *figures, const uint32_t *shown, const uint32_t *users_of, uint32_t items);
 

@@ -1,6 +1,7 @@
 /*
- * kindred-eval: replays a data set through the builder's learning (builder/learn.h) and the worker's scoring (common/score.h), and says how often
- * what people did next was among the 20 shown, beside popularity and plain cosine. The protocol is in protocol.h, reading in map.h.
+ * kindred-eval: replays a data set through the builder's learning (builder/learn.h) and the worker's
+ * scoring (common/score.h), and says how often what people did next was among the 20 shown, beside
+ * popularity and plain cosine. The protocol is in protocol.h, reading in map.h.
  *
  * load -> split (protocol.c) -> choose parameters -> learn each method -> ask (ask.c) -> output.c
  */
@@ -243,8 +244,9 @@ static void show_tuning(const struct tuning *tuning)
 }
 
 /*
- * The parameters of Kindred: the defaults and --set, or what the builder's tuner finds when it is given the events before T, as a build at that time
- * would be. Nothing here may look at anything but run->questions.train.
+ * The parameters of Kindred: the defaults and --set, or what the builder's tuner finds when it is given
+ * the events before T, as a build at that time would be. Nothing here may look at anything but
+ * run->questions.train.
  */
 static int choose_params(struct run *run, struct error *err)
 {

@@ -1,7 +1,8 @@
 /*
- * Any bytes as the request and as the cursor of RecommendAudience, the cursor also with a fitting hash put in: what is
- * taken has ranges in order and within the shards, and written again it reads the same. And any bytes as a user's results: the lines of
- * `kindred export` are made of them, or they are refused.
+ * Any bytes as the request and as the cursor of RecommendAudience, the cursor also with a fitting hash
+ * put in: what is taken has ranges in order and within the shards, and written again it reads the same.
+ * And any bytes as a user's results: the lines of `kindred export` are made of them, or they are
+ * refused.
  */
 #include "cli/export_lines.h"
 #include "server/audience_request.h"

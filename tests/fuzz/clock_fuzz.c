@@ -1,6 +1,7 @@
 /*
- * Any text as a time, against the C library: what is read from a calendar date is what timegm() makes of the same numbers, and what is
- * formatted is what gmtime_r() says. Any eight bytes as a time to format.
+ * Any text as a time, against the C library: what is read from a calendar date is what timegm() makes
+ * of the same numbers, and what is formatted is what gmtime_r() says. Any eight bytes as a time to
+ * format.
  */
 #include "common/clock.h"
 

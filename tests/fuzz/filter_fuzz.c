@@ -1,6 +1,7 @@
 /*
- * Any text as a filter over a schema with every type: it compiles or says why, in one line with a place, and what compiles
- * runs on items with and without values. The first byte is the item: it chooses which values are there.
+ * Any text as a filter over a schema with every type: it compiles or says why, in one line with a
+ * place, and what compiles runs on items with and without values. The first byte is the item: it
+ * chooses which values are there.
  */
 #include "common/filter.h"
 #include "common/ids.h"

@@ -1,6 +1,7 @@
 /*
- * Any bytes as what comes over the link, in whatever pieces: the frames found are the same, whole ones, and cover the bytes up to the first bad head. And any bytes as
- * an event's packed properties (common/properties.h): what is found lies within them.
+ * Any bytes as what comes over the link, in whatever pieces: the frames found are the same, whole ones,
+ * and cover the bytes up to the first bad head. And any bytes as an event's packed properties
+ * (common/properties.h): what is found lies within them.
  */
 #include "common/error.h"
 #include "common/frame.h"

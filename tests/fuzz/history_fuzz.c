@@ -1,8 +1,8 @@
 /*
- * Appends to a user's history, read from the bytes: the cap and the retention first, then entries of 4 bytes (event id, time, item, flags), small
- * numbers so that they meet. A list kept the slow way must agree, also after the history has been stored and loaded as
- * a shard does it, which the item's lowest bit asks for. And any bytes as the rows of a history: what is taken can be
- * read to its end.
+ * Appends to a user's history, read from the bytes: the cap and the retention first, then entries of 4
+ * bytes (event id, time, item, flags), small numbers so that they meet. A list kept the slow way must
+ * agree, also after the history has been stored and loaded as a shard does it, which the item's lowest
+ * bit asks for. And any bytes as the rows of a history: what is taken can be read to its end.
  */
 #include "common/history_parts.h"
 

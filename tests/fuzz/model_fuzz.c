@@ -1,9 +1,11 @@
 /*
- * A good model file with some of its bytes changed: whoever can write the file can make its checksum right, so that is put right here. What model_open_bytes
- * takes after all can be read to the last element, as serving code reads it without a check.
+ * A good model file with some of its bytes changed: whoever can write the file can make its checksum
+ * right, so that is put right here. What model_open_bytes takes after all can be read to the last
+ * element, as serving code reads it without a check.
  *
- * The bytes are changes of 8: where (4), how many of the value's bytes (1), the value (3); the place is taken modulo the file's length. So the corpus
- * does not change with the format. A last incomplete change cuts the file.
+ * The bytes are changes of 8: where (4), how many of the value's bytes (1), the value (3); the place is
+ * taken modulo the file's length. So the corpus does not change with the format. A last incomplete
+ * change cuts the file.
  */
 #include "common/model.h"
 #include "common/score.h"

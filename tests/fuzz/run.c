@@ -1,7 +1,8 @@
 /*
- * Stands in for libFuzzer where there is no clang: runs a fuzz target on every file of the directories and files given, as it is and with
- * MUTATIONS random changes. Always the same ones, so that a failure can be repeated. It finds less than the real thing (preset fuzz; see README.md),
- * but runs with every ctest, also under the sanitizers.
+ * Stands in for libFuzzer where there is no clang: runs a fuzz target on every file of the directories
+ * and files given, as it is and with MUTATIONS random changes. Always the same ones, so that a failure
+ * can be repeated. It finds less than the real thing (preset fuzz; see README.md), but runs with every
+ * ctest, also under the sanitizers.
  *
  * A failure is a crash of this process: what was run last is then in NAME.crash in the working directory.
  */

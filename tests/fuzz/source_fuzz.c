@@ -1,6 +1,7 @@
 /*
- * Any bytes as a file to import. The first byte chooses the format and options, the second how many bytes a read gives. Rows have as many fields as there
- * are columns, all of them texts as promised; lines rise; reading ends.
+ * Any bytes as a file to import. The first byte chooses the format and options, the second how many
+ * bytes a read gives. Rows have as many fields as there are columns, all of them texts as promised;
+ * lines rise; reading ends.
  */
 #include "cli/csv_source.h"
 #include "common/ids.h"

@@ -1,6 +1,7 @@
 /*
- * Any bytes as a RecommendManyRequest and as an IngestEventsRequest, split by user. What wire.c takes and protobuf-c takes must be the same
- * message to both: the server routes by what wire.c reads, the worker acts on what protobuf-c reads.
+ * Any bytes as a RecommendManyRequest and as an IngestEventsRequest, split by user. What wire.c takes
+ * and protobuf-c takes must be the same message to both: the server routes by what wire.c reads, the
+ * worker acts on what protobuf-c reads.
  */
 #include "common/ids.h"
 #include "kindred/v1/events.pb-c.h"

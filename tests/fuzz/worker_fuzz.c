@@ -1,6 +1,6 @@
 /*
- * Any bytes as a call to a worker. It reads calls in place with common/wire.h; where protobuf-c reads them too, both must see the same: the worker's answer
- * is to the request that the client meant.
+ * Any bytes as a call to a worker. It reads calls in place with common/wire.h; where protobuf-c reads
+ * them too, both must see the same: the worker's answer is to the request that the client meant.
  */
 #include "common/clock.h"
 #include "common/ids.h"

@@ -1,6 +1,7 @@
 /*
- * A campaign to everybody: RecommendAudience gives every user exactly once, from one generation, whatever happens meanwhile:
- * ingest, swaps, dead workers, a restart with other workers, a client that does not read.
+ * A campaign to everybody: RecommendAudience gives every user exactly once, from one generation,
+ * whatever happens meanwhile: ingest, swaps, dead workers, a restart with other workers, a client that
+ * does not read.
  */
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -286,12 +287,18 @@ static bool pinned_is_gone(void *context)
 	return code == E_PRECONDITION && strstr(err.text, "not kept");
 }
 
-/* Four builds, of which three are kept, and events, while a client reads slowly: all is of the generation it began with. */
+/*
+ * Four builds, of which three are kept, and events, while a client reads slowly: all is of the
+ * generation it began with.
+ */
 static void test_swaps_and_ingest_beside(void **state)
 {
 	struct error err;
 	(void)state;
-	/* what was there when the server started stays for some minutes: calls that its end broke off may be pinned to it */
+	/*
+	 * what was there when the server started stays for some minutes: calls that its end broke off
+	 * may be pinned to it
+	 */
 	cluster_ok(&cluster, CLI("model", "build"));
 	audience_begin();
 	call_again();
@@ -443,7 +450,10 @@ static void test_slow_client(void **state)
 	expect_all();
 }
 
-/* It dies and is back while the client does not read, so that nothing is asked of it: the walk it had is not there any more. */
+/*
+ * It dies and is back while the client does not read, so that nothing is asked of it: the walk it had
+ * is not there any more.
+ */
 static void test_worker_back_before_it_is_asked(void **state)
 {
 	struct error err;

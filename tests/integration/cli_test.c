@@ -1,4 +1,7 @@
-/* What the command line says and leaves behind when something is not as it should be. Through the command line, into a real server. */
+/*
+ * What the command line says and leaves behind when something is not as it should be. Through the
+ * command line, into a real server.
+ */
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"

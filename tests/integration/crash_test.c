@@ -66,7 +66,10 @@ static bool has_accepted(void *context)
 	return api_totals(progress->client).accepted >= progress->accepted;
 }
 
-/* A worker is killed twice in the middle of an import: it comes back, the import goes on or is run again, and every event counts exactly once. */
+/*
+ * A worker is killed twice in the middle of an import: it comes back, the import goes on or is run
+ * again, and every event counts exactly once.
+ */
 static void test_worker_dies_in_an_import(void **state)
 {
 	struct cluster cluster;
@@ -101,7 +104,10 @@ static void test_worker_dies_in_an_import(void **state)
 	cluster_fini(&cluster);
 }
 
-/* While one worker is down its users get UNAVAILABLE or an answer, never a wrong one, and the other worker's users notice nothing. */
+/*
+ * While one worker is down its users get UNAVAILABLE or an answer, never a wrong one, and the other
+ * worker's users notice nothing.
+ */
 static void test_other_users_notice_nothing(void **state)
 {
 	struct cluster cluster;
@@ -181,7 +187,10 @@ static void test_acked_survives_the_server(void **state)
 	cluster_fini(&cluster);
 }
 
-/* The builder's pid: the child of the server whose name is kindred-builder; 0: none now. The loop thread spawns children. */
+/*
+ * The builder's pid: the child of the server whose name is kindred-builder; 0: none now. The loop
+ * thread spawns children.
+ */
 static pid_t builder_pid(const struct cluster *cluster)
 {
 	char path[96], name[32];
@@ -202,7 +211,10 @@ static pid_t builder_pid(const struct cluster *cluster)
 	return builder;
 }
 
-/* kill -9 of the builder at many moments: the old generation goes on serving the same answers, nothing half-written can be read, and the next build works. */
+/*
+ * kill -9 of the builder at many moments: the old generation goes on serving the same answers, nothing
+ * half-written can be read, and the next build works.
+ */
 static void test_builder_dies(void **state)
 {
 	struct cluster cluster;

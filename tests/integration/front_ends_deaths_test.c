@@ -1,5 +1,6 @@
 /*
- * Front-ends, a worker, the server die or are told to end: each front-end's clients outlive it, what was acked is there, and no process stays behind.
+ * Front-ends, a worker, the server die or are told to end: each front-end's clients outlive it, what
+ * was acked is there, and no process stays behind.
  */
 #include "common/frame.h"
 #include "lib/api.h"
@@ -143,7 +144,10 @@ static unsigned descriptors_of(unsigned worker)
 	return 0;
 }
 
-/* The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no memory or a wrong one. */
+/*
+ * The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no
+ * memory or a wrong one.
+ */
 static void test_strangers_at_a_worker(void **state)
 {
 	struct frame_head head;

@@ -1,6 +1,6 @@
 /*
- * Several front-ends on one port: a client cannot tell which of them serves it, and sees at once what any of them acknowledged. What happens when one
- * of them dies is in front_ends_deaths_test.c.
+ * Several front-ends on one port: a client cannot tell which of them serves it, and sees at once what
+ * any of them acknowledged. What happens when one of them dies is in front_ends_deaths_test.c.
  */
 #include "grpc/health/v1/health.pb-c.h"
 #include "kindred/v1/catalogs.pb-c.h"

@@ -1,4 +1,7 @@
-/* The gate seen from outside: a build that is worse than what is served is kept and marked, everybody is told, and a person may serve it all the same. */
+/*
+ * The gate seen from outside: a build that is worse than what is served is kept and marked, everybody
+ * is told, and a person may serve it all the same.
+ */
 #include "common/clock.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -18,7 +21,10 @@
 
 static unsigned next_user;
 
-/* Users who view `events` items, all of one group or (rubbish) each of another than the one before, evenly between two times before now. */
+/*
+ * Users who view `events` items, all of one group or (rubbish) each of another than the one before,
+ * evenly between two times before now.
+ */
 static void import_users(struct cluster *cluster, unsigned users, unsigned events, bool rubbish, int64_t from_s,
 			 int64_t to_s)
 {

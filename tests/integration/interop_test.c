@@ -1,4 +1,7 @@
-/* Clients of other makers call the real server: tests/interop/python_test.py (grpcio) and, where node and npm are there, node_test.js (@grpc/grpc-js). */
+/*
+ * Clients of other makers call the real server: tests/interop/python_test.py (grpcio) and, where node
+ * and npm are there, node_test.js (@grpc/grpc-js).
+ */
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
 
@@ -50,7 +53,10 @@ static void test_python(void **state)
 	run_client("/usr/bin/python3", "python_test.py");
 }
 
-/* @grpc/grpc-js is an implementation of its own, no wrapper of C core; it comes from npm, once, into the build folder. */
+/*
+ * @grpc/grpc-js is an implementation of its own, no wrapper of C core; it comes from npm, once, into
+ * the build folder.
+ */
 static void test_node(void **state)
 {
 	(void)state;

@@ -301,7 +301,10 @@ static bool worker_answers(void *context)
 	return answers;
 }
 
-/* Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others' figures are exact. */
+/*
+ * Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others'
+ * figures are exact.
+ */
 static void test_a_worker_that_hangs_is_named(void **state)
 {
 	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;

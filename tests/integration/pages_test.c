@@ -1,4 +1,7 @@
-/* Lists of the API: whatever is in them, no answer is larger than clients take, and page by page everything is there once. */
+/*
+ * Lists of the API: whatever is in them, no answer is larger than clients take, and page by page
+ * everything is there once.
+ */
 #include "kindred/v1/catalogs.pb-c.h"
 #include "lib/api.h"
 #include "lib/cluster.h"

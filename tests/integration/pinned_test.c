@@ -1,5 +1,6 @@
 /*
- * Calls that are pinned to a generation which is not the newest: it is there as long as they may want it, whatever is built, killed or restarted.
+ * Calls that are pinned to a generation which is not the newest: it is there as long as they may want
+ * it, whatever is built, killed or restarted.
  */
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -20,7 +21,10 @@
 #define SERVICE "/kindred.v1.RecommendationService/"
 #define OPTIONS(kept) CLI("--workers", "2", "--build-every-minutes", "0", "--generations-kept", kept)
 
-/* Beside those of the shop. All answers together are 1.5 MB: more than a client takes unasked (common/rpc/client.c), hardly more than the server asks workers for ahead. */
+/*
+ * Beside those of the shop. All answers together are 1.5 MB: more than a client takes unasked
+ * (common/rpc/client.c), hardly more than the server asks workers for ahead.
+ */
 #define MORE_USERS 320
 #define USERS (SMALL_SHOP_USERS + MORE_USERS)
 
@@ -134,7 +138,10 @@ static void read_to_the_end(struct audience *audience)
 	assert_int_equal(audience->users, USERS);
 }
 
-/* Everything is answered, and waits for a client that does not read: the generation is still there for another that goes on. */
+/*
+ * Everything is answered, and waits for a client that does not read: the generation is still there for
+ * another that goes on.
+ */
 static void test_what_was_not_read_can_be_asked_again(void **state)
 {
 	struct audience audience = { 0 };

@@ -1,7 +1,8 @@
 /*
- * Real data through the real processes: every event of the file is accepted once, a model is built, ten users are shown what they get
- * with names, and a second generation and a rollback give the first answers again. Uses ../shared/data (or the folder
- * KINDRED_REAL_DATA) when it is there; says "skipped" by name when it is not.
+ * Real data through the real processes: every event of the file is accepted once, a model is built, ten
+ * users are shown what they get with names, and a second generation and a rollback give the first
+ * answers again. Uses ../shared/data (or the folder KINDRED_REAL_DATA) when it is there; says "skipped"
+ * by name when it is not.
  */
 #include "lib/api.h"
 #include "lib/cluster.h"

@@ -1,4 +1,7 @@
-/* The main job: what is recommended follows what was done, at once; rules, filters, exclusion, fallback and the catalog's changes hold. */
+/*
+ * The main job: what is recommended follows what was done, at once; rules, filters, exclusion, fallback
+ * and the catalog's changes hold.
+ */
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"

@@ -1,4 +1,7 @@
-/* A server's life: it starts, answers health and status, refuses a second server on its data, drains on SIGTERM, and keeps its data over a restart. */
+/*
+ * A server's life: it starts, answers health and status, refuses a second server on its data, drains on
+ * SIGTERM, and keeps its data over a restart.
+ */
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"

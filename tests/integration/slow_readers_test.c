@@ -1,5 +1,6 @@
 /*
- * Clients that ask for much and do not read: they hold up themselves, and nobody else; and what they asked for is all there when they read at last.
+ * Clients that ask for much and do not read: they hold up themselves, and nobody else; and what they
+ * asked for is all there when they read at last.
  */
 #include "lib/api.h"
 #include "lib/cluster.h"

@@ -1,4 +1,7 @@
-/* A swap loses nothing: builds, activations and rollbacks under a running load; no call fails, answers belong to one generation, and a rollback gives back the very same answers. */
+/*
+ * A swap loses nothing: builds, activations and rollbacks under a running load; no call fails, answers
+ * belong to one generation, and a rollback gives back the very same answers.
+ */
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
@@ -169,7 +172,10 @@ static uint64_t events_since_build(struct rpc_client *client)
 	return events;
 }
 
-/* What came after a generation's build began is known of each, also of those that were only kept and followed each other at once. */
+/*
+ * What came after a generation's build began is known of each, also of those that were only kept and
+ * followed each other at once.
+ */
 static void test_events_since_a_kept_generation(void **state)
 {
 	struct cluster cluster;
@@ -226,7 +232,10 @@ static void test_damaged_generation(void **state)
 	cluster_fini(&cluster);
 }
 
-/* A refresh serves today's popularity with the neighbours that were there; refreshes of refreshes leave the way back open. */
+/*
+ * A refresh serves today's popularity with the neighbours that were there; refreshes of refreshes leave
+ * the way back open.
+ */
 static void test_refresh(void **state)
 {
 	struct cluster cluster;
@@ -334,8 +343,9 @@ static void newest_generation(struct cluster *cluster, uint64_t *number, uint64_
 }
 
 /*
- * Forgetting somebody while a refresh is asked for and not begun, held up for a second by a worker that hangs: it will copy what was learnt
- * from that user, so its number is named. One that is made later counts as the build that learnt, which is not above the numbers named; the build after it is.
+ * Forgetting somebody while a refresh is asked for and not begun, held up for a second by a worker that
+ * hangs: it will copy what was learnt from that user, so its number is named. One that is made later
+ * counts as the build that learnt, which is not above the numbers named; the build after it is.
  */
 static void test_forgetting_beside_a_refresh(void **state)
 {

@@ -1,5 +1,6 @@
 /*
- * A data directory made without a server, for tests of the builder: catalogs, definitions and events are written as the server and its workers would.
+ * A data directory made without a server, for tests of the builder: catalogs, definitions and events
+ * are written as the server and its workers would.
  *
  *     struct build_fixture fixture;
  *     build_fixture_init(&fixture, 4);                                    4 shards
@@ -37,7 +38,10 @@ struct build_fixture {
 void build_fixture_init(struct build_fixture *fixture, uint32_t shards);
 void build_fixture_fini(struct build_fixture *fixture);
 
-/* Items i0, i1 .. of category "c<number mod 3>" and price = number; the last one is hidden when there are more than 2. */
+/*
+ * Items i0, i1 .. of category "c<number mod 3>" and price = number; the last one is hidden when there
+ * are more than 2.
+ */
 void build_fixture_catalog(struct build_fixture *fixture, const char *name, unsigned items);
 /* events: "type=weight,type=weight" */
 void build_fixture_define(struct build_fixture *fixture, const char *name, const char *catalog, const char *events,
@@ -47,7 +51,10 @@ void build_fixture_event(struct build_fixture *fixture, const char *user, const 
 /* The same of "user-<number>" with "i<number>" of the catalog "shop". */
 void build_fixture_numbered(struct build_fixture *fixture, unsigned user, unsigned item, const char *type,
 			    int64_t time_ms);
-/* Users who view three of the items of their group of four (0..3, 4..7, ..), the first of it most often, over 20 days. */
+/*
+ * Users who view three of the items of their group of four (0..3, 4..7, ..), the first of it most
+ * often, over 20 days.
+ */
 void build_fixture_shoppers(struct build_fixture *fixture, unsigned users, unsigned groups);
 /* A row of another user that no reader can make sense of. */
 void build_fixture_damage(struct build_fixture *fixture, const char *user);

@@ -118,7 +118,10 @@ static void read_ports(struct cluster *cluster, const char *path)
 	snprintf(cluster->admin, sizeof cluster->admin, "127.0.0.1:%u", admin);
 }
 
-/* The port file is renamed or written into the watched home when the server serves; its death is looked for meanwhile. */
+/*
+ * The port file is renamed or written into the watched home when the server serves; its death is looked
+ * for meanwhile.
+ */
 static void wait_for_ports(struct cluster *cluster, int watch, const char *path)
 {
 	char events[4096];
@@ -173,7 +176,10 @@ int cluster_stop(struct cluster *cluster)
 	return code;
 }
 
-/* Workers of the cluster that still run, found by the shard files they hold a lock on being theirs: their command line names no path, so look at their open files. */
+/*
+ * Workers of the cluster that still run, found by the shard files they hold a lock on being theirs:
+ * their command line names no path, so look at their open files.
+ */
 static bool workers_gone(void *context)
 {
 	struct cluster *cluster = context;

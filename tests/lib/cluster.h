@@ -1,6 +1,6 @@
 /*
- * A real Kindred for a test: a data directory of its own under /tmp, a kindred-server with its workers on free ports, and the
- * command line pointed at it. Used by the integration tests.
+ * A real Kindred for a test: a data directory of its own under /tmp, a kindred-server with its workers
+ * on free ports, and the command line pointed at it. Used by the integration tests.
  *
  *     cluster_start -> { cluster_run / cluster_json / cluster_call }.. -> cluster_stop -> cluster_fini
  *
@@ -23,13 +23,19 @@ struct cluster {
 
 /* Makes the home. */
 void cluster_init(struct cluster *cluster);
-/* Starts kindred-server with these options beside the ports, its builds without a tuner (what is learnt is then the same for all); NULL-terminated; waits until it serves. */
+/*
+ * Starts kindred-server with these options beside the ports, its builds without a tuner (what is learnt
+ * is then the same for all); NULL-terminated; waits until it serves.
+ */
 void cluster_start(struct cluster *cluster, const char *const *options);
 /* SIGTERM and wait; returns the exit code, or 128 + signal. */
 int cluster_stop(struct cluster *cluster);
 /* kill -9 of the server alone; waits until it is gone and its workers are too. */
 void cluster_kill(struct cluster *cluster);
-/* Stops what runs, which must end with 0 and without a sanitizer's report, and removes the home (kept, and said, when the environment has KEEP). */
+/*
+ * Stops what runs, which must end with 0 and without a sanitizer's report, and removes the home (kept,
+ * and said, when the environment has KEEP).
+ */
 void cluster_fini(struct cluster *cluster);
 
 /* A file of the home with this text; the path is valid until the next call. */
@@ -45,7 +51,10 @@ void output_free(struct output *output);
 
 /* Runs `kindred ARGS..` against the cluster. arguments: NULL-terminated. */
 struct output cluster_run(struct cluster *cluster, const char *const *arguments);
-/* The same without a cluster: program is the path or the name of one of ours. environment KINDRED_SERVER is set when address is not NULL. */
+/*
+ * The same without a cluster: program is the path or the name of one of ours. environment
+ * KINDRED_SERVER is set when address is not NULL.
+ */
 struct output program_run(const char *program, const char *address, const char *const *arguments);
 /* Starts it and returns its pid; its output goes to home/NAME.log */
 pid_t cluster_spawn(struct cluster *cluster, const char *name, const char *const *arguments);

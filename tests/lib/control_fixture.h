@@ -18,7 +18,10 @@ int control_teardown(void **state);
 /* As a server that starts again does. */
 void control_reopen(void);
 
-/* A catalog with price (number), in_stock (boolean), category (string), released (timestamp), tags (list of strings). */
+/*
+ * A catalog with price (number), in_stock (boolean), category (string), released (timestamp), tags
+ * (list of strings).
+ */
 void make_shop(const char *name);
 /* As it is now; lives until the teardown. */
 const Kindred__V1__Catalog *get_catalog(const char *name);
@@ -33,7 +36,10 @@ void set_time(Kindred__V1__Item *item, const char *name, int64_t seconds, int na
 /* values: NULL-terminated */
 void set_list(Kindred__V1__Item *item, const char *name, const char *const *values);
 
-/* Puts one item into the catalog; fails the test when the call as a whole fails. *reason, when not NULL: the refusal's, lives until the teardown. */
+/*
+ * Puts one item into the catalog; fails the test when the call as a whole fails. *reason, when not
+ * NULL: the refusal's, lives until the teardown.
+ */
 enum control_change put_one(const char *catalog, Kindred__V1__Item *item, const char **reason);
 const Kindred__V1__Item *get_item(const char *catalog, const char *id);
 

@@ -1,6 +1,6 @@
 /*
- * Events of a catalog in memory, as scan.c leaves them, for tests of what learns from them. Users one after the other, each user's events oldest
- * first.
+ * Events of a catalog in memory, as scan.c leaves them, for tests of what learns from them. Users one
+ * after the other, each user's events oldest first.
  *
  *     struct events_fixture fixture;
  *     events_fixture_init(&fixture);

@@ -1,6 +1,6 @@
 /*
- * Three front-ends on one port, two workers, the small shop (lib/small_shop.h), and thirty clients, each a connection of its own, so that they are
- * spread over all front-ends.
+ * Three front-ends on one port, two workers, the small shop (lib/small_shop.h), and thirty clients,
+ * each a connection of its own, so that they are spread over all front-ends.
  */
 #ifndef KINDRED_TEST_FRONT_ENDS_H
 #define KINDRED_TEST_FRONT_ENDS_H

@@ -58,10 +58,11 @@ void fixture_version(struct fixture_model *fixture, uint64_t version);
 void fixture_model_write(struct fixture_model *fixture, const char *directory, uint64_t generation, char *path);
 
 /*
- * A ready one: catalog "shop" of 8 items "item-0".."item-7" (names "Item 0"..), attributes price (number: 10, 20 .. 80), in_stock
- * (boolean: all but item-3), category (string: "even" or "odd") and tags (list: "all", and "low" for the first four); row i has as neighbours all others, row j
- * with weight 60000 - 1000 x ((j - i - 1 - turn) mod 8). So item-0's best is item-(1 + turn), turn 0..6: use it to tell generations apart.
- * Popular and recent lists: rows 0..7 and 7..0.
+ * A ready one: catalog "shop" of 8 items "item-0".."item-7" (names "Item 0"..), attributes price
+ * (number: 10, 20 .. 80), in_stock (boolean: all but item-3), category (string: "even" or "odd") and
+ * tags (list: "all", and "low" for the first four); row i has as neighbours all others, row j with
+ * weight 60000 - 1000 x ((j - i - 1 - turn) mod 8). So item-0's best is item-(1 + turn), turn 0..6: use
+ * it to tell generations apart. Popular and recent lists: rows 0..7 and 7..0.
  */
 struct fixture_model *fixture_shop_new(const char *relation_key, uint32_t turn);
 

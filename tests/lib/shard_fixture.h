@@ -1,5 +1,6 @@
 /*
- * One shard in a directory of its own, for tests of common/shard.h: shard_fixture_setup and _teardown for each test. What fails here fails the test.
+ * One shard in a directory of its own, for tests of common/shard.h: shard_fixture_setup and _teardown
+ * for each test. What fails here fails the test.
  */
 #ifndef KINDRED_TEST_SHARD_FIXTURE_H
 #define KINDRED_TEST_SHARD_FIXTURE_H

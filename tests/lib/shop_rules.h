@@ -1,6 +1,7 @@
 /*
- * A definition that tests change to their needs: "next" of catalog "shop" (lib/model_fixture.h), over Viewed=1 and Purchased=5, filled up with
- * popular items. Parts that are not used yet (lookback, exclude) are there to be pointed at.
+ * A definition that tests change to their needs: "next" of catalog "shop" (lib/model_fixture.h), over
+ * Viewed=1 and Purchased=5, filled up with popular items. Parts that are not used yet (lookback,
+ * exclude) are there to be pointed at.
  */
 #ifndef KINDRED_TESTS_SHOP_RULES_H
 #define KINDRED_TESTS_SHOP_RULES_H

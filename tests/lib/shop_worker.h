@@ -1,6 +1,7 @@
 /*
- * What tests of the worker's answers begin with: a real worker (lib/worker_process.h) that serves "next" (lib/shop_rules.h) of the fixture shop
- * (lib/model_fixture.h) from generation 1, in which item-0's best neighbour is item-1, and so on.
+ * What tests of the worker's answers begin with: a real worker (lib/worker_process.h) that serves
+ * "next" (lib/shop_rules.h) of the fixture shop (lib/model_fixture.h) from generation 1, in which
+ * item-0's best neighbour is item-1, and so on.
  *
  *     cmocka_unit_test_setup_teardown(test, shop_worker_setup, shop_worker_teardown)
  *

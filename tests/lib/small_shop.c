@@ -23,7 +23,10 @@ static FILE *create(const struct cluster *cluster, const char *name)
 	return file;
 }
 
-/* Users 0..159 are of group a, then b 120, c 80, d 40; item k of a group is chosen by every user whose number is a multiple of k + 1. */
+/*
+ * Users 0..159 are of group a, then b 120, c 80, d 40; item k of a group is chosen by every user whose
+ * number is a multiple of k + 1.
+ */
 static unsigned write_events(FILE *file, int64_t newest)
 {
 	unsigned count = 0;

@@ -1,6 +1,7 @@
 /*
- * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket pair
- * as the server would, or through shared memory (KINDRED_TEST_LINK=memory). Replies may come in any order; worker_reply waits for one and keeps the others.
+ * A real kindred-worker for a test, on a data directory of its own, driven with frames over a socket
+ * pair as the server would, or through shared memory (KINDRED_TEST_LINK=memory). Replies may come in
+ * any order; worker_reply waits for one and keeps the others.
  *
  *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }..
  *     -> worker_end or worker_kill -> worker_process_fini
@@ -33,8 +34,8 @@ struct worker_process {
 	struct temp_dir home; /* the data directory */
 	pid_t pid; /* 0: not running */
 	int fd;
-	struct rings
-		rings; /* with KINDRED_TEST_LINK=memory: frames go through memory, as between a server and its workers */
+	/* with KINDRED_TEST_LINK=memory: frames go through memory, as between a server and its workers */
+	struct rings rings;
 	uint64_t calls; /* numbers given so far */
 	struct worker_frame *kept; /* came while another was waited for */
 	uint8_t *in;

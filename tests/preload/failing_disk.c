@@ -1,6 +1,7 @@
 /*
- * Preloaded into a process (LD_PRELOAD): once the file that FAILING_DISK names is there, the next write to one of LMDB's two meta pages
- * fails with EIO, and the file is removed. So a test can have a disk that fails for a moment, just where LMDB forgives least.
+ * Preloaded into a process (LD_PRELOAD): once the file that FAILING_DISK names is there, the next write
+ * to one of LMDB's two meta pages fails with EIO, and the file is removed. So a test can have a disk
+ * that fails for a moment, just where LMDB forgives least.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /*
- * Preloaded into a process (LD_PRELOAD): its first TCP connection fails at once, with an errno that connect() does not have. So it looks to C core when
- * something between its connect() and its look at errno has changed that.
+ * Preloaded into a process (LD_PRELOAD): its first TCP connection fails at once, with an errno that
+ * connect() does not have. So it looks to C core when something between its connect() and its look at
+ * errno has changed that.
  */
 #include <errno.h>
 #include <sys/socket.h>

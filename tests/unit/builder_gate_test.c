@@ -1,4 +1,7 @@
-/* The gate: the paired test on made-up answers, a served relation in new rows, and whole builds that are better, equal, worse or cannot be compared. */
+/*
+ * The gate: the paired test on made-up answers, a served relation in new rows, and whole builds that
+ * are better, equal, worse or cannot be compared.
+ */
 #include "builder/gate.h"
 #include "builder/served.h"
 #include "common/clock.h"
@@ -325,8 +328,8 @@ static void test_an_import_of_rubbish_is_worse(void **state)
 }
 
 /*
- * Tastes have changed since the newest tenth began: what the evaluation learnt is out of date, what was served and what is to be served are
- * not. So it is not worse.
+ * Tastes have changed since the newest tenth began: what the evaluation learnt is out of date, what was
+ * served and what is to be served are not. So it is not worse.
  */
 static void test_what_is_only_out_of_date_is_asked_anew(void **state)
 {

@@ -1,6 +1,7 @@
 /*
- * Odd data: what a shop of one item, a robot with a million events or a clock that stood still put into the histories. Every build ends, with a model
- * that a worker can open and that still recommends what there is to recommend.
+ * Odd data: what a shop of one item, a robot with a million events or a clock that stood still put into
+ * the histories. Every build ends, with a model that a worker can open and that still recommends what
+ * there is to recommend.
  */
 #include "builder/build.h"
 #include "common/clock.h"
@@ -354,7 +355,10 @@ static void test_one_user_with_a_million_events(void **state)
 	struct model *model = build_with(NULL);
 	const struct model_relation *relation = only_relation(model);
 	assert_int_equal(relation->events, 2000 + 2 * 49);
-	/* newest 1,000 items of the robot, each with 100 before and behind it at most: what bounds the work of a build */
+	/*
+	 * newest 1,000 items of the robot, each with 100 before and behind it at most: what bounds the
+	 * work of a build
+	 */
 	assert_true(learnt(model) <= 1000 * 200 + 2);
 	assert_noted("\"users_capped\":1");
 	uint32_t best = relation->popular_rows[0];
@@ -389,7 +393,10 @@ static void test_an_item_in_every_list(void **state)
 
 /* --- extremes --- */
 
-/* A purchase counts a thousand million looks. What is only looked at has its neighbours all the same, with the most extreme parameters too. */
+/*
+ * A purchase counts a thousand million looks. What is only looked at has its neighbours all the same,
+ * with the most extreme parameters too.
+ */
 static void test_weights_of_extreme_ratio(void **state)
 {
 	(void)state;
@@ -413,7 +420,10 @@ static void test_weights_of_extreme_ratio(void **state)
 	}
 }
 
-/* One event in 1970, the others of today: nothing is scaled to the years between, and old ones do not become a season. */
+/*
+ * One event in 1970, the others of today: nothing is scaled to the years between, and old ones do not
+ * become a season.
+ */
 static void test_a_lone_event_of_long_ago(void **state)
 {
 	(void)state;

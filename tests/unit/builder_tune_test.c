@@ -1,4 +1,7 @@
-/* The tuner: it finds what matters in made-up data, whoever computes it and however many; and what the next build begins with. */
+/*
+ * The tuner: it finds what matters in made-up data, whoever computes it and however many; and what the
+ * next build begins with.
+ */
 #include "builder/choice.h"
 #include "builder/tune.h"
 #include "lib/events_fixture.h"

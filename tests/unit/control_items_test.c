@@ -215,7 +215,10 @@ static void another_process_scans(void **state)
 
 	child = fork();
 	if (child == 0) {
-		/* LMDB: not with the parent's environment, which this process must not touch; a new program would not have it */
+		/*
+		 * LMDB: not with the parent's environment, which this process must not touch; a new
+		 * program would not have it
+		 */
 		execl("/proc/self/exe", "control_items_test", "--scan", control_path, "3", (char *)NULL);
 		_exit(9);
 	}

@@ -403,7 +403,10 @@ static void batches_have_bounds(void **state)
 	assert_int_equal(get_catalog("shop")->item_count, 10000);
 }
 
-/* Two ids of catalog "shop-5769" whose XXH3 keys are equal: the first 8 bytes cancel the hash's secret, so the next 8 do not count. */
+/*
+ * Two ids of catalog "shop-5769" whose XXH3 keys are equal: the first 8 bytes cancel the hash's secret,
+ * so the next 8 do not count.
+ */
 static void colliding_ids_are_refused(void **state)
 {
 	const char *shoe = "GOPQCMAf-redshoe-leather-size-42", *hat = "GOPQCMAf-bluehat-leather-size-42";

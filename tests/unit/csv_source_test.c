@@ -122,7 +122,10 @@ static void survives_quotes_that_end_too_soon(void **state)
 		"if the file uses no quotes, say --no-quotes\n3:2|b|c\n4:3|d|e\n");
 	/* opened in one line, never closed, and another in the next */
 	assert_rows("id,name\n1,\"open\n2,\"b\"\n3,c\n", "2!a quote (\") is opened and never closed\n3:2|b\n4:3|c\n");
-	/* blanks behind it are none of the field; in a field without quotes it stands for itself, beside quoted ones too */
+	/*
+	 * blanks behind it are none of the field; in a field without quotes it stands for itself,
+	 * beside quoted ones too
+	 */
 	assert_rows("id,name\n1,\"a\" \n\"2\",5\" by 7\" nails\n3,\"b\"\n", "2:1|a\n3:2|5\" by 7\" nails\n4:3|b\n");
 }
 

@@ -46,7 +46,10 @@ static uint32_t slot(const void *name, size_t bytes)
 	return (uint32_t)XXH3_64bits(name, bytes) % EVENT_TYPES_SLOTS;
 }
 
-/* "View", a NUL, and a long tail that sends it to the slot of "View": compared, but neither the same nor read past the end of what is known. */
+/*
+ * "View", a NUL, and a long tail that sends it to the slot of "View": compared, but neither the same
+ * nor read past the end of what is known.
+ */
 static void a_name_with_a_nul_is_another_name(void **state)
 {
 	enum { LENGTH = 100000 };

@@ -1,4 +1,7 @@
-/* The file of `kindred export`: whatever moment it is left at, it can be gone on with, and nothing of it is lost or there twice. */
+/*
+ * The file of `kindred export`: whatever moment it is left at, it can be gone on with, and nothing of
+ * it is lost or there twice.
+ */
 #include "cli/export_file.h"
 #include "cli/input.h"
 #include "lib/temp_dir.h"
@@ -77,7 +80,10 @@ static void check_whole(void)
 	assert_int_not_equal(access(progress, F_OK), 0);
 }
 
-/* Left three times, each time with lines behind the checkpoint that were to be lost: once not even written out, once written. */
+/*
+ * Left three times, each time with lines behind the checkpoint that were to be lost: once not even
+ * written out, once written.
+ */
 static void check_going_on(enum export_packing packing)
 {
 	struct export_file file;

@@ -104,7 +104,10 @@ static bool matches(const char *source, const struct item *item, const struct it
 	return match;
 }
 
-/* Each line: a filter and whether crime_drama() passes it; last is in the same category, with price 60 and genres Crime, Sci-Fi. */
+/*
+ * Each line: a filter and whether crime_drama() passes it; last is in the same category, with price 60
+ * and genres Crime, Sci-Fi.
+ */
 struct line {
 	const char *source;
 	bool match;

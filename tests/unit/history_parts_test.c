@@ -218,7 +218,10 @@ static void damaged_rows_are_refused(void **state)
 		assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_DIVIDED);
 		assert_false(history_add_older(&history, f.older, sizes[wrong]));
 	}
-	/* an older part of which all has gone, more entries than a history can have, a whole history with an older part */
+	/*
+	 * an older part of which all has gone, more entries than a history can have, a whole history
+	 * with an older part
+	 */
 	const struct history_head good = head_of(&f);
 	for (int wrong = 0; wrong < 3; wrong++) {
 		struct history_head head = good;

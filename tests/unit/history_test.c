@@ -178,7 +178,10 @@ static void a_lowered_cap_cuts_the_row_with_the_next_event(void **state)
 	expect(&f, 5, (uint64_t[]){ 97, 98, 101, 99, 100 });
 }
 
-/* Ties at the floor: one of several events of the same millisecond went; its copy must not come in again, nor push another one out. */
+/*
+ * Ties at the floor: one of several events of the same millisecond went; its copy must not come in
+ * again, nor push another one out.
+ */
 static void ties_at_the_floor_are_counted_once(void **state)
 {
 	(void)state;
@@ -224,7 +227,10 @@ static void copy_sorted(const struct fixture *f, struct history_entry *out)
 	qsort(out, count, sizeof *out, by_time_then_id);
 }
 
-/* Under the cap, with and without retention, with many ties: what is kept does not depend on the order or on how often. */
+/*
+ * Under the cap, with and without retention, with many ties: what is kept does not depend on the order
+ * or on how often.
+ */
 static void any_order_and_repetition_ends_alike(void **state)
 {
 	(void)state;

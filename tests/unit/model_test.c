@@ -320,7 +320,10 @@ static void test_entries_hold_rows_and_weights(void **state)
 	}
 }
 
-/* A file with a right checksum may still lie (a bug in a writer): rows, codes, offsets and weights are checked one by one. */
+/*
+ * A file with a right checksum may still lie (a bug in a writer): rows, codes, offsets and weights are
+ * checked one by one.
+ */
 static void test_wrong_contents_are_found(void **state)
 {
 	(void)state;

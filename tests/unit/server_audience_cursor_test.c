@@ -1,4 +1,7 @@
-/* The cursor of RecommendAudience and the request that it comes back in: what was written is read, what was changed is refused. */
+/*
+ * The cursor of RecommendAudience and the request that it comes back in: what was written is read, what
+ * was changed is refused.
+ */
 #include "server/audience_request.h"
 
 #include "kindred/v1/recommend.pb-c.h"

@@ -12,7 +12,10 @@
 
 #include <cmocka.h>
 
-/* A worker's answer, packed as protobuf-c packs it. reasons[i]: of event `i` of the share, NULL when it is not refused. */
+/*
+ * A worker's answer, packed as protobuf-c packs it. reasons[i]: of event `i` of the share, NULL when it
+ * is not refused.
+ */
 static struct buffer answer_of(const Kindred__V1__Outcome *outcomes, size_t count, const char *const *reasons)
 {
 	Kindred__V1__IngestEventsResponse response = KINDRED__V1__INGEST_EVENTS_RESPONSE__INIT;

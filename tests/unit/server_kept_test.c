@@ -126,7 +126,10 @@ static void test_marks_on_disk(void **state)
 	temp_dir_remove(&home);
 }
 
-/* The schedule waits for events that the generation held back has not seen either: else it would be built again and again. */
+/*
+ * The schedule waits for events that the generation held back has not seen either: else it would be
+ * built again and again.
+ */
 static void test_what_a_build_would_see_anew(void **state)
 {
 	static struct server server;

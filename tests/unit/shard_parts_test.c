@@ -1,4 +1,7 @@
-/* Long histories, which a shard stores in two rows: how they are read, walked, forgotten and damaged, and shards of before there were any. */
+/*
+ * Long histories, which a shard stores in two rows: how they are read, walked, forgotten and damaged,
+ * and shards of before there were any.
+ */
 #include "lib/shard_fixture.h"
 
 #include <setjmp.h>

@@ -429,7 +429,10 @@ static void *read_snapshots(void *context)
 	struct shard_counters now;
 	bool done = false;
 	while (!atomic_load(&written)) {
-		/* Not the last snapshot: LMDB may show a commit that has not returned yet, and then the one before it again. */
+		/*
+		 * Not the last snapshot: LMDB may show a commit that has not returned yet, and then the
+		 * one before it again.
+		 */
 		uint64_t promised = atomic_load(&acked), kept = 0;
 		struct shard_cursor cursor = { .bytes = 0 };
 		if (shard_read_begin(reader, NULL))

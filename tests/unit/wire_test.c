@@ -175,7 +175,10 @@ static void test_texts_of_a_message(void **state)
 	assert_string_equal(err.text, "catalog: not valid UTF-8, or with a NUL byte in it");
 
 	const ProtobufCMessageDescriptor *type = &kindred__v1__ingest_events_request__descriptor;
-	/* A NUL inside, which the packer cannot write; a truncated message inside a whole one; a text that is a number. */
+	/*
+	 * A NUL inside, which the packer cannot write; a truncated message inside a whole one; a text
+	 * that is a number.
+	 */
 	assert_int_equal(wire_check_texts(type, BYTES(0x12, 3, 'a', 0, 'b'), &err), E_INVALID);
 	assert_int_equal(wire_check_texts(type, BYTES(0x0a, 2, 0x0a, 5), &err), E_INVALID);
 	assert_string_equal(err.text, "events: not a protobuf message of its type");

@@ -90,7 +90,10 @@ static void meet(void *context, uint32_t part)
 	atomic_fetch_add(&meeting->finished, 1);
 }
 
-/* As many parts as threads, the caller's own among them, are done side by side; a crew that did them one after the other would never be back. */
+/*
+ * As many parts as threads, the caller's own among them, are done side by side; a crew that did them
+ * one after the other would never be back.
+ */
 static void test_side_by_side(void **state)
 {
 	struct crew crew;

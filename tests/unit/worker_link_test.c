@@ -1,6 +1,7 @@
 /*
- * The real kindred-worker and its link: ends, deaths, frames that are broken or come in pieces, a server that does not read. Run through a socket, as
- * a further front-end's link is, and through memory, as the server's (KINDRED_TEST_LINK=memory).
+ * The real kindred-worker and its link: ends, deaths, frames that are broken or come in pieces, a
+ * server that does not read. Run through a socket, as a further front-end's link is, and through
+ * memory, as the server's (KINDRED_TEST_LINK=memory).
  */
 #include <setjmp.h>
 #include <stdarg.h>

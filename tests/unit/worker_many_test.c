@@ -214,7 +214,10 @@ static uint64_t loop_cpu_ns(const struct worker_process *process)
 	return spent;
 }
 
-/* The server has sent all its messages, and reads the answers late: those that found no room are worked on once there is some. */
+/*
+ * The server has sent all its messages, and reads the answers late: those that found no room are worked
+ * on once there is some.
+ */
 static void test_a_server_that_reads_late(void **state)
 {
 	enum { MESSAGES = 22, ID_BYTES = 250 };

@@ -340,7 +340,10 @@ static void start_with_failing_disk(struct worker_process *process, const char *
 	free(before);
 }
 
-/* LMDB reads nothing any more once writing its meta page has failed: the worker ends by itself, and the next one opens the shard. */
+/*
+ * LMDB reads nothing any more once writing its meta page has failed: the worker ends by itself, and the
+ * next one opens the shard.
+ */
 static void test_a_passing_error_of_the_disk(void **state)
 {
 	struct worker_process *process = *state;

@@ -123,7 +123,10 @@ static void test_repeats_of_a_model_with_self_weight(void **state)
 
 /* --- cold items --- */
 
-/* The shop of which item-7 is cold: item-0 is like it, and a little of it was learnt with item-1. Nothing else leads to it, or from it. */
+/*
+ * The shop of which item-7 is cold: item-0 is like it, and a little of it was learnt with item-1.
+ * Nothing else leads to it, or from it.
+ */
 static struct fixture_model *new_shop_with_a_cold_item(void)
 {
 	char key[RELATION_KEY_MAX], id[16];

@@ -115,8 +115,8 @@ static size_t unsent(const struct ends *ends)
 }
 
 /*
- * A call finds no room for its reply, and there is room by the time that replies were written, as the server has read meanwhile. It must not be
- * forgotten: nobody would say that there is room.
+ * A call finds no room for its reply, and there is room by the time that replies were written, as the
+ * server has read meanwhile. It must not be forgotten: nobody would say that there is room.
  */
 static void test_room_that_comes_while_replies_are_written(void **state)
 {

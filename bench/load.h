@@ -31,8 +31,8 @@ struct load_units {
 
 /* What is sent. */
 struct load_work {
-	const char *methods
-		[LOAD_KINDS]; /* "/kindred.v1.RecommendationService/Recommend"; NULL: no such kind. Streams have the first only */
+	/* "/kindred.v1.RecommendationService/Recommend"; NULL: no such kind. Streams have the first only */
+	const char *methods[LOAD_KINDS];
 	/*
 	 * Writes message `number` (from 0) into buffer, of LOAD_MESSAGE_MAX bytes, and says which kind
 	 * it is. Returns its bytes.

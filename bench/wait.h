@@ -5,7 +5,8 @@
  * or the time given has come.
  *
  *     wait_begin(due_ns);
- *     event = grpc_completion_queue_next(queue, gpr_time_0(..), NULL);    an event, or the time has come, or nothing yet
+ *     event = grpc_completion_queue_next(queue, gpr_time_0(..), NULL);
+ *                                     an event, or the time has come, or nothing yet
  *     if (!wait_end() && no event)
  *         nap();
  *

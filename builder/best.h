@@ -1,7 +1,9 @@
 /*
  * The best few of many scored rows, best first; equal scores by row.
  *
- *     best_init(&best, 100); for each: best_add(&best, score, row); count = best_sort(&best);     then best_row, best_score; best_clear
+ *     best_init(&best, 100);
+ *     for each: best_add(&best, score, row);
+ *     count = best_sort(&best);               then best_row, best_score; best_clear
  *
  * A row and its positive score are one number, of which the larger is the better. What is not above the
  * worst of the best is passed over; the rest is collected and cut down to the best whenever there is no

@@ -1,17 +1,23 @@
 /*
  * Notes in the metadata (builder/publish.c), beside the figures that a reader needs:
  *
- * "build": {"events_of_unknown_items": .., "events_in_the_future": .., "damaged_histories": ..}
- * counted, not learnt from "time": {"scan": s, "learn": s, "evaluate": s, "publish": s, "threads": ..,
- * "memory_mb": .., "peak_memory_mb": .., "peak_files_mb": ..,
- *              "laps": {"learn": {"lists": s, "neighbours": s, ..}, ..}, "query_us": [..]}                                                  one a relation: scoring time of a query in the evaluation
- * catalogs: {"events": .., "users": ..} relations: {"learnt": bool, "params": {builder/params.h},
- * "list_entries": .., "users_capped": .., more than list_items
- *              "window": places or null, "pairs": .., "pairs_skipped": ..,                                    by list_window and pairs_per_item
- *              "cold_items": .., "by_attributes": neighbours,                                                builder/cold.h
- *              "tuning": {builder/tune.h},                                                                  when it was tuned
- *              "season": bool, "trend": bool,                                                               whether the data covered enough time
- *              "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}}     note: why there is none
+ * Of the model:
+ *     "build": {"events_of_unknown_items": .., "events_in_the_future": .., "damaged_histories": ..}
+ *         counted, not learnt from
+ *     "time": {"scan": s, "learn": s, "evaluate": s, "publish": s, "threads": .., "memory_mb": ..,
+ *              "peak_memory_mb": .., "peak_files_mb": .., "laps": {"learn": {"lists": s, ..}, ..}, "query_us": [..]}
+ *         query_us: for each relation the scoring time of a query in the evaluation
+ * Of a catalog:
+ *     {"events": .., "users": ..}
+ * Of a relation:
+ *     "learnt": bool, "params": {builder/params.h}
+ *     "list_entries": .., "users_capped": ..                 users with more than list_items
+ *     "window": places or null, "pairs": .., "pairs_skipped": ..   by list_window and pairs_per_item
+ *     "cold_items": .., "by_attributes": neighbours          builder/cold.h
+ *     "tuning": {builder/tune.h}                             when it was tuned
+ *     "season": bool, "trend": bool                          whether the data covered enough time
+ *     "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}
+ *         note: why there is none
  */
 #include "builder/build.h"
 

@@ -3,10 +3,12 @@
  * neighbours from what they share with others (builder/attributes.h), and become neighbours of what
  * they are like:
  *
- *     cold c -> alike j:        likeness(c, j) x attribute_weight x usual x (1 - users(c) / attribute_events), added to what was learnt;
- *                               at most COLD_NEIGHBOURS of them, and no more in all than `neighbours`
- *     established e -> cold c:  likeness x attribute_weight x usual, at most half of the least learnt weight of e; for the COLD_HOSTS established
- *                               items that c is most like, and at most COLD_PLACES a list, behind what was learnt
+ *     cold c -> alike j:        likeness(c, j) x attribute_weight x usual x (1 - users(c) / attribute_events),
+ *                               added to what was learnt; at most COLD_NEIGHBOURS of them, and no more in
+ *                               all than `neighbours`
+ *     established e -> cold c:  likeness x attribute_weight x usual, at most half of the least learnt weight of
+ *                               e; for the COLD_HOSTS established items that c is most like, and at most
+ *                               COLD_PLACES a list, behind what was learnt
  *
  * usual: the median over established items of the weight of their best neighbour. So the order of
  * learnt neighbours stays as it is, and cold items come into lists where little was learnt, where a

@@ -8,15 +8,19 @@
  * candidate's stand-in is a model learnt as the candidate was (all data as it is now, the new
  * parameters), but only from the events before the questions.
  *
- *   1. From max(the evaluation's split, the served file's newest event) on, the served file itself against the model that the evaluation
- *      learnt already. That costs no learning, and sees accidents with data: users deleted, an import of rubbish, items lost.
- *   2. Where the served file's newest event is the later of the two, the evaluation's model knows less than the candidate will. When it is no
- *      worse all the same, neither is the candidate. When it is, a model is learnt up to the very moment to which the served
- *      file was, and that one decides. So a sound build pays for asking only, a suspicious one for a learning more.
- *   3. With too few such questions (a build right after another) the data are taken as sound, and only the recipes are compared: when the
- *      parameters differ (kindred model tune), both are learnt from the events before the evaluation's split and asked the evaluation's
- *      questions. That costs a learning. With the same parameters there is nothing to compare.
- *   Else, and where the served generation has no such relation, the relation passes untested, and the note says why.
+ *   1. From max(the evaluation's split, the served file's newest event) on, the served file itself against the
+ *      model that the evaluation learnt already. That costs no learning, and sees accidents with data: users
+ *      deleted, an import of rubbish, items lost.
+ *   2. Where the served file's newest event is the later of the two, the evaluation's model knows less than the
+ *      candidate will. When it is no worse all the same, neither is the candidate. When it is, a model is learnt
+ *      up to the very moment to which the served file was, and that one decides. So a sound build pays for asking
+ *      only, a suspicious one for a learning more.
+ *   3. With too few such questions (a build right after another) the data are taken as sound, and only the
+ *      recipes are compared: when the parameters differ (kindred model tune), both are learnt from the events
+ *      before the evaluation's split and asked the evaluation's questions. That costs a learning. With the same
+ *      parameters there is nothing to compare.
+ *   Else, and where the served generation has no such relation, the relation passes untested, and the note says
+ *   why.
  *
  * What it cannot see: harm that only events after the questions' beginning would do (nothing learnt
  * from them can be asked about something newer). And people choose from what they are shown, which

@@ -8,8 +8,10 @@
  *
  *     co(i -> j) = sum over users, with i at position x and j at position y of the list, of
  *                  length^-length_discount x |x - y|^-gap x (back if y < x) x exp(-|t_x - t_y| / pair_days)
- *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i^type_from x w_j^type_to      (a 0 of days: without that factor)
- *     weight(i -> j) = (co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink))^sharpness       n: users with the item, not decayed
+ *                  x exp(-(T - max(t_x, t_y)) / age_days) x w_i^type_from x w_j^type_to
+ *     weight(i -> j) = (co(i -> j) / (n_i^norm_from x n_j^norm_to + shrink))^sharpness
+ *
+ * n: users with the item, not decayed. A number of days that is 0 leaves its factor out.
  *
  * With several event types this is one co-occurrence for each ordered pair of types (a -> b), added up
  * with a's weight ^type_from x b's weight ^type_to. With session_minutes the lists, and so n and

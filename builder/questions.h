@@ -2,11 +2,12 @@
  * What an evaluation asks: moments of users, what they had done until then, and what they did next. The
  * definition's occasion says which moments:
  *
- *     next     before every event with an item that is new to the user: a page, a message in a journey. History: all earlier events, those of the
- *              slice too
+ *     next     before every event with an item that is new to the user: a page, a message in a journey.
+ *              History: all earlier events, those of the slice too
  *     again    before every event: also what the user had before counts, and may be shown
- *     visit    once a user, as the slice begins: a campaign. History: what was before. Foreseen is to be what is new to the user
- *              in the first visit after it: up to QUESTIONS_VISIT_ITEMS items within QUESTIONS_VISIT_S
+ *     visit    once a user, as the slice begins: a campaign. History: what was before. Foreseen is to be what
+ *              is new to the user in the first visit after it: up to QUESTIONS_VISIT_ITEMS items within
+ *              QUESTIONS_VISIT_S
  *
  * Only events of the relation count, in its window. By several threads; what is asked does not depend on how many.
  */

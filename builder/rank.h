@@ -3,7 +3,8 @@
  *
  *     rank_init(&rank); for each v: rank_count(&rank, v);            rank.total is their number
  *     rank_narrow(&rank, position); for each v: rank_count(&rank, v);
- *     rank_value(&rank)                                                the number at that position in ascending order, from 0
+ *     rank_value(&rank)                                              the number at that position in ascending
+ *                                                                    order, from 0
  *
  * rank_count_all() is the loop, for many numbers and several threads.
  */

@@ -2,10 +2,13 @@
  * What the builder tells the server while it works: JSON lines on stdout, at most five a second and one
  * at each beginning of a phase.
  *
- *     {"phase":"scan|learn|evaluate|publish","progress":0.25,"note":"human words, and a rate"}        progress: of the whole build
- *     {"done":true,"path":"..","seconds":12.5,"events":..,"users":..,"items":..,"relations":..}      the last line of a build that succeeded;
- *                                     with "worse":"human words" when the gate (builder/gate.h) found it worse than what is served
- *     {"error":"what, where and what to do"}                                          the last line of one that failed
+ *     {"phase":"scan|learn|evaluate|publish","progress":0.25,"note":"human words, and a rate"}
+ *         progress: of the whole build
+ *     {"done":true,"path":"..","seconds":12.5,"events":..,"users":..,"items":..,"relations":..}
+ *         the last line of a build that succeeded; with "worse":"human words" when the gate (builder/gate.h) found
+ *         it worse than what is served
+ *     {"error":"what, where and what to do"}
+ *         the last line of one that failed
  *
  * With a terminal on stdout it is one line for a person instead, with the time left, drawn over itself.
  * Seconds per phase are kept for the metadata. The builder's first thread only.

@@ -3,7 +3,8 @@
  * called FILE.part, and beside it FILE.progress says how far it is good: so many bytes, and the cursor behind them.
  * FILE itself appears at the end, whole.
  *
- *     export_file_open -> { export_file_write.. -> export_file_checkpoint }.. -> export_file_finish, or export_file_close
+ *     export_file_open -> { export_file_write.. -> export_file_checkpoint }..
+ *     -> export_file_finish, or export_file_close
  *
  * A checkpoint ends the gzip member or zstd frame, so that the file up to there unpacks by itself, writes all out, has
  * it flushed to the disk, and only then replaces FILE.progress. Going on means: cut FILE.part to the bytes that

@@ -4,16 +4,20 @@
  *
  * A method is a line of the table in methods.c. The door calls
  *
- *     message(call, bytes)   for the one request of a unary call, for each message of a stream. The bytes are gone when it returns.
- *     stop(call)             at most once: nobody waits for the answer any more (cancelled, deadline passed), while messages are in work.
- *                            The handler forgets what it asked for. NULL: there is nothing to forget, the work just ends by itself.
- *     room(call)             a reply was written, so that call_unsent has fallen, while messages are in work. NULL: does not matter.
+ *     message(call, bytes)   for the one request of a unary call, for each message of a stream. The bytes are
+ *                            gone when it returns.
+ *     stop(call)             at most once: nobody waits for the answer any more (cancelled, deadline passed),
+ *                            while messages are in work. The handler forgets what it asked for. NULL: there is
+ *                            nothing to forget, the work just ends by itself.
+ *     room(call)             a reply was written, so that call_unsent has fallen, while messages are in work.
+ *                            NULL: does not matter.
  *     release(call)          at the end of a call's life, when call->state is to be freed. NULL: nothing is to be.
  *
  * and the handler owes, for every message() it got, exactly one end of it, now or later, also after stop():
  *
  *     unary    call_reply or call_fail
- *     stream   call_message_done, after any number of call_send; call_fail may come beside it, once, and then ends the whole call
+ *     stream   call_message_done, after any number of call_send; call_fail may come beside it, once, and then ends
+ *              the whole call
  *
  * so a call lives until everything that was begun for it is over, and none of these need check whether the
  * client is still there.

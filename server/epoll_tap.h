@@ -14,7 +14,8 @@
 struct epoll_tap {
 	int fd; /* of the last epoll_wait; EPOLL_TAP_NONE: none since the reset */
 	int events; /* what it returned */
-	int quiet_fd; /* a look at it without waiting is answered "nothing" here, and pushes nothing; EPOLL_TAP_NONE: none is */
+	/* a look at it without waiting is answered "nothing" here, and pushes nothing; EPOLL_TAP_NONE: none is */
+	int quiet_fd;
 };
 
 extern __thread struct epoll_tap epoll_tap;

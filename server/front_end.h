@@ -4,7 +4,8 @@
  * its own to the workers. Every other call it passes on (server/door_pass.c). It knows no disk, no
  * catalog and no definition.
  *
- *     SETUP from the server -> connecting to all workers -> each has let it in: opens the port, takes calls, says FRAME_READY
+ *     SETUP from the server -> connecting to all workers -> each has let it in: opens the port, takes calls, says
+ *     FRAME_READY
  *     DRAIN from the server -> no new calls; when the last one is over, FRAME_DRAINED and the end
  *
  * A worker that goes away is connected to again at once; its users' calls get UNAVAILABLE until it lets the front-end

@@ -14,7 +14,8 @@
  *     supervisor.c link.c      worker processes, and the socket to each
  *     round.c                  one question to all of them
  *     front_ends.c             with front_ends > 1: further processes of this program that take calls on the same port,
- *     front_end.c              and the life of one: the way of the data it serves itself, the rest it passes on (door_pass.c)
+ *     front_end.c              and the life of one: the way of the data it serves itself, the rest it passes on
+ *                              (door_pass.c)
  *     swap.c catchup.c         from one model generation to the next, in all workers
  *     builds.c                 when the builder runs
  *     registry.c generation.c  what must be known without asking a disk

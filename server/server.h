@@ -2,9 +2,15 @@
  * The server process, which is also the first front-end: one loop thread that owns everything here, and
  * a few threads of libuv's pool for disk work.
  *
- * Who knows what:  door (gRPC) -> methods -> route, many, audience, ingest (to workers by link) |
- *         catalogs, definitions, models (to lanes) | health, status
- *                  supervisor (workers), front_ends (further processes that take calls) and builds (the builder) own processes; swap changes the generation; pins keep others at hand; registry is what workers must know
+ * Who knows what:
+ *
+ *     door (gRPC) -> methods -> route, many, audience, ingest    to workers, by link
+ *                               catalogs, items, definitions, models   to lanes, which do the disk work
+ *                               health, status
+ *     supervisor, front_ends, builds    own processes: workers, further processes that take calls, the builder
+ *     swap                              changes the generation that is served
+ *     pins                              keeps other generations at hand
+ *     registry                          what workers must know
  *
  * A further front-end (front_end.h) has one of these too, of which it uses what the handlers of its own
  * methods do: loop, config, dir.shards, door, supervisor (its links to the workers; it starts none),

@@ -1,8 +1,8 @@
 /*
  * The swap: from one model generation to another, in all workers, while they serve.
  *
- *     IDLE -> READING (its metadata) -> LOADING (every worker maps and checks it) -> CATCHING_UP (item changes) -> ACTIVATING -> RECORDING
- *     (models/active) -> PRUNING (old generations) -> IDLE
+ *     IDLE -> READING (its metadata) -> LOADING (every worker maps and checks it) -> CATCHING_UP (item changes)
+ *     -> ACTIVATING -> RECORDING (models/active) -> PRUNING (old generations) -> IDLE
  *
  * When a worker cannot load it, the swap is given up everywhere and the old generation stays. A worker that
  * dies meanwhile drops out of the swap; it comes back with the active generation of that moment, and is

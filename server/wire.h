@@ -15,8 +15,8 @@
  *
  *     struct wire_split split;
  *     code = wire_split(&rule, server, request, request_bytes, &split, &err);
- *     for each part with count > 0: write the frame's head at part->message - rule.headroom, send both; element i of the part was
- *                                   element part->indexes[i] of the request
+ *     for each part with count > 0: write the frame's head at part->message - rule.headroom, send both;
+ *                                   element i of the part was element part->indexes[i] of the request
  *     wire_split_free(&split);
  */
 struct wire_split_rule {

@@ -12,7 +12,8 @@
  *                      generations (generations.c)
  *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
  *     many.c           the same for thousands of users, in slices
- *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit, common/turns.c who goes first
+ *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit,
+ *                      common/turns.c who goes first
  *     history_call.c   events out
  *     stats.c          what was counted
  *     worker.c         beginning and end

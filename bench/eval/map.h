@@ -4,14 +4,17 @@
  *     file events.csv            the files, in order; each is looked for with .zst behind it too. Several may be given
  *     delimiter comma            comma, tab, space or the very characters, as in ::
  *     quotes yes                 fields may be in "quotes" (no)
- *     header yes                 the first line of each file names the columns; without it columns are numbers from 1 (no)
+ *     header yes                 the first line of each file names the columns; without it they are
+ *                                numbers from 1 (no)
  *     user session_id            columns: whose events, of what, when (number of seconds or milliseconds, or ISO 8601)
  *     item item_id
  *     time ts_est
- *     order seq                  a column of numbers that orders events of the same time; else the order in the file does
+ *     order seq                  a column of numbers that orders events of the same time; else the
+ *                                order in the file does
  *     type event                 the column of the event's type; with it, only types that have a weight are read
  *     weight purchase 1          of a type; the rest of the line but the last word is its name
- *     item_digit yes             only items whose id begins with a digit: shops have postage and the like among their codes
+ *     item_digit yes             only items whose id begins with a digit: shops have postage and the
+ *                                like among their codes
  *     recent_days 7              window of the recent popularity that is shown beside
  *     own_mode session           a mode in which the files below are the split, not a time
  *     own_train train.txt        each of them one of `file`

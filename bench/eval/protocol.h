@@ -4,12 +4,14 @@
  * T is the time of the event at rank from x n in time order, the end that of rank to x n; learnt from
  * are the events before T.
  *
- *     sessnew    users (sessions) whose first event is in [T, end): for every prefix of their events in it, the next item, when it is new to
- *                the session. What was seen is not shown
+ *     sessnew    users (sessions) whose first event is in [T, end): for every prefix of their events in it, the
+ *                next item, when it is new to the session. What was seen is not shown
  *     session    the same with repeats, as targets and as answers
- *     user       users with events before T, which are their history: the first item after it, before the end, that is new to them
- *     llo        every user's last event is left out and asked for; the rest is learnt from, whenever it was. With to < 1 all last events are dropped
- *                before, so that settings can be tried on the last but one
+ *     user       users with events before T, which are their history: the first item after it, before the end,
+ *                that is new to them
+ *     llo        every user's last event is left out and asked for; the rest is learnt from, whenever it was.
+ *                With to < 1 all last events are dropped before, so that settings can be tried on the last
+ *                but one
  *
  * A data set with files of its own for learning and testing (own split): learnt from is the one,
  * prefixes are those of the other.

@@ -7,8 +7,8 @@
  *     build_fixture_catalog(&fixture, "shop", 10);                        items i0..i9
  *     build_fixture_define(&fixture, "next", "shop", "Viewed=1,Purchased=5", 0, false);
  *     build_fixture_event(&fixture, "anna", "shop", "i3", "Viewed", time_ms);
- *     code = build_fixture_build(&fixture, &options, &err);               commits, closes, builds; then read fixture.path, or
- *     struct model *model = build_fixture_open(&fixture);
+ *     code = build_fixture_build(&fixture, &options, &err);               commits, closes, builds
+ *     struct model *model = build_fixture_open(&fixture);                 or read fixture.path
  *     build_fixture_fini(&fixture);
  *
  * More events may follow a build. What cannot fail in a test aborts it with a message.

@@ -3,7 +3,7 @@
  *
  *     struct fixture_model *fixture = fixture_model_new("shop", "Viewed=1|window=0");
  *     fixture_attribute(fixture, "price", VALUE_NUMBER);                     attributes before items
- *     uint32_t ball = fixture_item(fixture, "ball", "A ball");               rows count from 0 in the order of the calls
+ *     uint32_t ball = fixture_item(fixture, "ball", "A ball");               rows count from 0, in call order
  *     fixture_number(fixture, ball, "price", 9.5);                           the last item only
  *     fixture_neighbour(fixture, ball, shoe, 40000);                         best first is seen to
  *     fixture_popular(fixture, ball, 900); fixture_recent(fixture, shoe, 70);   best first, as called

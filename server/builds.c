@@ -90,6 +90,7 @@ static void failed(struct builds *builds)
 
 	if (!builds->request.refresh) { /* a build is not to wait for what only a refresh cannot do */
 		builds->failures++;
+		builds->definitions_changed = true; /* one that this build was for still waits */
 		builds->retry_ms = clock_wall_ms() + (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS);
 	}
 	builds->server->stats.failed_builds++;

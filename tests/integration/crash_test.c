@@ -263,6 +263,49 @@ static void test_builder_dies(void **state)
 	cluster_fini(&cluster);
 }
 
+struct awaited {
+	struct rpc_client *client;
+	uint64_t generation;
+};
+
+static bool is_active(void *context)
+{
+	const struct awaited *awaited = context;
+	return api_active_generation(awaited->client) == awaited->generation;
+}
+
+/*
+ * A definition that the model does not have is built for without being asked to, also when the first attempt fails: nobody
+ * sends events meanwhile that would make another build due.
+ */
+static void test_builder_is_tried_again_for_a_definition(void **state)
+{
+	struct cluster cluster;
+	char path[256];
+	(void)state;
+	cluster_init(&cluster);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-min-events", "1000000"));
+	small_shop_write(&cluster, clock_wall_ms() / 1000 - 3600);
+	struct awaited awaited = { .client = api_open(&cluster), .generation = 1 };
+	snprintf(path, sizeof path, "%s/shop.csv", cluster.home);
+	cluster_ok(&cluster, CLI("catalog", "import", "shop", path));
+	snprintf(path, sizeof path, "%s/events.csv", cluster.home);
+	cluster_ok(&cluster, CLI("events", "import", "shop", path));
+	cluster_ok(&cluster, CLI("define", "bought", "--catalog", "shop", "--event", "Purchased"));
+	wait_until("a model with the first definition", 60, is_active, &awaited);
+
+	/* no builder replaces a generation: this attempt fails, and numbers are not given twice */
+	cluster_file(&cluster, "data/models/00000002.kindred", "in the way");
+	cluster_ok(&cluster, CLI("define", "looked-at", "--catalog", "shop", "--event", "Viewed"));
+	awaited.generation = 3;
+	wait_until("a model with the second definition", 120, is_active, &awaited);
+	Kindred__V1__RecommendResponse *answer = api_recommend(awaited.client, "looked-at", "u7", 4);
+	assert_int_equal(answer->n_items, 4);
+	kindred__v1__recommend_response__free_unpacked(answer, NULL);
+	rpc_close(awaited.client);
+	cluster_fini(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_other_users_notice_nothing),
 		cmocka_unit_test(test_acked_survives_the_server),
 		cmocka_unit_test(test_builder_dies),
+		cmocka_unit_test(test_builder_is_tried_again_for_a_definition),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

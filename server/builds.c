@@ -1,20 +1,12 @@
 #include "server/builds.h"
 
 #include "common/clock.h"
-#include "common/cores.h"
 #include "common/log.h"
 #include "server/moves.h"
 #include "server/server.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define TICK_MS 1000
 #define DEFINITIONS_REST_MS 3000 /* after the last new definition; several often come together */
@@ -22,12 +14,7 @@
 #define QUIET_TICKS 3
 #define RETRY_MS INT64_C(30000)
 #define RETRY_MAX_MS INT64_C(3600000)
-#define LINE_MAX_BYTES 65536
-#define NICE 10
 #define SERVE_TRIES 5
-/* linux/ioprio.h: class idle, for a process */
-#define IOPRIO_WHO_PROCESS 1
-#define IOPRIO_IDLE (3 << 13)
 
 static const unsigned moves[] = {
 	[BUILDS_IDLE] = 1u << BUILDS_STARTING,
@@ -116,19 +103,6 @@ static void on_served(void *context, int code, const struct error *err)
 	move(builds, BUILDS_IDLE);
 }
 
-static void why_it_ended(struct builds *builds)
-{
-	if (builds->err.code)
-		return; /* it said so itself */
-	if (builds->exit_signal)
-		error_set(&builds->err, E_ABORTED, "the builder was killed by signal %d (%s)", builds->exit_signal,
-			  strsignal(builds->exit_signal));
-	else
-		error_set(&builds->err, E_INTERNAL,
-			  "the builder exited with code %" PRId64 "; its own words are in the log",
-			  builds->exit_status);
-}
-
 /* What a job writes beside a generation: handed over, since another build may have begun when its turn comes. */
 struct note {
 	uint64_t number, accepted;
@@ -162,7 +136,7 @@ static void write_note(const struct builds *builds, int (*work)(struct job *job)
 	struct note note = { .number = builds->number, .accepted = builds->accepted };
 	struct job *job;
 
-	memcpy(note.worse, builds->worse, sizeof note.worse);
+	memcpy(note.worse, builds->builder.worse, sizeof note.worse);
 	job = job_new(builds->server, NULL, NULL, (const uint8_t *)&note, sizeof note, work, on_note_written);
 	if (job)
 		lane_run(&builds->server->model_lane, job);
@@ -181,7 +155,8 @@ static void on_held_back(void *context, int code, const struct error *err)
 	log_warning("builds: generation %" PRIu64 " is held back, it is worse: %s. Generation %" PRIu64
 		    " goes on serving. See `kindred model show %" PRIu64 "`; `kindred model activate %" PRIu64
 		    "` serves it all the same",
-		    builds->number, builds->worse, server_active(builds->server), builds->number, builds->number);
+		    builds->number, builds->builder.worse, server_active(builds->server), builds->number,
+		    builds->number);
 	move(builds, BUILDS_IDLE);
 }
 
@@ -192,23 +167,20 @@ static void hold_back(struct builds *builds)
 	swap_prune(&builds->server->swap, on_held_back, builds);
 }
 
-/* The process is reaped and its output read to the end. */
-static void on_over(struct builds *builds)
+static void on_over(void *context)
 {
+	struct builds *builds = context;
 	struct server *server = builds->server;
 
-	if (!builds->process_gone || !builds->output_gone)
-		return;
 	if (builds->stopping) {
 		move(builds, BUILDS_FAILED); /* what it has finished is there after the next start */
 		return;
 	}
-	if (builds->exit_status || builds->exit_signal || !builds->said_done) {
-		why_it_ended(builds);
+	if (builder_process_failed(&builds->builder, &builds->err)) {
 		failed(builds);
 		return;
 	}
-	builds->progress = 1;
+	builds->builder.progress = 1;
 	write_note(builds, write_accepted);
 	if (builds->request.keep_inactive) {
 		builds->failures = 0;
@@ -216,185 +188,19 @@ static void on_over(struct builds *builds)
 		swap_prune(&server->swap, NULL, NULL); /* the limit on generations kept holds for it too */
 		return;
 	}
-	if (*builds->worse && !builds->request.promote) {
+	if (*builds->builder.worse && !builds->request.promote) {
 		hold_back(builds);
 		return;
 	}
-	if (*builds->worse)
+	if (*builds->builder.worse)
 		log_warning("builds: generation %" PRIu64 " is served, as was asked for, though it is worse: %s",
-			    builds->number, builds->worse);
+			    builds->number, builds->builder.worse);
 	move(builds, BUILDS_ACTIVATING);
 	builds->serve_tries = 0;
 	swap_start(&server->swap, builds->number, on_served, builds);
 }
 
-static void on_process_closed(uv_handle_t *handle)
-{
-	struct builds *builds = handle->data;
-
-	builds->process_gone = true;
-	on_over(builds);
-}
-
-static void on_process_exit(uv_process_t *process, int64_t status, int signal)
-{
-	struct builds *builds = process->data;
-
-	builds->exit_status = status;
-	builds->exit_signal = signal;
-	uv_close((uv_handle_t *)process, on_process_closed);
-}
-
-static void on_output_closed(uv_handle_t *handle)
-{
-	struct builds *builds = handle->data;
-
-	builds->output_gone = true;
-	on_over(builds);
-}
-
-/* --- what it says --- */
-
-static void take_line(struct builds *builds, const char *line, size_t bytes)
-{
-	json_error_t json_err;
-	json_t *json = json_loadb(line, bytes, 0, &json_err);
-	const char *text;
-
-	if (!json_is_object(json)) {
-		log_warning("builds: the builder said what is no JSON: %.*s", (int)(bytes < 200 ? bytes : 200), line);
-		json_decref(json);
-		return;
-	}
-	text = json_string_value(json_object_get(json, "note"));
-	if (text)
-		snprintf(builds->phase, sizeof builds->phase, "%s", text);
-	if (json_is_number(json_object_get(json, "progress")))
-		builds->progress = json_number_value(json_object_get(json, "progress"));
-	text = json_string_value(json_object_get(json, "error"));
-	if (text)
-		error_set(&builds->err, E_ABORTED, "%s", text);
-	text = json_string_value(json_object_get(json, "worse"));
-	if (text)
-		snprintf(builds->worse, sizeof builds->worse, "%s", text);
-	if (json_is_true(json_object_get(json, "done")))
-		builds->said_done = true;
-	json_decref(json);
-}
-
-static void take_lines(struct builds *builds)
-{
-	char *from = (char *)builds->line.data, *end = from + builds->line.bytes, *newline;
-
-	while ((newline = memchr(from, '\n', (size_t)(end - from)))) {
-		if (newline > from)
-			take_line(builds, from, (size_t)(newline - from));
-		from = newline + 1;
-	}
-	builds->line.bytes = (size_t)(end - from);
-	memmove(builds->line.data, from, builds->line.bytes);
-	if (builds->line.bytes > LINE_MAX_BYTES)
-		builds->line.bytes = 0;
-}
-
-static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
-{
-	static char space[4096];
-
-	(void)handle;
-	(void)suggested;
-	*room = uv_buf_init(space, sizeof space);
-}
-
-static void on_output(uv_stream_t *stream, ssize_t nread, const uv_buf_t *room)
-{
-	struct builds *builds = stream->data;
-
-	if (nread < 0) {
-		uv_close((uv_handle_t *)stream, on_output_closed);
-		return;
-	}
-	if (nread > 0 && !buffer_add(&builds->line, room->base, (size_t)nread))
-		take_lines(builds);
-}
-
 /* --- the start of a build --- */
-
-static int spawn(struct builds *builds)
-{
-	struct server *server = builds->server;
-	char path[DATADIR_PATH_MAX + 32], generation[24], memory[24], threads[24], tune[24], floor[24];
-	char *arguments[] = { path,
-			      "--data",
-			      server->dir.path,
-			      "--generation",
-			      generation,
-			      "--memory-mb",
-			      memory,
-			      "--threads",
-			      threads,
-			      "--tune-seconds",
-			      tune,
-			      NULL,
-			      NULL,
-			      NULL,
-			      NULL,
-			      NULL,
-			      NULL,
-			      NULL };
-	char **more = arguments + sizeof arguments / sizeof *arguments - 7;
-	uv_stdio_container_t stdio[] = {
-		{ .flags = UV_IGNORE },
-		{ .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&builds->output },
-		{ .flags = UV_INHERIT_FD, .data.fd = 2 },
-	};
-	uv_process_options_t options = {
-		.exit_cb = on_process_exit,
-		.file = path,
-		.args = arguments,
-		.stdio_count = 3,
-		.stdio = stdio,
-		.flags = UV_PROCESS_DETACHED,
-	};
-	int rc;
-
-	snprintf(path, sizeof path, "%s/kindred-builder", server->program_directory);
-	snprintf(generation, sizeof generation, "%" PRIu64, builds->number);
-	snprintf(memory, sizeof memory, "%" PRId64, server->config.build_memory_mb);
-	snprintf(threads, sizeof threads, "%" PRId64, server->config.build_threads);
-	snprintf(tune, sizeof tune, "%" PRId64,
-		 builds->request.tune_seconds ? (int64_t)builds->request.tune_seconds
-					      : server->config.build_tune_seconds);
-	if (builds->request.refresh)
-		*more++ = "--refresh";
-	if (builds->request.tune_seconds)
-		*more++ = "--tune-whole";
-	if (builds->request.objective) {
-		*more++ = "--objective";
-		*more++ = (char *)builds->request.objective;
-	}
-	if (builds->request.coverage_floor_permille) {
-		snprintf(floor, sizeof floor, "%g", builds->request.coverage_floor_permille / 1000.0);
-		*more++ = "--coverage-floor";
-		*more++ = floor;
-	}
-	if (!builds->request.refresh && !strcmp(server->config.gate, "off"))
-		*more++ = "--no-gate";
-	uv_pipe_init(&server->loop, &builds->output, 0);
-	builds->process.data = builds->output.data = builds;
-	builds->process_gone = builds->output_gone = builds->said_done = false;
-	builds->line.bytes = 0;
-	cores_keep(CORES_ALL);
-	rc = uv_spawn(&server->loop, &builds->process, &options);
-	if (rc)
-		return error_set(&builds->err, E_UNAVAILABLE, "cannot start %s: %s", path, uv_strerror(rc));
-	/* Threads it makes inherit both. Not being allowed to is no reason not to build. */
-	if (setpriority(PRIO_PROCESS, (id_t)builds->process.pid, NICE) ||
-	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, builds->process.pid, IOPRIO_IDLE))
-		log_debug("builds: cannot lower the builder's priority: %s", strerror(errno));
-	uv_read_start((uv_stream_t *)&builds->output, on_room, on_output);
-	return 0;
-}
 
 static void tell_asker(struct builds *builds)
 {
@@ -412,8 +218,6 @@ static void begin(void *context)
 	struct server *server = builds->server;
 
 	builds->number = next_number(builds);
-	builds->phase[0] = builds->worse[0] = 0;
-	builds->progress = 0;
 	builds->err = (struct error){ 0 };
 	builds->counted = status_accepted(server);
 	if (builds->request.refresh) {
@@ -434,11 +238,9 @@ static void begin(void *context)
 		error_set(&builds->err, E_UNAVAILABLE, "the server is stopping");
 		tell_asker(builds);
 		move(builds, BUILDS_FAILED);
-	} else if (spawn(builds)) {
+	} else if (builder_process_start(&builds->builder, server, builds->number, &builds->request, on_over, builds,
+					 &builds->err)) {
 		tell_asker(builds);
-		builds->exit_status = builds->err.code;
-		uv_close((uv_handle_t *)&builds->process, on_process_closed);
-		uv_close((uv_handle_t *)&builds->output, on_output_closed);
 	} else {
 		log_info("builds: generation %" PRIu64 " begun", builds->number);
 		tell_asker(builds);
@@ -573,11 +375,11 @@ void builds_stop(struct builds *builds)
 {
 	builds->stopping = true;
 	uv_timer_stop(&builds->timer);
-	if (builds->state == BUILDS_RUNNING && !builds->process_gone && uv_is_active((uv_handle_t *)&builds->process))
-		uv_process_kill(&builds->process, SIGKILL);
+	if (builds->state == BUILDS_RUNNING)
+		builder_process_kill(&builds->builder);
 }
 
 void builds_fini(struct builds *builds)
 {
-	buffer_fini(&builds->line);
+	builder_process_fini(&builds->builder);
 }

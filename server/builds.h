@@ -19,8 +19,7 @@
 
 #include "common/error.h"
 #include "kindred/v1/models.pb-c.h"
-#include "server/buffer.h"
-#include "server/kept.h"
+#include "server/builder_process.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,9 +47,6 @@ struct builds {
 	uint64_t replaces; /* of a refresh that is being served: the refresh whose place it takes; 0: none */
 	int64_t refreshed_ms; /* wall time of the last refresh's start; 0: none since the start */
 	uint64_t counted; /* events accepted when the last build or refresh began */
-	char worse[HELD_WHY_MAX]; /* what the builder's gate has against it; empty: nothing */
-	char phase[256];
-	double progress;
 	struct error err; /* of the last build */
 	int64_t last_ms; /* wall time of the last build's start; 0: never */
 	int64_t retry_ms; /* wall time before which the schedule does not try again */
@@ -62,13 +58,8 @@ struct builds {
 	unsigned quiet_ticks; /* in a row without events */
 	uint64_t due_ms; /* loop time since when one is due; 0: none is */
 	uv_timer_t timer;
-	/* the process */
-	uv_process_t process;
-	uv_pipe_t output;
-	struct buffer line;
-	bool process_gone, output_gone, said_done, stopping;
-	int64_t exit_status;
-	int exit_signal;
+	struct builder_process builder; /* the one running, or what the last one said */
+	bool stopping;
 	/* who asked for it, while STARTING */
 	void (*started)(void *context, uint64_t number, const struct error *err);
 	void *context;

@@ -17,7 +17,7 @@
  *     front_end.c              and the life of one: the way of the data it serves itself, the rest it passes on
  *                              (door_pass.c)
  *     swap.c catchup.c         from one model generation to the next, in all workers
- *     builds.c                 when the builder runs
+ *     builds.c                 when the builder runs, in a process of its own (builder_process.c)
  *     registry.c generation.c  what must be known without asking a disk
  *     admin.c stats.c          /healthz /status /metrics
  *

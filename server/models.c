@@ -273,8 +273,8 @@ static void answer_status(void *context)
 	reply.state = builds_api_state(builds);
 	reply.generation = builds->number;
 	if (builds_running(builds)) {
-		reply.phase = (char *)builds->phase;
-		reply.progress = (float)builds->progress;
+		reply.phase = (char *)builds->builder.phase;
+		reply.progress = (float)builds->builder.progress;
 	}
 	if (builds->state == BUILDS_FAILED)
 		reply.error = (char *)builds->err.text;

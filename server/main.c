@@ -12,6 +12,7 @@
  *         catalogs.c items.c definitions.c  the control store, on a lane (lane.c) beside the loop
  *         models.c status.c health.c
  *     supervisor.c link.c      worker processes, and the socket to each
+ *     align.c                  a worker that comes back is given the active generation
  *     round.c                  one question to all of them
  *     front_ends.c             with front_ends > 1: further processes of this program that take calls on the same port,
  *     front_end.c              and the life of one: the way of the data it serves itself, the rest it passes on

@@ -6,7 +6,7 @@
 #include "common/log.h"
 #include "common/model.h"
 #include "kindred/internal/link.pb-c.h"
-#include "server/catchup.h"
+#include "server/align.h"
 #include "server/moves.h"
 #include "server/server.h"
 #include "server/worker_socket.h"
@@ -24,7 +24,6 @@
 #define BACKOFF_UP_MAX_MS 400 /* of one that did: its users are to have it back within a second */
 #define FIRST_TRIES 3
 #define START_LATE_MS 10000 /* opening shards takes milliseconds */
-#define ALIGN_TRIES 2
 
 /* Allowed moves, as bits by target. */
 static const unsigned moves[] = {
@@ -37,7 +36,6 @@ static const unsigned moves[] = {
 static const char *const state_names[] = { "down", "starting", "loading", "up", "leaving" };
 
 static void worker_start(struct worker *worker);
-static void align(struct worker *worker);
 
 static void move(struct worker *worker, enum worker_state to)
 {
@@ -154,9 +152,9 @@ static void on_link_broken(struct link *link, const char *why)
 	link_close(link);
 }
 
-/* --- giving it the active generation --- */
+/* --- it serves --- */
 
-static void worker_up(struct worker *worker)
+void worker_up(struct worker *worker)
 {
 	struct server *server = worker->server;
 
@@ -175,111 +173,13 @@ static void worker_up(struct worker *worker)
 		server_workers_up(server);
 }
 
-static void align_failed(struct worker *worker, const char *what, const char *text, size_t bytes, bool damaged)
-{
-	bool again;
-
-	if (!worker->link.open)
-		return; /* it died; it will be started again */
-	log_error("supervisor: worker %u cannot %s generation %" PRIu64 ": %.*s", worker->number, what,
-		  worker->aligning_to, (int)bytes, text);
-	/*
-	 * Another generation may be active by now; or a swap that was given up made it forget this one
-	 * between load and activation.
-	 */
-	if (damaged)
-		again = server_active_damaged(worker->server, worker->aligning_to);
-	else
-		again = server_active(worker->server) != worker->aligning_to || worker->align_tries++ < ALIGN_TRIES;
-	if (again)
-		align(worker);
-	else
-		worker_up(worker);
-}
-
-static void on_activated(struct ask *ask, int code, const uint8_t *data, size_t bytes)
-{
-	struct worker *worker = (struct worker *)((char *)ask - offsetof(struct worker, ask));
-
-	if (code) {
-		align_failed(worker, "activate", (const char *)data, bytes, false);
-		return;
-	}
-	worker->generation = worker->aligning_to;
-	align(worker);
-}
-
-int worker_command(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t number, struct error *err)
-{
-	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
-	char path[DATADIR_PATH_MAX + 32];
-	uint8_t packed[DATADIR_PATH_MAX + 64];
-	size_t bytes;
-
-	model_path(path, sizeof path, worker->server->models_directory, number);
-	command.number = number;
-	command.path = path;
-	bytes = kindred__internal__generation_command__pack(&command, packed);
-	return link_ask(&worker->link, ask, kind, UINT32_MAX, 0, packed, bytes, err);
-}
-
-static void on_caught_up(void *context, uint64_t incarnation, int code, const struct error *failed)
-{
-	struct worker *worker = context;
-	struct error err;
-
-	if (worker->incarnation != incarnation || !worker->link.open)
-		return;
-	if (code) {
-		align_failed(worker, "catch up with", failed->text, strlen(failed->text), false);
-		return;
-	}
-	worker->ask.answered = on_activated;
-	if (worker_command(worker, &worker->ask, FRAME_GENERATION_ACTIVATE, worker->aligning_to, &err))
-		align_failed(worker, "activate", err.text, strlen(err.text), false);
-}
-
-static void on_loaded(struct ask *ask, int code, const uint8_t *data, size_t bytes)
-{
-	struct worker *worker = (struct worker *)((char *)ask - offsetof(struct worker, ask));
-	struct server *server = worker->server;
-
-	if (code) {
-		align_failed(worker, "load", (const char *)data, bytes, code == E_DATA_LOSS);
-		return;
-	}
-	worker->has_model = true;
-	if (server_active(server) != worker->aligning_to) {
-		align(worker); /* a swap came between */
-		return;
-	}
-	catchup_start(server, server->active, worker, on_caught_up, worker, worker->incarnation);
-}
-
-/* Loads and activates the active generation, unless it serves it already. */
-static void align(struct worker *worker)
-{
-	uint64_t active = server_active(worker->server);
-	struct error err;
-
-	if (active == worker->generation || !active) {
-		worker_up(worker);
-		return;
-	}
-	worker->aligning = true;
-	worker->aligning_to = active;
-	worker->ask.answered = on_loaded;
-	if (worker_command(worker, &worker->ask, FRAME_GENERATION_LOAD, active, &err))
-		align_failed(worker, "load", err.text, strlen(err.text), false);
-}
-
 void supervisor_align(struct supervisor *supervisor)
 {
 	for (uint32_t i = 0; i < supervisor->count; i++) {
 		struct worker *worker = &supervisor->workers[i];
 
 		if (worker->state == WORKER_UP && !worker->aligning)
-			align(worker);
+			align_worker(worker);
 	}
 }
 
@@ -294,7 +194,7 @@ static bool on_frame(struct link *link, const struct frame_head *head, const uin
 	} else if (head->kind == FRAME_READY && worker->state == WORKER_STARTING) {
 		uv_timer_stop(&worker->timer);
 		move(worker, WORKER_LOADING);
-		align(worker);
+		align_worker(worker);
 	}
 	return head->kind == FRAME_STATS || head->kind == FRAME_READY || head->kind == FRAME_DRAINED;
 }
@@ -561,6 +461,20 @@ uint32_t supervisor_up(const struct supervisor *supervisor)
 	for (uint32_t i = 0; i < supervisor->count; i++)
 		up += supervisor->workers[i].state == WORKER_UP;
 	return up;
+}
+
+int worker_command(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t number, struct error *err)
+{
+	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
+	char path[DATADIR_PATH_MAX + 32];
+	uint8_t packed[DATADIR_PATH_MAX + 64];
+	size_t bytes;
+
+	model_path(path, sizeof path, worker->server->models_directory, number);
+	command.number = number;
+	command.path = path;
+	bytes = kindred__internal__generation_command__pack(&command, packed);
+	return link_ask(&worker->link, ask, kind, UINT32_MAX, 0, packed, bytes, err);
 }
 
 int worker_ask(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t deadline_ns, bool bounded,

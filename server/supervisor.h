@@ -97,6 +97,9 @@ uint32_t supervisor_up(const struct supervisor *supervisor);
 int worker_ask(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t deadline_ns, bool bounded,
 	       const void *data, size_t bytes, struct error *err);
 
+/* For server/align.c: it serves the active generation, or can not be made to. */
+void worker_up(struct worker *worker);
+
 /* FRAME_GENERATION_LOAD, ACTIVATE. Errors as link_ask's. */
 int worker_command(struct worker *worker, struct ask *ask, enum frame_kind kind, uint64_t number, struct error *err);
 

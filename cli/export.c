@@ -5,8 +5,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/duration.h"
-#include "cli/export_file.h"
-#include "cli/export_lines.h"
+#include "cli/export_state.h"
 #include "cli/progress.h"
 #include "cli/text.h"
 #include "common/clock.h"
@@ -23,19 +22,14 @@
 #define CHECKPOINT_NS UINT64_C(1000000000)
 #define PATIENCE_NS UINT64_C(60000000000) /* how long it tries again without any answer coming */
 #define PAUSE_NS 100000000L
-#define CURSOR_MAX 65536 /* bytes */
 
 /* Field numbers of a RecommendAudienceResponse. */
 enum { RESULT = 1, GENERATION, DEFINITION_VERSION, AS_OF, CURSOR, USERS_SEEN, USERS_TOTAL };
 
 struct arguments {
+	struct export_command command;
 	const char *out;
-	enum export_format format;
-	enum export_packing packing;
-	int64_t active_s, inactive_s, as_of_ms; /* as_of_ms negative: not given */
-	uint32_t count;
-	uint64_t generation;
-	bool names, resume;
+	bool resume;
 };
 
 enum {
@@ -73,35 +67,36 @@ static int64_t span(struct argp_state *state, const char *option, const char *va
 static error_t parse(int key, char *value, struct argp_state *state)
 {
 	struct arguments *arguments = state->input;
+	struct export_command *command = &arguments->command;
 	switch (key) {
 	case OPT_OUT:
 		arguments->out = strcmp(value, "-") == 0 ? NULL : value;
 		return 0;
 	case OPT_FORMAT:
-		arguments->format = choose(state, "--format", value, "ndjson", "csv") ? EXPORT_CSV : EXPORT_NDJSON;
+		command->format = choose(state, "--format", value, "ndjson", "csv") ? EXPORT_CSV : EXPORT_NDJSON;
 		return 0;
 	case OPT_COMPRESS:
-		arguments->packing = choose(state, "--compress", value, "gzip", "zstd") ? EXPORT_ZSTD : EXPORT_GZIP;
+		command->packing = choose(state, "--compress", value, "gzip", "zstd") ? EXPORT_ZSTD : EXPORT_GZIP;
 		return 0;
 	case OPT_ACTIVE:
-		arguments->active_s = span(state, "--active-within", value);
+		command->active_s = span(state, "--active-within", value);
 		return 0;
 	case OPT_INACTIVE:
-		arguments->inactive_s = span(state, "--inactive-for", value);
+		command->inactive_s = span(state, "--inactive-for", value);
 		return 0;
 	case OPT_COUNT:
-		arguments->count = (uint32_t)cli_number(state, "--count", value, 1, 1000);
+		command->count = (uint32_t)cli_number(state, "--count", value, 1, 1000);
 		return 0;
 	case OPT_NAMES:
-		arguments->names = true;
+		command->names = true;
 		return 0;
 	case OPT_AS_OF:
-		if (!time_parse(value, strlen(value), &arguments->as_of_ms))
+		if (!time_parse(value, strlen(value), &command->as_of_ms))
 			argp_error(state, "--as-of '%s': give a time such as 2026-11-23T10:00:00Z or epoch seconds",
 				   value);
 		return 0;
 	case OPT_GENERATION:
-		arguments->generation = (uint64_t)cli_number(state, "--generation", value, 1, INT64_MAX);
+		command->generation = (uint64_t)cli_number(state, "--generation", value, 1, INT64_MAX);
 		return 0;
 	case OPT_CONTINUE:
 		arguments->resume = true;
@@ -158,157 +153,33 @@ struct export
 {
 	struct cli *cli;
 	const struct arguments *arguments;
-	const char *definition;
+	struct export_state state;
 	struct export_file file;
 	struct export_text text; /* of one response */
 	struct progress progress;
-	/* What the newest response said; the cursor is behind everything that is in the file. */
+	/* what the newest response said */
 	uint64_t generation, definition_version, seen, total;
 	int64_t as_of_ms;
-	uint8_t cursor[CURSOR_MAX];
-	size_t cursor_bytes;
-	uint64_t users, failed;
 	uint64_t users_before; /* by the calls of earlier runs */
 	uint64_t checkpoint_ns, heard_ns; /* checkpoint_ns 0: none yet, so that the first response has one */
 	bool continued, remarked;
 	bool done; /* the file is whole already */
 };
 
-/* --- FILE.progress --- */
-
-/* How a part of the command is told to a person. */
-enum given { GIVEN_TEXT, GIVEN_FLAG, GIVEN_NUMBER, GIVEN_SPAN, GIVEN_TIME };
-
-static json_t *command_json(const struct export *export)
-{
-	static const char *const formats[] = { "ndjson", "csv" }, *const packings[] = { "none", "gzip", "zstd" };
-	const struct arguments *arguments = export->arguments;
-	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:I, s:I, s:I, s:I}", "definition", export->definition, "format",
-			 formats[arguments->format], "compress", packings[arguments->packing], "count",
-			 (int)arguments->count, "with_names", (int)arguments->names, "active_within_s",
-			 (json_int_t)arguments->active_s, "inactive_for_s", (json_int_t)arguments->inactive_s,
-			 "as_of_ms", (json_int_t)arguments->as_of_ms, "generation", (json_int_t)arguments->generation);
-}
-
-static void hex(const uint8_t *bytes, size_t size, char *text)
-{
-	static const char digits[] = "0123456789abcdef";
-	for (size_t i = 0; i < size; i++) {
-		*text++ = digits[bytes[i] >> 4];
-		*text++ = digits[bytes[i] & 15];
-	}
-	*text = '\0';
-}
-
-static json_t *state_json(const struct export *export)
-{
-	static char cursor[CURSOR_MAX * 2 + 1];
-	hex(export->cursor, export->cursor_bytes, cursor);
-	return json_pack("{s:i, s:o, s:s, s:I, s:I}", "kindred_export", 1, "command", command_json(export), "cursor",
-			 cursor, "users", (json_int_t) export->users, "failed", (json_int_t) export->failed);
-}
-
 static int checkpoint(struct export *export, struct error *err)
 {
-	json_t *state = state_json(export);
+	json_t *state = export_state_json(&export->state, &export->arguments->command);
 	int code = export_file_checkpoint(&export->file, state, err);
 	json_decref(state);
 	export->checkpoint_ns = clock_monotonic_ns();
 	return code;
 }
 
-static int hex_digit(char c)
+/* Takes over what an earlier run left. */
+static int take_over(struct export *export, const json_t *saved, struct error *err)
 {
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* False: it is not what hex() writes. */
-static bool read_cursor(struct export *export, const char *text)
-{
-	size_t size = text != NULL ? strlen(text) : 1;
-	if (size % 2 != 0 || size / 2 > sizeof export->cursor)
-		return false;
-	for (size_t i = 0; i < size / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-		if (high < 0 || low < 0)
-			return false;
-		export->cursor[i] = (uint8_t)(high << 4 | low);
-	}
-	export->cursor_bytes = size / 2;
-	return true;
-}
-
-static const char *given_text(const json_t *value, enum given kind, char *text, size_t room)
-{
-	int64_t number = json_integer_value(value);
-	switch (kind) {
-	case GIVEN_TEXT:
-		return json_is_string(value) ? json_string_value(value) : "unknown";
-	case GIVEN_FLAG:
-		return json_is_true(value) ? "given" : "not given";
-	case GIVEN_NUMBER:
-	case GIVEN_SPAN:
-		if (number <= 0)
-			return "not given";
-		if (kind == GIVEN_SPAN)
-			return duration_text(number, text);
-		snprintf(text, room, "%" PRId64, number);
-		return text;
-	case GIVEN_TIME:
-		if (number < 0)
-			return "not given";
-		time_format(number, text);
-		return text;
-	}
-	return "";
-}
-
-/* "--active-within was not given, and is 30d now" */
-static int refuse_other(const char *progress, const char *key, const json_t *before, const json_t *now,
-			struct error *err)
-{
-	static const struct {
-		const char *key, *name;
-		enum given kind;
-	} all[] = {
-		{ "definition", "the definition", GIVEN_TEXT },
-		{ "format", "--format", GIVEN_TEXT },
-		{ "compress", "--compress", GIVEN_TEXT },
-		{ "count", "--count", GIVEN_NUMBER },
-		{ "with_names", "--with-names", GIVEN_FLAG },
-		{ "active_within_s", "--active-within", GIVEN_SPAN },
-		{ "inactive_for_s", "--inactive-for", GIVEN_SPAN },
-		{ "as_of_ms", "--as-of", GIVEN_TIME },
-		{ "generation", "--generation", GIVEN_NUMBER },
-	};
-	char was[64], is[64];
-	size_t at = 0;
-	while (strcmp(all[at].key, key) != 0)
-		at++;
-	return error_set(err, E_INVALID,
-			 "%s is of another command: %s was %s, and is %s now; say the same command again, or remove "
-			 "the file to begin anew",
-			 progress, all[at].name, given_text(before, all[at].kind, was, sizeof was),
-			 given_text(now, all[at].kind, is, sizeof is));
-}
-
-/* Takes over what an earlier run left, which must have been told the same. */
-static int take_over(struct export *export, const json_t *state, struct error *err)
-{
-	json_t *mine = command_json(export), *value, *theirs = json_object_get(state, "command");
-	const char *key;
-	int code = 0;
-	json_object_foreach(mine, key, value)
-	{
-		if (code == 0 && !json_equal(value, json_object_get(theirs, key)))
-			code = refuse_other(export->file.progress, key, json_object_get(theirs, key), value, err);
-	}
-	json_decref(mine);
-	if (code == 0 && !read_cursor(export, json_string_value(json_object_get(state, "cursor"))))
-		code = error_set(err, E_DATA_LOSS, "%s: its cursor cannot be read; remove it and %s, and export anew",
-				 export->file.progress, export->file.part);
-	export->users = export->users_before = (uint64_t)json_integer_value(json_object_get(state, "users"));
-	export->failed = (uint64_t)json_integer_value(json_object_get(state, "failed"));
+	int code = export_state_read(&export->state, saved, &export->arguments->command, export->file.progress, err);
+	export->users_before = export->state.users;
 	export->continued = true;
 	export->done = export->file.fd < 0;
 	return code;
@@ -318,10 +189,11 @@ static int open_file(struct export *export, struct error *err)
 {
 	const struct arguments *arguments = export->arguments;
 	json_t *state;
-	int code = export_file_open(&export->file, arguments->out, arguments->resume, arguments->packing, &state, err);
+	int code = export_file_open(&export->file, arguments->out, arguments->resume, arguments->command.packing,
+				    &state, err);
 	if (code == 0 && state != NULL)
 		code = take_over(export, state, err);
-	else if (code == 0 && export_head(&export->text, arguments->format, arguments->names) != 0)
+	else if (code == 0 && export_head(&export->text, arguments->command.format, arguments->command.names) != 0)
 		code = error_set(err, E_EXHAUSTED, "no memory");
 	json_decref(state);
 	return code;
@@ -349,23 +221,24 @@ static int take_as_of(struct export *export, const struct wire_field *field)
 
 static int take_cursor(struct export *export, const struct wire_field *field)
 {
-	if (field->data_bytes > sizeof export->cursor)
+	if (field->data_bytes > sizeof export->state.cursor)
 		return E_DATA_LOSS;
-	memcpy(export->cursor, field->data, field->data_bytes);
-	export->cursor_bytes = field->data_bytes;
+	memcpy(export->state.cursor, field->data, field->data_bytes);
+	export->state.cursor_bytes = field->data_bytes;
 	return 0;
 }
 
 static int take_field(struct export *export, const struct wire_field *field)
 {
+	const struct export_command *command = &export->arguments->command;
 	bool failed = false;
 	int code = 0;
 	switch (field->number) {
 	case RESULT:
-		code = export_user(&export->text, export->arguments->format, export->arguments->names, field->data,
-				   field->data_bytes, &failed);
-		export->users++;
-		export->failed += failed;
+		code = export_user(&export->text, command->format, command->names, field->data, field->data_bytes,
+				   &failed);
+		export->state.users++;
+		export->state.failed += failed;
 		return code;
 	case GENERATION:
 		export->generation = number_of(field);
@@ -405,7 +278,7 @@ static int take(struct export *export, const uint8_t *bytes, size_t size, struct
 	if (code == 0 && export->file.part != NULL && clock_monotonic_ns() - export->checkpoint_ns > CHECKPOINT_NS)
 		code = checkpoint(export, err);
 	double share = export->total > 0 ? (double)export->seen / (double)export->total : -1;
-	progress_update(&export->progress, export->users, share);
+	progress_update(&export->progress, export->state.users, share);
 	return code;
 }
 
@@ -416,19 +289,19 @@ static int open_stream(struct export *export, struct rpc_stream **stream, struct
 	Kindred__V1__RecommendAudienceRequest request = KINDRED__V1__RECOMMEND_AUDIENCE_REQUEST__INIT;
 	Google__Protobuf__Timestamp as_of = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	Google__Protobuf__Duration active = GOOGLE__PROTOBUF__DURATION__INIT, inactive = active;
-	const struct arguments *arguments = export->arguments;
-	as_of.seconds = arguments->as_of_ms / 1000;
-	as_of.nanos = (int32_t)(arguments->as_of_ms % 1000) * 1000000;
-	active.seconds = arguments->active_s;
-	inactive.seconds = arguments->inactive_s;
-	request.definition = (char *)export->definition;
-	request.count = arguments->count;
-	request.with_names = arguments->names;
-	request.generation = arguments->generation;
-	request.as_of = arguments->as_of_ms >= 0 ? &as_of : NULL;
-	request.active_within = arguments->active_s > 0 ? &active : NULL;
-	request.inactive_for = arguments->inactive_s > 0 ? &inactive : NULL;
-	request.cursor = (ProtobufCBinaryData){ export->cursor_bytes, export->cursor };
+	const struct export_command *command = &export->arguments->command;
+	as_of.seconds = command->as_of_ms / 1000;
+	as_of.nanos = (int32_t)(command->as_of_ms % 1000) * 1000000;
+	active.seconds = command->active_s;
+	inactive.seconds = command->inactive_s;
+	request.definition = (char *)command->definition;
+	request.count = command->count;
+	request.with_names = command->names;
+	request.generation = command->generation;
+	request.as_of = command->as_of_ms >= 0 ? &as_of : NULL;
+	request.active_within = command->active_s > 0 ? &active : NULL;
+	request.inactive_for = command->inactive_s > 0 ? &inactive : NULL;
+	request.cursor = (ProtobufCBinaryData){ export->state.cursor_bytes, export->state.cursor };
 	int code = cli_connect(export->cli, err);
 	if (code == 0)
 		code = rpc_stream_open(stream, export->cli->client, METHOD,
@@ -470,7 +343,7 @@ static int receive_patiently(struct export *export, bool *ours, struct error *er
 	export->heard_ns = clock_monotonic_ns();
 	for (;;) {
 		int code = receive_all(export, ours, err);
-		bool first = export->cursor_bytes == 0; /* it never began: nobody may be there at all */
+		bool first = export->state.cursor_bytes == 0; /* it never began: nobody may be there at all */
 		if (!cli_worth_another_try(code) || *ours || first ||
 		    clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
 			return code;
@@ -488,12 +361,13 @@ static void print_json(const struct export *export, double seconds, FILE *out)
 {
 	char as_of[64];
 	time_format(export->as_of_ms, as_of);
-	json_t *json = json_pack(
-		"{s:I, s:I, s:b, s:I, s:I, s:s, s:f, s:f, s:I, s:s?}", "users", (json_int_t) export->users, "failed",
-		(json_int_t) export->failed, "continued", (int)export->continued, "generation",
-		(json_int_t) export->generation, "definition_version", (json_int_t) export->definition_version, "as_of",
-		as_of, "seconds", seconds, "users_per_s", (double)(export->users - export->users_before) / seconds,
-		"bytes", (json_int_t) export->file.bytes, "file", export->arguments->out);
+	json_t *json =
+		json_pack("{s:I, s:I, s:b, s:I, s:I, s:s, s:f, s:f, s:I, s:s?}", "users",
+			  (json_int_t) export->state.users, "failed", (json_int_t) export->state.failed, "continued",
+			  (int)export->continued, "generation", (json_int_t) export->generation, "definition_version",
+			  (json_int_t) export->definition_version, "as_of", as_of, "seconds", seconds, "users_per_s",
+			  (double)(export->state.users - export->users_before) / seconds, "bytes",
+			  (json_int_t) export->file.bytes, "file", export->arguments->out);
 	json_dumpf(json, out, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	fputc('\n', out);
 	json_decref(json);
@@ -503,12 +377,12 @@ static void print_summary(const struct export *export, double seconds, FILE *out
 {
 	char users[TEXT_MAX], before[TEXT_MAX], rate[TEXT_MAX], size[TEXT_MAX], elapsed[TEXT_MAX], as_of[64];
 	time_format(export->as_of_ms, as_of);
-	fprintf(out, "%s user%s", text_count(export->users, users), text_s(export->users));
+	fprintf(out, "%s user%s", text_count(export->state.users, users), text_s(export->state.users));
 	if (export->continued)
 		fprintf(out, ", %s of them before it was interrupted", text_count(export->users_before, before));
 	fprintf(out, ", in %s, %s/s: generation %" PRIu64 ", definition version %" PRIu64 ", as of %s\n",
 		text_elapsed(seconds, elapsed),
-		text_count((uint64_t)((double)(export->users - export->users_before) / seconds), rate),
+		text_count((uint64_t)((double)(export->state.users - export->users_before) / seconds), rate),
 		export->generation, export->definition_version, as_of);
 	if (export->arguments->out != NULL)
 		fprintf(out, "%s: %s\n", export->arguments->out, text_bytes(export->file.bytes, size));
@@ -526,15 +400,15 @@ static void say_result(const struct export *export)
 
 static int finish(struct export *export, struct error *err)
 {
-	json_t *state = state_json(export);
+	json_t *state = export_state_json(&export->state, &export->arguments->command);
 	int code = export_file_finish(&export->file, state, err);
 	json_decref(state);
 	if (code == 0)
 		say_result(export);
-	if (code == 0 && export->failed > 0)
+	if (code == 0 && export->state.failed > 0)
 		code = error_set(err, E_DATA_LOSS,
 				 "%" PRIu64 " of %" PRIu64 " users could not be answered: their lines have the error",
-				 export->failed, export->users);
+				 export->state.failed, export->state.users);
 	return code;
 }
 
@@ -542,10 +416,10 @@ static int finish(struct export *export, struct error *err)
 static void keep(struct export *export)
 {
 	struct error err;
-	if (export->file.part == NULL || export->cursor_bytes == 0 || checkpoint(export, &err) != 0)
+	if (export->file.part == NULL || export->state.cursor_bytes == 0 || checkpoint(export, &err) != 0)
 		return;
 	cli_say(export->cli, "%s has %" PRIu64 " user%s; the same command with --continue goes on", export->file.part,
-		export->users, text_s(export->users));
+		export->state.users, text_s(export->state.users));
 }
 
 static int run(struct export *export, struct error *err)
@@ -567,7 +441,8 @@ static int run(struct export *export, struct error *err)
 
 int cmd_export(struct cli *cli, int argc, char **argv)
 {
-	struct arguments arguments = { .as_of_ms = -1 };
+	struct arguments arguments = { .command.as_of_ms = -1 };
+	struct export_command *command = &arguments.command;
 	static struct export export;
 	struct error err;
 	char *args[CLI_ARGS_MAX];
@@ -576,11 +451,12 @@ int cmd_export(struct cli *cli, int argc, char **argv)
 		error_set(&err, E_INVALID, "--continue goes on with a file: say which, with --out FILE");
 		return cli_fail(&err);
 	}
-	if (arguments.active_s > 0 && arguments.inactive_s >= arguments.active_s) {
+	if (command->active_s > 0 && command->inactive_s >= command->active_s) {
 		error_set(&err, E_INVALID, "--inactive-for must be less than --active-within: nobody is both");
 		return cli_fail(&err);
 	}
-	export = (struct export){ .cli = cli, .arguments = &arguments, .definition = args[0] };
+	command->definition = args[0];
+	export = (struct export){ .cli = cli, .arguments = &arguments };
 	int code = run(&export, &err);
 	export_text_fini(&export.text);
 	export_file_close(&export.file);

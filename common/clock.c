@@ -17,6 +17,17 @@ uint64_t clock_monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+uint64_t clock_time_ns(int64_t seconds, int32_t nanos)
+{
+	uint64_t ns;
+	if (seconds < 0)
+		return 0;
+	if (__builtin_mul_overflow((uint64_t)seconds, UINT64_C(1000000000), &ns) ||
+	    __builtin_add_overflow(ns, (uint64_t)nanos, &ns))
+		return UINT64_MAX;
+	return ns;
+}
+
 /* What is left of the text. */
 struct reader {
 	const char *at;

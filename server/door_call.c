@@ -299,9 +299,7 @@ static uint64_t deadline_ns(gpr_timespec deadline)
 	if (gpr_time_cmp(deadline, gpr_inf_future(deadline.clock_type)) == 0)
 		return UINT64_MAX;
 	deadline = gpr_convert_clock_type(deadline, GPR_CLOCK_MONOTONIC);
-	if (deadline.tv_sec < 0)
-		return 0;
-	return (uint64_t)deadline.tv_sec * 1000000000u + (uint64_t)deadline.tv_nsec;
+	return clock_time_ns(deadline.tv_sec, deadline.tv_nsec);
 }
 
 static void refuse_unknown(struct door_call *call)

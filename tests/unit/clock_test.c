@@ -230,14 +230,34 @@ static void the_clocks_run(void **state)
 	assert_true(clock_monotonic_ns() > before_ns);
 }
 
+/* A deadline in the year 9999 is none, not one that wraps around to the past. */
+static void times_that_are_too_late_are_never(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_time_ns(0, 5), 5);
+	assert_int_equal(clock_time_ns(3, 7), UINT64_C(3000000007));
+	assert_int_equal(clock_time_ns(-1, 999999999), 0);
+	assert_int_equal(clock_time_ns(INT64_C(18446744073), 709551614), UINT64_MAX - 1);
+	assert_int_equal(clock_time_ns(INT64_C(18446744073), 709551616), UINT64_MAX);
+	assert_int_equal(clock_time_ns(INT64_C(18446744074), 0), UINT64_MAX);
+	assert_int_equal(clock_time_ns(INT64_C(251640000000), 0), UINT64_MAX);
+	assert_int_equal(clock_time_ns(INT64_MAX, 0), UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_iso_8601),   cmocka_unit_test(reads_fractions_down_to_milliseconds),
-		cmocka_unit_test(knows_leap_years), cmocka_unit_test(numbers_are_seconds_up_to_eleven_digits),
-		cmocka_unit_test(refuses_nonsense), cmocka_unit_test(reads_no_further_than_told),
-		cmocka_unit_test(formats),          cmocka_unit_test(what_is_formatted_can_be_read),
-		cmocka_unit_test(the_clocks_run),   cmocka_unit_test(dates_of_things_go_back_to_the_year_1),
+		cmocka_unit_test(reads_iso_8601),
+		cmocka_unit_test(reads_fractions_down_to_milliseconds),
+		cmocka_unit_test(knows_leap_years),
+		cmocka_unit_test(numbers_are_seconds_up_to_eleven_digits),
+		cmocka_unit_test(refuses_nonsense),
+		cmocka_unit_test(reads_no_further_than_told),
+		cmocka_unit_test(formats),
+		cmocka_unit_test(what_is_formatted_can_be_read),
+		cmocka_unit_test(the_clocks_run),
+		cmocka_unit_test(dates_of_things_go_back_to_the_year_1),
+		cmocka_unit_test(times_that_are_too_late_are_never),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

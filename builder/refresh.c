@@ -58,16 +58,16 @@ static int check_catalogs(const struct refresh *refresh, struct control *control
 	for (size_t c = 0; c < refresh->active->catalog_count; c++) {
 		const char *name = refresh->active->catalogs[c].name;
 		Kindred__V1__Catalog *catalog = NULL;
+		uint64_t first_version;
 		int code = control_catalog_get(control, name, &catalog, err);
+		kindred__v1__catalog__free_unpacked(catalog, NULL);
 		if (code == E_NOT_FOUND)
 			continue; /* nobody can ask for it */
+		if (!code)
+			code = control_catalog_first_version(control, name, &first_version, err);
 		if (code)
 			return code;
-		int64_t created_ms = catalog->create_time ? catalog->create_time->seconds * 1000 +
-								    catalog->create_time->nanos / 1000000
-							  : 0;
-		kindred__v1__catalog__free_unpacked(catalog, NULL);
-		if (created_ms > refresh->active->head->create_ms)
+		if (refresh->active->catalogs[c].version < first_version)
 			return error_set(
 				err, E_PRECONDITION,
 				"catalog %s was made anew since generation %llu was built: `kindred model build`", name,

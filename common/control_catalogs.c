@@ -77,20 +77,27 @@ static int write_and_commit(struct control *control, MDB_txn *txn, uint32_t numb
 }
 
 /* A new catalog of an old name goes on with the versions: models and overlays compare them. */
-static int new_numbers(struct control *control, MDB_txn *txn, const char *name, uint32_t *number, uint64_t *version,
-		       struct error *err)
+static int first_version(struct control *control, MDB_txn *txn, const char *name, uint64_t *version, struct error *err)
 {
 	char last[META_VERSION_BYTES];
-	uint64_t next;
 	int rc;
 
 	snprintf(last, sizeof last, "version of %s", name);
 	rc = control_meta_get(control, txn, last, version, err);
+	*version += 1;
+	return rc;
+}
+
+static int new_numbers(struct control *control, MDB_txn *txn, const char *name, uint32_t *number, uint64_t *version,
+		       struct error *err)
+{
+	uint64_t next;
+	int rc = first_version(control, txn, name, version, err);
+
 	if (rc == 0)
 		rc = control_meta_get(control, txn, META_NEXT_CATALOG, &next, err);
 	if (rc != 0)
 		return rc;
-	*version += 1;
 	*number = next ? (uint32_t)next : 1;
 	return control_meta_put(control, txn, META_NEXT_CATALOG, (uint64_t)*number + 1, err);
 }
@@ -138,6 +145,19 @@ int control_catalog_get(struct control *control, const char *name, Kindred__V1__
 	if (rc != 0)
 		return rc;
 	rc = control_catalog_read(control, control->reader, name, &number, catalog, err);
+	store_read_end(control->store, control->reader);
+	return rc;
+}
+
+int control_catalog_first_version(struct control *control, const char *name, uint64_t *version, struct error *err)
+{
+	int rc = name_check("catalog", name, strlen(name), err);
+
+	if (rc == 0)
+		rc = store_read_begin(control->store, &control->reader, err);
+	if (rc != 0)
+		return rc;
+	rc = first_version(control, control->reader, name, version, err);
 	store_read_end(control->store, control->reader);
 	return rc;
 }

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 5u
+#define LINK_VERSION 6u
 #define FRAME_PAYLOAD_MAX (64u << 20)
 /* The worker finds its end of the link on this file descriptor. */
 #define LINK_FD 3

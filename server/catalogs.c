@@ -31,10 +31,10 @@ static int create(struct job *job)
 }
 
 /* The registry's copy and the workers' follow the store. */
-static void catalog_changed(struct job *job, const Kindred__V1__Catalog *catalog)
+static void catalog_changed(struct job *job, const Kindred__V1__Catalog *catalog, uint64_t first_version)
 {
 	struct server *server = job->server;
-	const struct buffer *frame = registry_catalog_set(&server->registry, catalog);
+	const struct buffer *frame = registry_catalog_set(&server->registry, catalog, first_version);
 
 	if (frame)
 		supervisor_tell(&server->supervisor, frame->data, frame->bytes);
@@ -46,8 +46,10 @@ static void catalog_changed(struct job *job, const Kindred__V1__Catalog *catalog
 
 static void created(struct job *job)
 {
+	const Kindred__V1__CreateCatalogResponse *reply = (const void *)job->reply;
+
 	if (!job->code)
-		catalog_changed(job, ((Kindred__V1__CreateCatalogResponse *)job->reply)->catalog);
+		catalog_changed(job, reply->catalog, reply->catalog->version);
 	round_job_answer(job);
 }
 
@@ -111,8 +113,11 @@ static int update(struct job *job)
 
 static void updated(struct job *job)
 {
+	const Kindred__V1__UpdateCatalogResponse *reply = (const void *)job->reply;
+
 	if (!job->code)
-		catalog_changed(job, ((Kindred__V1__UpdateCatalogResponse *)job->reply)->catalog);
+		catalog_changed(job, reply->catalog,
+				registry_first_version(&job->server->registry, reply->catalog->name));
 	round_job_answer(job);
 }
 

@@ -178,11 +178,21 @@ void generation_release(struct generation *generation)
 		generation_free(generation);
 }
 
-bool generation_has(const void *context, const char *catalog, const char *relation)
+static bool has_catalog(const struct generation *generation, const char *catalog, uint64_t first_version)
+{
+	for (size_t i = 0; i < generation->catalog_count; i++)
+		if (!strcmp(generation->catalogs[i].name, catalog))
+			return generation->catalogs[i].version >= first_version;
+	return false;
+}
+
+bool generation_has(const void *context, const char *catalog, uint64_t first_version, const char *relation)
 {
 	const struct generation *generation = context;
 
-	for (size_t i = 0; generation && i < generation->relation_count; i++)
+	if (!generation || !has_catalog(generation, catalog, first_version))
+		return false;
+	for (size_t i = 0; i < generation->relation_count; i++)
 		if (!strcmp(generation->relations[i].key, relation) &&
 		    !strcmp(generation->relations[i].catalog, catalog))
 			return true;

@@ -40,7 +40,7 @@ int generation_read(struct generation **generation, const char *models_directory
 struct generation *generation_reference(struct generation *generation);
 void generation_release(struct generation *generation); /* NULL is fine */
 /* context: a struct generation; NULL has nothing. For registry_lacks. */
-bool generation_has(const void *context, const char *catalog, const char *relation);
+bool generation_has(const void *context, const char *catalog, uint64_t first_version, const char *relation);
 
 /* The API's message, malloc'ed. */
 int generation_message(Kindred__V1__Generation **message, const char *models_directory, uint64_t number, bool active,

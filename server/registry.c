@@ -94,12 +94,14 @@ static void table_fini(struct registry_table *table)
 	*table = (struct registry_table){ 0 };
 }
 
-const struct buffer *registry_catalog_set(struct registry *registry, const Kindred__V1__Catalog *catalog)
+const struct buffer *registry_catalog_set(struct registry *registry, const Kindred__V1__Catalog *catalog,
+					  uint64_t first_version)
 {
 	Kindred__Internal__CatalogSet set = KINDRED__INTERNAL__CATALOG_SET__INIT;
-	struct registry_entry entry = { .name = strdup(catalog->name) };
+	struct registry_entry entry = { .name = strdup(catalog->name), .version = first_version };
 
 	set.catalog = (Kindred__V1__Catalog *)catalog;
+	set.first_version = first_version;
 	if (!entry.name || buffer_frame(&entry.frame, FRAME_CATALOG_SET, &set.base)) {
 		entry_fini(&entry);
 		return NULL;
@@ -135,21 +137,30 @@ void registry_definition_drop(struct registry *registry, const char *name)
 	table_drop(&registry->definitions, name);
 }
 
-uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes)
+static uint64_t version_of(const struct registry_table *table, const void *name, size_t bytes)
 {
 	bool found;
-	size_t at = place(&registry->definitions, name, bytes, &found);
+	size_t at = place(table, name, bytes, &found);
 
-	return found ? registry->definitions.entries[at].version : 0;
+	return found ? table->entries[at].version : 0;
 }
 
-bool registry_lacks(const struct registry *registry,
-		    bool (*has)(const void *context, const char *catalog, const char *relation), const void *context)
+uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes)
+{
+	return version_of(&registry->definitions, name, bytes);
+}
+
+uint64_t registry_first_version(const struct registry *registry, const char *catalog)
+{
+	return version_of(&registry->catalogs, catalog, strlen(catalog));
+}
+
+bool registry_lacks(const struct registry *registry, registry_has has, const void *context)
 {
 	for (size_t i = 0; i < registry->definitions.count; i++) {
 		const struct registry_entry *entry = &registry->definitions.entries[i];
 
-		if (!has(context, entry->catalog, entry->relation))
+		if (!has(context, entry->catalog, registry_first_version(registry, entry->catalog), entry->relation))
 			return true;
 	}
 	return false;
@@ -167,6 +178,17 @@ void registry_send(const struct registry *registry, struct link *link)
 	table_send(&registry->definitions, link);
 }
 
+static int load_catalog(struct registry *registry, struct control *control, const Kindred__V1__Catalog *catalog,
+			struct error *err)
+{
+	uint64_t first_version;
+	int rc = control_catalog_first_version(control, catalog->name, &first_version, err);
+
+	if (!rc && !registry_catalog_set(registry, catalog, first_version))
+		rc = error_set(err, E_EXHAUSTED, "out of memory for the catalogs");
+	return rc;
+}
+
 static int load_catalogs(struct registry *registry, struct control *control, struct error *err)
 {
 	char after[NAME_MAX_BYTES + 1] = "";
@@ -178,8 +200,8 @@ static int load_catalogs(struct registry *registry, struct control *control, str
 		int rc = control_catalog_list(control, after, PAGE, &catalogs, &count, &more, err);
 
 		for (size_t i = 0; i < count; i++) {
-			if (!rc && !registry_catalog_set(registry, catalogs[i]))
-				rc = error_set(err, E_EXHAUSTED, "out of memory for the catalogs");
+			if (!rc)
+				rc = load_catalog(registry, control, catalogs[i], err);
 			strncpy(after, catalogs[i]->name, NAME_MAX_BYTES);
 			kindred__v1__catalog__free_unpacked(catalogs[i], NULL);
 		}

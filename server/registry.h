@@ -17,7 +17,7 @@ struct registry_entry {
 	char *name;
 	char *catalog; /* definitions */
 	char *relation; /* definitions: common/relation.h */
-	uint64_t version; /* definitions */
+	uint64_t version; /* of definitions the newest, of catalogs the first */
 	struct buffer frame; /* FRAME_CATALOG_SET or FRAME_DEFINITION_SET */
 };
 
@@ -34,17 +34,20 @@ struct registry {
 int registry_load(struct registry *registry, struct control *control, struct error *err);
 void registry_fini(struct registry *registry);
 
-/* All return the entry's frame, to be sent to the workers, or NULL without memory. */
-const struct buffer *registry_catalog_set(struct registry *registry, const Kindred__V1__Catalog *catalog);
+/* All return the entry's frame, to be sent to the workers, or NULL without memory. first_version: control_catalog_first_version's. */
+const struct buffer *registry_catalog_set(struct registry *registry, const Kindred__V1__Catalog *catalog,
+					  uint64_t first_version);
 const struct buffer *registry_definition_set(struct registry *registry, const Kindred__V1__Definition *definition);
 void registry_catalog_drop(struct registry *registry, const char *name);
 void registry_definition_drop(struct registry *registry, const char *name);
 
 /* 0: there is no such definition. */
 uint64_t registry_definition_version(const struct registry *registry, const void *name, size_t bytes);
+uint64_t registry_first_version(const struct registry *registry, const char *catalog);
+/* Whether there is the relation, learnt from this version of the catalog or a later one. */
+typedef bool (*registry_has)(const void *context, const char *catalog, uint64_t first_version, const char *relation);
 /* Whether `has` is false for the relation of some definition. */
-bool registry_lacks(const struct registry *registry,
-		    bool (*has)(const void *context, const char *catalog, const char *relation), const void *context);
+bool registry_lacks(const struct registry *registry, registry_has has, const void *context);
 /* Every catalog, then every definition. */
 void registry_send(const struct registry *registry, struct link *link);
 

@@ -131,7 +131,7 @@ void on_catalog_set(struct worker *worker, const uint8_t *payload, size_t bytes)
 	struct error err;
 	Kindred__Internal__CatalogSet *set =
 		unpack_here(worker, &kindred__internal__catalog_set__descriptor, payload, bytes);
-	if (set && set->catalog && rules_catalog_set(&worker->rules, set->catalog, &err))
+	if (set && set->catalog && rules_catalog_set(&worker->rules, set->catalog, set->first_version, &err))
 		worker_fail(worker, &err);
 }
 

@@ -113,7 +113,7 @@ static int find_relation(struct recipe *recipe, const Kindred__V1__Definition *d
 	relation_key(definition, key);
 	recipe->catalog = model_catalog_find(model, definition->catalog);
 	/* a catalog that was made again since has nothing to do with the one that was learnt */
-	if (recipe->catalog && catalog->create_ms > model->head->create_ms)
+	if (recipe->catalog && recipe->catalog->version < catalog->first_version)
 		recipe->catalog = NULL;
 	if (recipe->catalog)
 		recipe->relation = model_relation_find(recipe->catalog, key);

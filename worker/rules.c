@@ -97,8 +97,6 @@ static struct catalog *catalog_new(const Kindred__V1__Catalog *message)
 		return NULL;
 	}
 	catalog->seed = catalog_seed(message->name, strlen(message->name));
-	if (message->create_time)
-		catalog->create_ms = message->create_time->seconds * 1000 + message->create_time->nanos / 1000000;
 	return catalog;
 }
 
@@ -118,7 +116,8 @@ static void forget_recipes_of(struct rules *rules, const char *catalog)
 			forget_recipe(rules->definitions[i]);
 }
 
-int rules_catalog_set(struct rules *rules, const Kindred__V1__Catalog *message, struct error *err)
+int rules_catalog_set(struct rules *rules, const Kindred__V1__Catalog *message, uint64_t first_version,
+		      struct error *err)
 {
 	bool found;
 	size_t at = find((void *const *)rules->catalogs, rules->catalog_count, catalog_name, message->name,
@@ -126,6 +125,7 @@ int rules_catalog_set(struct rules *rules, const Kindred__V1__Catalog *message, 
 	struct catalog *catalog = catalog_new(message);
 	if (!catalog)
 		return error_set(err, E_EXHAUSTED, "catalog '%s': no memory", message->name);
+	catalog->first_version = first_version;
 	if (found) {
 		catalog_free(rules->catalogs[at]);
 		rules->catalogs[at] = catalog;

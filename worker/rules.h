@@ -22,7 +22,7 @@ struct recipe;
 struct catalog {
 	char *name;
 	struct catalog_seed seed;
-	int64_t create_ms;
+	uint64_t first_version; /* that it was made with; what is older is of a deleted catalog of this name */
 	struct filter_attribute *attributes; /* the schema */
 	uint32_t attribute_count;
 };
@@ -46,7 +46,8 @@ struct rules {
 void rules_fini(struct rules *rules);
 
 /* 0 or E_EXHAUSTED. A catalog that was there is replaced. */
-int rules_catalog_set(struct rules *rules, const Kindred__V1__Catalog *message, struct error *err);
+int rules_catalog_set(struct rules *rules, const Kindred__V1__Catalog *message, uint64_t first_version,
+		      struct error *err);
 void rules_catalog_drop(struct rules *rules, const char *name);
 /* The message is owned by the rules from here, also after an error. */
 int rules_definition_set(struct rules *rules, Kindred__V1__Definition *message, struct error *err);

@@ -152,6 +152,23 @@ void build_fixture_catalog(struct build_fixture *f, const char *name, unsigned i
 		put_items(f, name, items);
 }
 
+void build_fixture_remake(struct build_fixture *f, const char *name, unsigned items)
+{
+	struct error err;
+	Kindred__V1__Definition **definitions;
+	size_t count;
+	bool more;
+	need(control_definition_list(control_of(f), "", 1000, &definitions, &count, &more, &err) == 0, "%s", err.text);
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(definitions[i]->catalog, name) == 0)
+			need(control_definition_delete(f->control, definitions[i]->name, &err) == 0, "%s", err.text);
+		kindred__v1__definition__free_unpacked(definitions[i], NULL);
+	}
+	free(definitions);
+	need(control_catalog_delete(f->control, name, &err) == 0, "%s", err.text);
+	build_fixture_catalog(f, name, items);
+}
+
 void build_fixture_define(struct build_fixture *f, const char *name, const char *catalog, const char *events,
 			  int64_t window_s, bool popular_only)
 {

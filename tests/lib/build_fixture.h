@@ -43,6 +43,8 @@ void build_fixture_fini(struct build_fixture *fixture);
  * are more than 2.
  */
 void build_fixture_catalog(struct build_fixture *fixture, const char *name, unsigned items);
+/* Deletes the catalog, and the definitions that use it, and makes it again, at the same time of the day as before. */
+void build_fixture_remake(struct build_fixture *fixture, const char *name, unsigned items);
 /* events: "type=weight,type=weight" */
 void build_fixture_define(struct build_fixture *fixture, const char *name, const char *catalog, const char *events,
 			  int64_t window_s, bool popular_only);

@@ -81,7 +81,7 @@ void worker_expect_error(struct worker_process *process, uint64_t call, int stat
 
 /* --- what the server would tell it --- */
 
-/* Attributes: those of the fixture shop (lib/model_fixture.h). create_ms 0. */
+/* Attributes: those of the fixture shop (lib/model_fixture.h). */
 void worker_set_shop(struct worker_process *process);
 /* worker_start and that. */
 void worker_start_shop(struct worker_process *process);

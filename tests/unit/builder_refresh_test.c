@@ -184,12 +184,32 @@ static void test_needs_a_generation(void **state)
 	model_close(build(true, NOW));
 }
 
+/* What it was learnt from is gone, whatever the times say: a clock may have been set back. */
+static void test_a_catalog_made_again_waits_for_a_build(void **state)
+{
+	(void)state;
+	struct error err = { 0 };
+	struct build_options options = build_fixture_options();
+	options.refresh = true;
+	add_users(0, 10, NOW - 20 * DAY, NOW, 7, 1);
+	model_close(build(false, NOW));
+	activate(1);
+	build_fixture_remake(&fixture, "shop", ITEMS);
+	build_fixture_define(&fixture, "next", "shop", "Viewed=1,Purchased=5", 0, false);
+	assert_int_equal(build_fixture_build(&fixture, &options, &err), E_PRECONDITION);
+	assert_non_null(strstr(err.text, "catalog shop was made anew since generation 1 was built"));
+	model_close(build(false, NOW));
+	activate(2);
+	model_close(build(true, NOW));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_numbers_are_those_of_a_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_came_since_waits_for_a_build, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_needs_a_generation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_catalog_made_again_waits_for_a_build, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

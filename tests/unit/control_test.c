@@ -151,11 +151,13 @@ static void deleted_catalog_is_gone_with_its_items(void **state)
 	const char *name;
 	struct item_key key = item_key(catalog_seed("shop", 4), "a", 1);
 	struct error err;
-	uint64_t version;
+	uint64_t version, first;
 
 	(void)state;
+	assert_int_equal(control_catalog_first_version(control, "shop", &first, &err), 0);
 	make_shop("other");
 	make_shop("shop");
+	assert_int_equal(get_catalog("shop")->version, first);
 	put_one("shop", an_item("a", "A"), NULL);
 	put_one("other", an_item("a", "Other A"), NULL);
 	version = get_catalog("shop")->version;
@@ -167,6 +169,16 @@ static void deleted_catalog_is_gone_with_its_items(void **state)
 	assert_int_equal(control_item_get(control, "shop", "a", &item, &err), E_NOT_FOUND);
 	/* what compares versions (overlays of older models) must not take the new catalog's changes for old ones */
 	assert_true(get_catalog("shop")->version > version);
+	/* and what compares it with the first one (models) must know it for another */
+	assert_int_equal(control_catalog_first_version(control, "shop", &first, &err), 0);
+	assert_int_equal(get_catalog("shop")->version, first);
+	put_one("shop", an_item("a", "A"), NULL);
+	control_reopen();
+	assert_true(get_catalog("shop")->version > first);
+	version = first;
+	assert_int_equal(control_catalog_first_version(control, "shop", &first, &err), 0);
+	assert_int_equal(first, version);
+	assert_int_equal(control_catalog_first_version(control, "No", &first, &err), E_INVALID);
 }
 
 /* What a server that was killed while it removed a deleted catalog's rows left behind. */

@@ -17,7 +17,7 @@ static void add_catalog(struct registry *registry, const char *name)
 	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
 
 	catalog.name = (char *)name;
-	assert_non_null(registry_catalog_set(registry, &catalog));
+	assert_non_null(registry_catalog_set(registry, &catalog, 1));
 }
 
 static bool has(const struct registry *registry, const char *name)
@@ -67,29 +67,43 @@ static const struct buffer *define(struct registry *registry, const char *name, 
 	return registry_definition_set(registry, &definition);
 }
 
-/* A model that has learnt from "Viewed" only. */
-static bool has_viewed(const void *context, const char *catalog, const char *relation)
+/* A model that has learnt from "Viewed" only; context: from which version of the shop. */
+static bool has_viewed(const void *context, const char *catalog, uint64_t first_version, const char *relation)
 {
-	(void)context;
-	return !strcmp(catalog, "shop") && !strncmp(relation, "Viewed=", 7);
+	const uint64_t *learnt = context;
+
+	return !strcmp(catalog, "shop") && *learnt >= first_version && !strncmp(relation, "Viewed=", 7);
 }
 
 static void test_a_definition_that_waits_for_a_model(void **state)
 {
+	Kindred__V1__Catalog shop = KINDRED__V1__CATALOG__INIT;
 	struct registry registry = { 0 };
+	uint64_t learnt = 7;
 
 	(void)state;
-	assert_false(registry_lacks(&registry, has_viewed, NULL));
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
 	assert_non_null(define(&registry, "seen", "Viewed"));
 	assert_non_null(define(&registry, "also-seen", "Viewed"));
-	assert_false(registry_lacks(&registry, has_viewed, NULL));
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
 	assert_non_null(define(&registry, "bought", "Purchased"));
-	assert_true(registry_lacks(&registry, has_viewed, NULL));
+	assert_true(registry_lacks(&registry, has_viewed, &learnt));
 	assert_non_null(define(&registry, "bought", "Viewed")); /* a new version needs no other relation */
-	assert_false(registry_lacks(&registry, has_viewed, NULL));
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
 	assert_non_null(define(&registry, "bought", "Purchased"));
 	registry_definition_drop(&registry, "bought");
-	assert_false(registry_lacks(&registry, has_viewed, NULL));
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
+
+	/* a shop that was deleted and made again waits for a model of its own */
+	shop.name = (char *)"shop";
+	assert_non_null(registry_catalog_set(&registry, &shop, 3));
+	assert_int_equal(registry_first_version(&registry, "shop"), 3);
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
+	registry_catalog_drop(&registry, "shop");
+	assert_non_null(registry_catalog_set(&registry, &shop, 8));
+	assert_true(registry_lacks(&registry, has_viewed, &learnt));
+	learnt = 8;
+	assert_false(registry_lacks(&registry, has_viewed, &learnt));
 	registry_fini(&registry);
 }
 

@@ -56,7 +56,7 @@ static int setup(void **state)
 		world.attributes[i].type = types[i];
 		world.attribute_list[i] = &world.attributes[i];
 	}
-	assert_int_equal(rules_catalog_set(&world.rules, &world.catalog, &err), 0);
+	assert_int_equal(rules_catalog_set(&world.rules, &world.catalog, 1, &err), 0);
 	*state = &world;
 	return 0;
 }
@@ -170,16 +170,21 @@ static void test_what_the_generation_must_have(void **state)
 	assert_int_equal(find(world, "next", &again, &err), 0);
 	assert_ptr_equal(recipe, again);
 	recipe_ref(recipe);
-	assert_int_equal(rules_catalog_set(&world->rules, &world->catalog, &err), 0);
+	assert_int_equal(rules_catalog_set(&world->rules, &world->catalog, 1, &err), 0);
 	assert_int_equal(find(world, "next", &again, &err), 0);
 	assert_ptr_not_equal(recipe, again);
 	recipe_unref(recipe);
 
-	/* a catalog deleted and made again is not the one that was learnt */
+	/* made before the clock was set back: it is the one that was learnt all the same */
 	Google__Protobuf__Timestamp created = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	created.seconds = world->generation.model->head->create_ms / 1000 + 1;
 	world->catalog.create_time = &created;
-	assert_int_equal(rules_catalog_set(&world->rules, &world->catalog, &err), 0);
+	assert_int_equal(rules_catalog_set(&world->rules, &world->catalog, 1, &err), 0);
+	assert_int_equal(find(world, "next", &recipe, &err), 0);
+
+	/* a catalog deleted and made again is not, whatever its time says */
+	created.seconds -= 1000;
+	assert_int_equal(rules_catalog_set(&world->rules, &world->catalog, 2, &err), 0);
 	assert_int_equal(find(world, "next", &recipe, &err), E_PRECONDITION);
 	rules_catalog_drop(&world->rules, "shop");
 	assert_int_equal(find(world, "next", &recipe, &err), E_PRECONDITION);

@@ -282,14 +282,27 @@ static bool definition_waits(const struct builds *builds)
 	       status_accepted(server) > 0 && registry_lacks(&server->registry, generation_has, server->active);
 }
 
+/* A clock that was ahead has been set right: what was noted by it, perhaps years from now, is not waited for. */
+static int64_t not_ahead(int64_t time_ms, int64_t latest_ms)
+{
+	return time_ms <= latest_ms ? time_ms : 0;
+}
+
+/* 0: no build has failed. */
+static int64_t retry_ms(const struct builds *builds, int64_t now_ms)
+{
+	return builds->failures ? not_ahead(builds->retry_ms, now_ms + RETRY_MAX_MS) : 0;
+}
+
 int64_t builds_next_ms(const struct builds *builds)
 {
-	int64_t every_ms = builds->server->config.build_every_minutes * 60000, next_ms;
+	int64_t every_ms = builds->server->config.build_every_minutes * 60000, now_ms = clock_wall_ms();
+	int64_t last_ms = not_ahead(builds->last_ms, now_ms), again_ms = retry_ms(builds, now_ms), next_ms;
 
 	if (!every_ms)
 		return 0;
-	next_ms = builds->last_ms ? builds->last_ms + every_ms : clock_wall_ms();
-	return builds->failures && builds->retry_ms > next_ms ? builds->retry_ms : next_ms;
+	next_ms = last_ms ? last_ms + every_ms : now_ms;
+	return again_ms > next_ms ? again_ms : next_ms;
 }
 
 static bool due(const struct builds *builds)
@@ -297,7 +310,7 @@ static bool due(const struct builds *builds)
 	const struct server *server = builds->server;
 	int64_t now_ms = clock_wall_ms();
 
-	if (!server->config.build_every_minutes || (builds->failures && now_ms < builds->retry_ms))
+	if (!server->config.build_every_minutes || now_ms < retry_ms(builds, now_ms))
 		return false;
 	if (!server->registry.definitions.count)
 		return false; /* there would be nothing to learn for */
@@ -310,12 +323,14 @@ static bool due(const struct builds *builds)
 static bool refresh_due(const struct builds *builds)
 {
 	const struct server *server = builds->server;
-	int64_t every_ms = server->config.refresh_every_minutes * 60000, last_ms;
+	int64_t every_ms = server->config.refresh_every_minutes * 60000, now_ms = clock_wall_ms(), last_ms, built_ms;
 
 	if (!every_ms || !server->active)
 		return false;
-	last_ms = builds->refreshed_ms > server->active->create_ms ? builds->refreshed_ms : server->active->create_ms;
-	return clock_wall_ms() >= last_ms + every_ms && status_accepted(server) > builds->counted;
+	last_ms = not_ahead(builds->refreshed_ms, now_ms);
+	built_ms = not_ahead(server->active->create_ms, now_ms);
+	return now_ms >= (last_ms > built_ms ? last_ms : built_ms) + every_ms &&
+	       status_accepted(server) > builds->counted;
 }
 
 /*

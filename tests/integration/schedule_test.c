@@ -1,4 +1,4 @@
-/* Builds that nobody asks for: when a definition has no model. */
+/* Builds that nobody asks for: when a definition has no model, and when it is time. */
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -52,10 +53,43 @@ static void test_a_catalog_made_again_gets_a_model(void **state)
 	small_shop_close(&cluster, client);
 }
 
+static bool is_built_again(void *context)
+{
+	return api_active_generation(context) == 2;
+}
+
+static void test_a_clock_that_was_ahead_holds_up_nothing(void **state)
+{
+	const char *asan = getenv("ASAN_OPTIONS");
+	char before[512], with[600];
+	struct cluster cluster;
+	(void)state;
+	snprintf(before, sizeof before, "%s", asan ? asan : "");
+	snprintf(with, sizeof with, "%s%sverify_asan_link_order=0", before, asan ? ":" : "");
+	cluster_init(&cluster);
+	setenv("ASAN_OPTIONS", with, 1);
+	setenv("LD_PRELOAD", TEST_BIN "/early_clock.so", 1);
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	unsetenv("LD_PRELOAD");
+	small_shop_load(&cluster);
+	assert_int_equal(cluster_stop(&cluster), 0);
+	setenv("ASAN_OPTIONS", before, 1);
+
+	/* The catalog and the model are of tomorrow. */
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "1", "--build-min-events", "1"));
+	struct rpc_client *client = api_open(&cluster);
+	assert_true(is_recommended(client));
+	api_ingest(client, "shop", "u7", "a0", "Viewed", NULL);
+	wait_until("another model is built and served", 60, is_built_again, client);
+	assert_true(is_recommended(client));
+	small_shop_close(&cluster, client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_catalog_made_again_gets_a_model),
+		cmocka_unit_test(test_a_clock_that_was_ahead_holds_up_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,6 @@
 #include "common/ids.h"
 
 #define PLAN_ATTRIBUTES_MAX 200
-#define ITEM_NAME_MAX 1024
 #define ITEM_IMAGE_MAX 2048
 
 struct plan_type { /* --type COL=TYPE */

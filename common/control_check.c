@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define ITEM_NAME_MAX 1024
 #define IMAGE_URL_MAX 2048
 #define STRING_MAX 4096
 #define LIST_MAX 100

@@ -17,6 +17,7 @@
 
 #define USER_ID_MAX 256 /* bytes */
 #define ITEM_ID_MAX 256
+#define ITEM_NAME_MAX 1024
 #define EVENT_ID_MAX 256
 #define EVENT_TYPE_MAX 64
 #define NAME_MAX_BYTES 64 /* of a catalog, a definition, an attribute */

@@ -11,6 +11,9 @@
 
 /* Field numbers are those of proto/kindred/v1/events.proto. */
 
+/* What the server may add to an event: id and name of the item, the name of its catalog, and before each a tag and a length; the event's own grows, too. */
+#define NAMES_BYTES (ITEM_ID_MAX + ITEM_NAME_MAX + NAME_MAX_BYTES + 3 * 3 + 1)
+
 struct page {
 	struct text_view user;
 	uint32_t size;
@@ -160,7 +163,7 @@ static bool put_page(struct blob *out, struct page *page, const struct history *
 {
 	uint32_t left = page_start(history, &page->place);
 	size_t start = out->used;
-	for (uint32_t n = 0; left > 0 && n < page->size && out->used - start < PAGE_BYTES; n++) {
+	for (uint32_t n = 0; left > 0 && n < page->size && out->used - start + n * NAMES_BYTES < PAGE_BYTES; n++) {
 		struct history_entry entry = history_at(history, --left);
 		if (!put_event(out, page, &entry))
 			return false;

@@ -15,8 +15,8 @@ struct worker;
 
 #define PAGE_EVENTS_MAX 10000
 #define PAGE_EVENTS_DEFAULT 100
-/* A page ends early rather than pass this: gRPC clients take 4 MB a message, and names are still to come. */
-#define PAGE_BYTES ((size_t)1 << 20)
+/* A page ends early rather than pass this, with the names that are still to come: gRPC clients take 4 MB a message. */
+#define PAGE_BYTES ((size_t)3 << 20)
 #define PAGE_TOKEN_BYTES 32
 
 void history_call(struct worker *worker, const struct frame_head *head, const uint8_t *payload);

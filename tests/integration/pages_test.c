@@ -21,6 +21,7 @@
 #define ITEMS 1000
 #define GENERATIONS 60
 #define KEY_BYTES 100000
+#define EVENTS 9000
 
 static struct cluster cluster;
 static struct rpc_client *client;
@@ -39,10 +40,11 @@ static void write_generations(void)
 	free(key);
 }
 
-/* 1,000 items of 8 kB and 60 generations of 100 kB: 8 MB and 6 MB. */
+/* 1,000 items of 8 kB and 60 generations of 100 kB: 8 MB and 6 MB; and 9,000 events of an item whose name has 1,000 bytes: 9 MB. */
 static int set_up(void **state)
 {
-	const char *const *options = CLI("--workers", "1", "--build-every-minutes", "0", "--generations-kept", "100");
+	const char *const *options = CLI("--workers", "1", "--build-every-minutes", "0", "--generations-kept", "100",
+					 "--history-cap", "10000");
 	(void)state;
 	cluster_init(&cluster);
 	cluster_start(&cluster, options);
@@ -138,8 +140,67 @@ static void test_generations(void **state)
 	assert_true(pages > 1);
 }
 
+static void make_events(void)
+{
+	char catalog[256], path[256];
+	char name[1001];
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	snprintf(catalog, sizeof catalog, "%s/named.csv", cluster.home);
+	FILE *file = fopen(catalog, "w");
+	assert_non_null(file);
+	fprintf(file, "id,name\ni,%s\n", name);
+	fclose(file);
+	snprintf(path, sizeof path, "%s/events.csv", cluster.home);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "user,item,event,time\n");
+	for (unsigned i = 0; i < EVENTS; i++)
+		fprintf(file, "john,i,Viewed,%u\n", 1700000000 + i);
+	fclose(file);
+	cluster_ok(&cluster, CLI("catalog", "import", "named", catalog));
+	cluster_ok(&cluster, CLI("events", "import", "named", path));
+}
+
+static void test_events(void **state)
+{
+	Kindred__V1__ListUserEventsRequest request = KINDRED__V1__LIST_USER_EVENTS_REQUEST__INIT;
+	unsigned expected = 1700000000 + EVENTS, pages = 0;
+	char *token = strdup("");
+	(void)state;
+	make_events();
+	request.user_id = (char *)"john";
+	request.page_size = 10000;
+	do {
+		Kindred__V1__ListUserEventsResponse *page = NULL;
+		struct error err;
+		request.page_token = token;
+		if (api_try(client, "/kindred.v1.EventService/ListUserEvents", &request.base,
+			    &kindred__v1__list_user_events_response__descriptor, &page, &err))
+			fail_msg("%s", err.text);
+		assert_in_range(kindred__v1__list_user_events_response__get_packed_size(page), 1, PAGE_MAX_BYTES);
+		for (size_t i = 0; i < page->n_events; i++) {
+			assert_int_equal(page->events[i]->time->seconds, --expected);
+			assert_int_equal(strlen(page->events[i]->item_name), 1000);
+		}
+		assert_int_equal(page->total_size, EVENTS);
+		free(token);
+		token = strdup(page->next_page_token);
+		kindred__v1__list_user_events_response__free_unpacked(page, NULL);
+		assert_true(++pages < 10);
+	} while (*token);
+	free(token);
+	assert_int_equal(expected, 1700000000);
+	assert_true(pages > 1);
+	cluster_ok(&cluster, CLI("events", "list", "john", "--limit", "0"));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_items), cmocka_unit_test(test_generations) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_items),
+		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_events),
+	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -52,37 +52,15 @@ static int open_active(struct refresh *refresh, struct error *err)
 	return refresh->meta ? 0 : error_set(err, E_DATA_LOSS, "%s: the metadata cannot be read", path);
 }
 
-/* A catalog that was deleted and made again has nothing to do with the one that was learnt. */
-static int check_catalogs(const struct refresh *refresh, struct control *control, struct error *err)
-{
-	for (size_t c = 0; c < refresh->active->catalog_count; c++) {
-		const char *name = refresh->active->catalogs[c].name;
-		Kindred__V1__Catalog *catalog = NULL;
-		uint64_t first_version;
-		int code = control_catalog_get(control, name, &catalog, err);
-		kindred__v1__catalog__free_unpacked(catalog, NULL);
-		if (code == E_NOT_FOUND)
-			continue; /* nobody can ask for it */
-		if (!code)
-			code = control_catalog_first_version(control, name, &first_version, err);
-		if (code)
-			return code;
-		if (refresh->active->catalogs[c].version < first_version)
-			return error_set(
-				err, E_PRECONDITION,
-				"catalog %s was made anew since generation %llu was built: `kindred model build`", name,
-				(unsigned long long)refresh->active->head->generation);
-	}
-	return 0;
-}
-
+/*
+ * Catalogs keep the version they were learnt at: by that the refreshed generation, as the active one, is known to have nothing for one that was deleted
+ * and made again.
+ */
 static int read_plan(struct refresh *refresh, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];
 	struct control *control = NULL;
 	int code = control_open(&control, datadir_control(&refresh->place.dir, path), 0, true, err);
-	if (!code)
-		code = check_catalogs(refresh, control, err);
 	if (!code)
 		code = plan_make(&refresh->plan, control, err);
 	control_close(control);

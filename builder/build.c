@@ -269,6 +269,7 @@ static int try_relation(struct build *build, size_t catalog, const struct learn_
 	int code = evaluate(evaluation, input, now_s, &before, err);
 	if (!code && !build->options->no_gate) {
 		struct gate_candidate candidate = { .catalog = name,
+						    .first_version = build->items[catalog].first_version,
 						    .keys = build->items[catalog].keys.region.data,
 						    .input = &quiet,
 						    .evaluation = evaluation,

@@ -287,8 +287,9 @@ int gate_test(const struct gate *gate, const struct gate_candidate *candidate, s
 	}
 	out->against = gate->served->head->generation;
 	const struct model_catalog *catalog = model_catalog_find(gate->served, candidate->catalog);
-	const struct model_relation *relation =
-		catalog ? model_relation_find(catalog, candidate->input->relation->key) : NULL;
+	const struct model_relation *relation = catalog && catalog->version >= candidate->first_version
+							? model_relation_find(catalog, candidate->input->relation->key)
+							: NULL;
 	if (relation && candidate->evaluation->figures.queries > 0)
 		return compare(gate, candidate, catalog, relation, out, err);
 	if (relation)

@@ -200,7 +200,9 @@ int items_load(struct items *items, struct space *space, struct control *control
 
 	Kindred__V1__Catalog *read = NULL;
 	struct loading loading = { .items = items, .catalog = &read, .err = err };
-	int code = control_items_scan(control, catalog, &read, load_item, &loading, err);
+	int code = control_catalog_first_version(control, catalog, &items->first_version, err);
+	if (!code)
+		code = control_items_scan(control, catalog, &read, load_item, &loading, err);
 	if (!code && !items->columns)
 		code = make_columns(items, read); /* no items */
 	if (read)

@@ -30,6 +30,7 @@ struct items {
 	struct space *space;
 	char *catalog;
 	uint64_t version; /* of the catalog in the snapshot */
+	uint64_t first_version; /* control_catalog_first_version's */
 	uint32_t count;
 	uint32_t column_count;
 	struct item_column *columns;

@@ -327,6 +327,22 @@ static void test_an_import_of_rubbish_is_worse(void **state)
 	assert_string_equal(gate.note, "");
 }
 
+/* What is served is of a catalog that is gone, so to nobody: it is no reason to hold back what would serve the catalog that is there. */
+static void test_what_is_not_served_any_more_is_not_compared(void **state)
+{
+	(void)state;
+	add_shoppers(600, 20, 5);
+	build_plain();
+	serve(1);
+	add_rubbish(8000, 19, 6);
+	add_shoppers(120, 4, 1);
+	build_fixture_remake(&fixture, "shop", 6 * GROUPS);
+	build_fixture_define(&fixture, "next", "shop", "Viewed=1", 0, false);
+	struct model_gate gate = build_plain();
+	assert_int_equal(gate.verdict, MODEL_UNTESTED);
+	assert_string_equal(gate.note, "generation 1 does not have it");
+}
+
 /*
  * Tastes have changed since the newest tenth began: what the evaluation learnt is out of date, what was
  * served and what is to be served are not. So it is not worse.
@@ -408,6 +424,7 @@ int main(void)
 		TEST(test_a_sound_build_passes),
 		TEST(test_better_than_a_poor_one),
 		TEST(test_an_import_of_rubbish_is_worse),
+		TEST(test_what_is_not_served_any_more_is_not_compared),
 		TEST(test_what_is_only_out_of_date_is_asked_anew),
 		TEST(test_too_few_new_events),
 		TEST(test_a_worse_recipe_is_worse),

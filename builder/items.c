@@ -198,12 +198,15 @@ int items_load(struct items *items, struct space *space, struct control *control
 	    !pile_extend(space, &items->names.bytes, 0, NULL) || !pile_extend(space, &items->images.bytes, 0, NULL))
 		return error_set(err, E_EXHAUSTED, "no memory for the catalog %s", catalog);
 
+	static const Kindred__V1__Catalog none = KINDRED__V1__CATALOG__INIT;
 	Kindred__V1__Catalog *read = NULL;
 	struct loading loading = { .items = items, .catalog = &read, .err = err };
 	int code = control_catalog_first_version(control, catalog, &items->first_version, err);
 	if (!code)
 		code = control_items_scan(control, catalog, &read, load_item, &loading, err);
-	if (!code && !items->columns)
+	if (code == E_NOT_FOUND)
+		code = make_columns(items, &none);
+	else if (!code && !items->columns)
 		code = make_columns(items, read); /* no items */
 	if (read)
 		kindred__v1__catalog__free_unpacked(read, NULL);

@@ -42,7 +42,10 @@ struct items {
 	uint32_t index_mask;
 };
 
-/* E_NOT_FOUND: no such catalog. items is to be freed after an error too. */
+/*
+ * A catalog that is not there any more was deleted since the plan was made: it is as one without items, so that a build for the others goes on. items is
+ * to be freed after an error too.
+ */
 int items_load(struct items *items, struct space *space, struct control *control, const char *catalog,
 	       struct error *err);
 void items_free(struct items *items);

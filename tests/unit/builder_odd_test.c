@@ -4,6 +4,7 @@
  * there is to recommend.
  */
 #include "builder/build.h"
+#include "builder/items.h"
 #include "common/clock.h"
 #include "common/score.h"
 #include "lib/build_fixture.h"
@@ -207,6 +208,26 @@ static void test_empty_catalog_with_events(void **state)
 	assert_int_equal(model->events, 0);
 	model_close(model);
 	assert_noted("\"events_of_unknown_items\":1");
+}
+
+/* Deleted, with its definitions, between the plan and the reading of its items. */
+static void test_a_catalog_that_goes_meanwhile(void **state)
+{
+	struct error err = { 0 };
+	struct space space;
+	struct items items;
+	(void)state;
+	make_shop(5);
+	space_init(&space, fixture.home.path, 64 << 20);
+	assert_int_equal(items_load(&items, &space, fixture.control, "gone", &err), 0);
+	assert_int_equal(items.count, 0);
+	assert_int_equal(items.column_count, 0);
+	assert_int_equal(items_slot(&items, 5), MODEL_NO_ROW);
+	items_free(&items);
+	assert_int_equal(items_load(&items, &space, fixture.control, "shop", &err), 0);
+	assert_int_equal(items.count, 5);
+	items_free(&items);
+	space_fini(&space);
 }
 
 static void test_all_events_at_one_time(void **state)
@@ -447,6 +468,7 @@ int main(void)
 		TEST(test_no_events),
 		TEST(test_one_event),
 		TEST(test_empty_catalog_with_events),
+		TEST(test_a_catalog_that_goes_meanwhile),
 		TEST(test_all_events_at_one_time),
 		TEST(test_damaged_histories_are_passed_over),
 		TEST(test_items_seen_once),

@@ -365,7 +365,7 @@ static int pass(struct import *import, bool see, struct error *err)
 		if (code != 0 && (see || import->counting))
 			import->problems.count++; /* told by the pass that skips it, or by the one that aborts */
 		else if (code != 0 && problem_add(&import->problems, row.line, why.text, err) != 0)
-			return E_INVALID;
+			return err->code;
 		if (import->rows % 256 == 0)
 			progress_update(&import->progress, import->rows, input_share(&import->input));
 	}
@@ -396,7 +396,7 @@ static int check_all(struct import *import, struct error *err)
 	if (code == 0)
 		code = pass(import, false, err);
 	if (code == 0 && import->problems.count > 0)
-		code = error_set(err, E_INVALID, "%s: %s row%s with errors; nothing was imported. %s",
+		code = error_set(err, E_DATA_LOSS, "%s: %s row%s with errors; nothing was imported. %s",
 				 import->input.name, text_count(import->problems.count, count),
 				 text_s(import->problems.count),
 				 import->problems.count == import->rows ? "Are the columns right?"
@@ -481,7 +481,7 @@ static int import_run(struct import *import, struct error *err)
 	if (code == 0)
 		code = send_all(import, err);
 	if (code == 0 && import->problems.count == import->rows)
-		code = error_set(err, E_INVALID, "%s: every row has an error; are the columns right?",
+		code = error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?",
 				 import->input.name);
 	return code;
 }

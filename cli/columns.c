@@ -130,7 +130,7 @@ int columns_check_lines(const char *const *columns, size_t count, struct error *
 	for (size_t i = 0; i < count; i++) {
 		const char *cr = strchr(columns[i], '\r');
 		if (cr != NULL && cr[1] != '\n')
-			return error_set(err, E_INVALID,
+			return error_set(err, E_DATA_LOSS,
 					 "its lines end with CR alone, as on old Macs; convert it: "
 					 "`tr '\\r' '\\n' < FILE > NEW_FILE`");
 	}

@@ -88,11 +88,11 @@ static int give_up_quote(struct source *source, struct row *row, struct error *e
 	if (code != 0)
 		return code;
 	if (++source->unclosed > UNCLOSED_MAX)
-		return error_set(err, E_INVALID,
+		return error_set(err, E_DATA_LOSS,
 				 "more than %d rows open a quote (\") that is never closed; does the file use quotes? "
 				 "If not, say --no-quotes",
 				 UNCLOSED_MAX);
-	error_set(err, E_INVALID, "a quote (\") is opened and never closed");
+	error_set(err, E_DATA_LOSS, "a quote (\") is opened and never closed");
 	return SOURCE_BAD;
 }
 
@@ -105,7 +105,7 @@ static int give_up_long_line(struct source *source, struct row *row, struct erro
 		*err = skipping;
 		return code;
 	}
-	error_set(err, E_INVALID, "the line is longer than %zu bytes", source->lines.row_max);
+	error_set(err, E_DATA_LOSS, "the line is longer than %zu bytes", source->lines.row_max);
 	return SOURCE_BAD;
 }
 
@@ -120,7 +120,7 @@ static int give_up_ending(struct source *source, struct row *row, struct error *
 	int code = give_up_row(source, row, err);
 	if (code != 0)
 		return code;
-	error_set(err, E_INVALID,
+	error_set(err, E_DATA_LOSS,
 		  "a quote (\") ends a field, and more of it follows; inside a quoted field write it twice (\"\"), or, "
 		  "if "
 		  "the file uses no quotes, say --no-quotes");
@@ -347,7 +347,7 @@ static int format_choose(struct source *source, const struct source_options *opt
 	memcpy(source->delimiter, delimiter, source->delimiter_bytes + 1);
 	source->format = options->format;
 	if (is_json_array(text, bytes, options->format))
-		return error_set(err, E_INVALID,
+		return error_set(err, E_DATA_LOSS,
 				 "it is a JSON array; give one object a line, for example by `jq -c '.[]' FILE`");
 	if (source->format == SOURCE_GUESS && bytes > 0 && text[0] == '{')
 		source->format = SOURCE_NDJSON;
@@ -369,7 +369,7 @@ static int column_add(struct source *source, const char *name, size_t bytes, str
 		return error_set(err, E_INVALID, "column %zu: its name is longer than %d bytes",
 				 source->column_count + 1, SOURCE_COLUMN_NAME_MAX);
 	if (!utf8_valid(name, bytes))
-		return error_set(err, E_INVALID,
+		return error_set(err, E_DATA_LOSS,
 				 "the name of column %zu is not valid UTF-8; convert the file (`iconv -t UTF-8`)",
 				 source->column_count + 1);
 	char *copy;
@@ -430,7 +430,7 @@ static int columns_find(struct source *source, const struct source_options *opti
 	struct row row = { 0 };
 	int code = next_raw(source, &row, err);
 	if (code == SOURCE_END)
-		return error_set(err, E_INVALID, "the file is empty");
+		return error_set(err, E_DATA_LOSS, "the file is empty");
 	if (code == SOURCE_BAD)
 		return error_prefix(err, "line %llu, the header", (unsigned long long)row.line);
 	if (code < 0)
@@ -438,7 +438,7 @@ static int columns_find(struct source *source, const struct source_options *opti
 	const struct field *fields = row_text_fields(&source->text);
 	size_t count = source->text.count;
 	if (count > SOURCE_COLUMNS_MAX)
-		return error_set(err, E_INVALID,
+		return error_set(err, E_DATA_LOSS,
 				 "line %llu has %zu columns, more than %d; is the delimiter right? (--delimiter)",
 				 (unsigned long long)row.line, count, SOURCE_COLUMNS_MAX);
 	if (options->columns != NULL && !is_header(fields, count)) {
@@ -467,14 +467,14 @@ int source_open(struct source **source, line_read read, void *context, const str
 	if (code == 0)
 		code = line_peek(&made->lines, 0, &text, &bytes, err);
 	if (code == 0 && bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
-		code = error_set(err, E_INVALID,
+		code = error_set(err, E_DATA_LOSS,
 				 "the file is UTF-16; convert it to UTF-8 first: `iconv -f UTF-16 -t UTF-8`");
 	/*
 	 * A packed file is unpacked by cli/input.c when it can look at it first; what comes through a
 	 * pipe it cannot.
 	 */
 	if (code == 0 && bytes >= 4 && (memcmp(text, "\x1f\x8b", 2) == 0 || memcmp(text, "\x28\xb5\x2f\xfd", 4) == 0))
-		code = error_set(err, E_INVALID,
+		code = error_set(err, E_DATA_LOSS,
 				 "the input is packed: give the file's name, or unpack it on the way (`zstd -dc` or "
 				 "`gzip -dc`)");
 	if (code == 0 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {

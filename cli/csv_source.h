@@ -52,7 +52,7 @@ struct row {
 
 struct source;
 
-/* read gives the file's bytes (cli/input.h). E_INVALID: no header, empty file, UTF-16, a bad option. */
+/* read gives the file's bytes (cli/input.h). E_DATA_LOSS: no header, empty file, UTF-16; E_INVALID: a bad option. */
 int source_open(struct source **source, line_read read, void *context, const struct source_options *options,
 		struct error *err);
 void source_close(struct source *source);

@@ -297,7 +297,7 @@ static int row_bad(struct import *import, uint64_t line, const struct error *why
 	int code = problem_add(&import->problems, line, why->text, err);
 	if (code == 0 && import->arguments->import.abort_on_error)
 		code = error_set(
-			err, E_INVALID,
+			err, E_DATA_LOSS,
 			"%s: stopped at its first error. What was sent before is kept; after mending it, the same "
 			"command adds nothing twice",
 			import->input.name);
@@ -475,7 +475,7 @@ static int judge(const struct import *import, struct error *err)
 {
 	if (skipped(import) + import->refused < import->rows)
 		return 0;
-	return error_set(err, E_INVALID, "%s: every row has an error; are the columns right?", import->input.name);
+	return error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?", import->input.name);
 }
 
 static int import_file(struct import *import, const char *path)

@@ -61,7 +61,7 @@ error_t import_option(struct import_options *options, int key, char *value, stru
 
 int import_no_rows(const struct import_options *options, const char *file, struct error *err)
 {
-	return error_set(err, E_INVALID,
+	return error_set(err, E_DATA_LOSS,
 			 options->source.columns != NULL ? "%s has no rows" : "%s has a header and no rows", file);
 }
 

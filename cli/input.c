@@ -45,7 +45,7 @@ static int unpack_start(struct input *input, struct error *err)
 		close(ends[0]);
 		input->child = 0;
 		if (failed == ENOENT)
-			return error_set(err, E_PRECONDITION,
+			return error_set(err, E_UNAVAILABLE,
 					 "%s is packed with %s, which is not installed: `apt-get install %s`, or "
 					 "unpack it first",
 					 input->name, input->unpack, input->unpack);
@@ -143,6 +143,16 @@ static int spool(struct input *input, struct error *err)
 	return 0;
 }
 
+int input_cannot_open(const char *name, int errnum, struct error *err)
+{
+	if (errnum == EISDIR)
+		return error_set(err, E_INVALID, "%s is a folder; give a file", name);
+	error_errno(err, errnum, "%s", name);
+	if (err->code == E_PRECONDITION)
+		err->code = E_NOT_FOUND;
+	return err->code;
+}
+
 static int file_open(struct input *input, const char *path, struct error *err)
 {
 	bool is_stdin = strcmp(path, "-") == 0;
@@ -150,12 +160,12 @@ static int file_open(struct input *input, const char *path, struct error *err)
 	input->file_fd =
 		is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (input->file_fd < 0)
-		return error_errno(err, errno, "%s", input->name);
+		return input_cannot_open(input->name, errno, err);
 	struct stat status;
 	if (fstat(input->file_fd, &status) != 0)
 		return error_errno(err, errno, "%s", input->name);
 	if (S_ISDIR(status.st_mode))
-		return error_set(err, E_INVALID, "%s is a folder; give a file", input->name);
+		return input_cannot_open(input->name, EISDIR, err);
 	input->seekable = S_ISREG(status.st_mode);
 	return 0;
 }

@@ -66,7 +66,7 @@ int ndjson_keys(const char *text, size_t bytes, char ***columns, size_t *count, 
 		bytes -= length + (end != NULL);
 	}
 	if (code == 0 && *count == 0)
-		code = error_set(err, E_INVALID,
+		code = error_set(err, E_DATA_LOSS,
 				 "no JSON object in it: each line is one, like {\"user_id\": \"u1\", ...}%s",
 				 cr_alone ? "; its lines end with CR alone: convert it by `tr '\\r' '\\n'`" : "");
 	return code;

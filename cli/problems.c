@@ -14,7 +14,7 @@ int problem_add(struct problems *problems, uint64_t line, const char *text, stru
 			fprintf(stderr, "%s: further rows with errors are only counted\n", problems->file);
 	}
 	if (problems->count > problems->max)
-		return error_set(err, E_INVALID, "%s: more than %llu row%s with errors (--max-errors)", problems->file,
-				 (unsigned long long)problems->max, text_s(problems->max));
+		return error_set(err, E_DATA_LOSS, "%s: more than %llu row%s with errors (--max-errors)",
+				 problems->file, (unsigned long long)problems->max, text_s(problems->max));
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* `kindred recommend`: one or a few users as tables, or a file of users as a stream of JSON lines. */
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/input.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/text.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SERVICE "/kindred.v1.RecommendationService/"
 #define BATCH 500
@@ -350,7 +352,12 @@ static int recommend_file(struct cli *cli, const struct arguments *arguments, co
 	many = (struct many){ .cli = cli, .arguments = arguments, .definition = definition };
 	many.file = strcmp(arguments->users_file, "-") == 0 ? stdin : fopen(arguments->users_file, "r");
 	if (!many.file)
-		return error_errno(err, errno, "%s", arguments->users_file);
+		return input_cannot_open(arguments->users_file, errno, err);
+	struct stat status;
+	if (fstat(fileno(many.file), &status) == 0 && S_ISDIR(status.st_mode)) {
+		fclose(many.file);
+		return input_cannot_open(arguments->users_file, EISDIR, err);
+	}
 	int code = cli_connect(cli, err);
 	if (code == 0)
 		code = rpc_stream_open(&many.stream, cli->client, SERVICE "RecommendMany",
@@ -371,7 +378,7 @@ static int recommend_file(struct cli *cli, const struct arguments *arguments, co
 				 " users could not be answered: their lines have error_code and error",
 				 many.failed, many.answered);
 	if (code == 0 && many.refused > 0)
-		code = error_set(err, E_INVALID,
+		code = error_set(err, E_DATA_LOSS,
 				 "%s: %" PRIu64 " lines are no user id: their answers have line and error",
 				 arguments->users_file, many.refused);
 	rpc_stream_free(many.stream);

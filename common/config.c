@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PARAMETER_NAME_MAX 64
@@ -192,15 +193,26 @@ static int refuse_file(const char *path, cyaml_err_t rc, const struct complaint 
 	if (rc == CYAML_ERR_OOM)
 		return error_set(err, E_EXHAUSTED, "%s: out of memory", path);
 	if (strncmp(text, key, strlen(key)) == 0)
-		return error_set(err, E_INVALID, "%s: \"%s\" is not a parameter; `kindred-server --help` lists them",
+		return error_set(err, E_PRECONDITION,
+				 "%s: \"%s\" is not a parameter; `kindred-server --help` lists them",
 				 place_of(path, text + strlen(key), place, sizeof place), text + strlen(key));
 	if (strncmp(text, "Expecting STRING", strlen("Expecting STRING")) == 0)
 		text = "one value is wanted, as in \"workers: 4\"";
 	else if (strncmp(text, "Expecting MAPPING", strlen("Expecting MAPPING")) == 0)
-		return error_set(err, E_INVALID, "%s: it must be lines of \"parameter: value\"", path);
+		return error_set(err, E_PRECONDITION, "%s: it must be lines of \"parameter: value\"", path);
 	if (complaint->line > 0)
-		return error_set(err, E_INVALID, "%s, line %u: %s", path, complaint->line, text);
-	return error_set(err, E_INVALID, "%s: %s; it must be lines of \"parameter: value\"", path, text);
+		return error_set(err, E_PRECONDITION, "%s, line %u: %s", path, complaint->line, text);
+	return error_set(err, E_PRECONDITION, "%s: %s; it must be lines of \"parameter: value\"", path, text);
+}
+
+/* What is wrong with the configuration is not wrong with the command (EX_CONFIG, not EX_USAGE). */
+static int not_usage(int code, struct error *err)
+{
+	if (code != E_INVALID)
+		return code;
+	if (err)
+		err->code = E_PRECONDITION;
+	return E_PRECONDITION;
 }
 
 static int assign_from_file(struct config *config, size_t index, const char *value, const char *path, struct error *err)
@@ -209,13 +221,15 @@ static int assign_from_file(struct config *config, size_t index, const char *val
 	int rc = assign(config, index, value, path, err);
 
 	/* said again with the line, which takes a reading of the file to find */
-	return rc == 0 ? 0
-		       : assign(config, index, value, place_of(path, parameters[index].name, place, sizeof place), err);
+	if (rc != 0)
+		rc = assign(config, index, value, place_of(path, parameters[index].name, place, sizeof place), err);
+	return not_usage(rc, err);
 }
 
 int config_load_file(struct config *config, const char *path, struct error *err)
 {
 	struct complaint complaint = { 0 };
+	struct stat status;
 	const cyaml_config_t settings = {
 		.log_fn = on_cyaml_log,
 		.log_ctx = &complaint,
@@ -230,6 +244,8 @@ int config_load_file(struct config *config, const char *path, struct error *err)
 
 	if (access(path, R_OK) != 0)
 		return error_errno(err, errno, "configuration file %s", path);
+	if (stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		return error_set(err, E_PRECONDITION, "configuration file %s: it is a folder; give a file", path);
 	loaded = cyaml_load_file(path, &settings, &file_schema, (cyaml_data_t **)&values, NULL);
 	/* A warning, too, means that something in the file would not be heeded. */
 	if (loaded != CYAML_OK || complaint.text[0])
@@ -300,7 +316,7 @@ int config_load_environment(struct config *config, struct error *err)
 		if (!value)
 			continue;
 		snprintf(source, sizeof source, "the environment (%s)", variable);
-		rc = assign(config, i, value, source, err);
+		rc = not_usage(assign(config, i, value, source, err), err);
 		if (rc != 0)
 			return rc;
 	}

@@ -82,8 +82,9 @@ struct config {
 /* Defaults. config_fini frees. */
 int config_init(struct config *config, struct error *err);
 void config_fini(struct config *config);
-/* E_NOT_FOUND: no such file. E_INVALID: libcyaml's or our complaint, with file and line where known. */
+/* E_NOT_FOUND: no such file. E_PRECONDITION: libcyaml's or our complaint, with file and line where known. */
 int config_load_file(struct config *config, const char *path, struct error *err);
+/* E_PRECONDITION: a value that is not allowed. */
 int config_load_environment(struct config *config, struct error *err);
 /*
  * "KINDRED_WORKER=4": the next variable of the environment that looks like ours and that nothing reads,

@@ -309,9 +309,12 @@ static int read_identity(struct datadir *dir, struct error *err)
 	int rc = 0;
 
 	join(dir, IDENTITY, path);
-	if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+	if (access(path, R_OK) != 0) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			return error_errno(err, errno, "cannot read %s, as user %u", path, (unsigned)geteuid());
 		return error_set(err, E_NOT_FOUND, "no Kindred data directory at %s: make one with `kindred init %s`",
 				 dir->path, dir->path);
+	}
 	root = json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
 	if (!root && json_error_code(&wrong) == json_error_cannot_open_file)
 		return error_set(err, E_UNAVAILABLE, "cannot read %s: %s", path, wrong.text);

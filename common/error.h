@@ -25,7 +25,7 @@ enum error_code {
 	E_UNIMPLEMENTED = -12,
 	E_INTERNAL = -13, /* our own bug */
 	E_UNAVAILABLE = -14, /* try again */
-	E_DATA_LOSS = -15, /* a file is damaged */
+	E_DATA_LOSS = -15, /* a file is damaged, or holds what it cannot be used for */
 };
 
 struct error {

@@ -18,8 +18,6 @@
 
 #include <cmocka.h>
 
-#define EX_INVALID 64
-
 static struct cluster cluster;
 
 static int setup(void **state)
@@ -214,15 +212,53 @@ static void files_without_rows_are_refused(void **state)
 		struct output output =
 			cluster_run(&cluster, CLI(kinds[i], "import", "shop",
 						  cluster_file(&cluster, "empty.csv", "id,user,item,event,time\n")));
-		assert_int_equal(output.code, EX_INVALID);
+		assert_int_equal(output.code, EX_DATAERR);
 		assert_non_null(strstr(output.err, "has a header and no rows"));
 		output_free(&output);
 		output = cluster_run(
 			&cluster,
 			CLI(kinds[i], "import", "shop",
 			    cluster_file(&cluster, "mac.csv", "id,user,item,event,time\r1,u,a0,Viewed,2026-11-01\r")));
-		assert_int_equal(output.code, EX_INVALID);
+		assert_int_equal(output.code, EX_DATAERR);
 		assert_non_null(strstr(output.err, "mac.csv: its lines end with CR alone"));
+		output_free(&output);
+	}
+}
+
+/* 64: the command is wrong; 65: what is in the file; 66: there is no such file; for every command that reads one. */
+static void the_exit_code_tells_what_is_wrong(void **state)
+{
+	static const struct {
+		int code;
+		const char *arguments;
+	} cases[] = {
+		{ EX_DATAERR, "events import shop %s/bad.csv" },
+		{ EX_DATAERR, "events import shop %s/half.csv --on-error abort" },
+		{ EX_DATAERR, "events import shop %s/half.csv --max-errors 0" },
+		{ EX_DATAERR, "catalog import codes %s/bad.csv --id item --type time=number" },
+		{ EX_DATAERR, "catalog import codes %s/half.csv --id item --type time=timestamp --on-error abort" },
+		{ EX_DATAERR, "catalog import codes %s/half.csv --id item --type time=timestamp --max-errors 0" },
+		{ EX_DATAERR, "recommend wanted-next --users-file %s/long.txt" },
+		{ EX_USAGE, "events import shop %s/half.csv --user nobody" },
+		{ EX_USAGE, "catalog import codes %s/half.csv --id item --type price=number" },
+		{ EX_USAGE, "events import shop %s" },
+		{ EX_USAGE, "recommend wanted-next --users-file %s" },
+		{ EX_NOINPUT, "events import shop %s/none.csv" },
+		{ EX_NOINPUT, "catalog import codes %s/none.csv" },
+		{ EX_NOINPUT, "recommend wanted-next --users-file %s/none.txt" },
+	};
+	char line[400], name[400];
+	(void)state;
+	cluster_file(&cluster, "bad.csv", "user,item,event,time\nu1,a0,Viewed,x\n");
+	cluster_file(&cluster, "half.csv", "user,item,event,time\nu1,a0,Viewed,x\nu1,a0,Viewed,2026-11-01\n");
+	memset(name, 'u', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	cluster_file(&cluster, "long.txt", name);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		snprintf(line, sizeof line, cases[i].arguments, cluster.home);
+		struct output output = shell(line);
+		if (output.code != cases[i].code)
+			fail_msg("%s: %d, \"%s\"", line, output.code, output.err);
 		output_free(&output);
 	}
 }
@@ -324,6 +360,7 @@ int main(void)
 		cmocka_unit_test(the_address_is_checked),
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 		cmocka_unit_test(files_without_rows_are_refused),
+		cmocka_unit_test(the_exit_code_tells_what_is_wrong),
 		cmocka_unit_test(a_failed_import_makes_no_catalog),
 		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include <cmocka.h>
 
@@ -72,10 +73,16 @@ static void test_bad_start_says_why(void **state)
 	char data[192];
 	snprintf(data, sizeof data, "%s/data", cluster.home);
 	struct output bad = program_run("kindred-server", NULL, CLI("--data", data, "--history-cap", "99999999"));
-	assert_int_not_equal(bad.code, 0);
+	assert_int_equal(bad.code, EX_USAGE);
 	assert_non_null(strstr(bad.err, "history"));
 	assert_non_null(strstr(bad.err, "10000"));
 	output_free(&bad);
+	struct output file = program_run(
+		"kindred-server", NULL,
+		CLI("--data", data, "--config", cluster_file(&cluster, "wrong.yaml", "workers: 2\nhistory_cap: 0\n")));
+	assert_int_equal(file.code, EX_CONFIG);
+	assert_non_null(strstr(file.err, "wrong.yaml, line 2"));
+	output_free(&file);
 	struct output listen = program_run("kindred-server", NULL, CLI("--data", data, "--listen", "127.0.0.1:99999"));
 	assert_int_not_equal(listen.code, 0);
 	assert_non_null(strstr(listen.err, "listen: \"127.0.0.1:99999\"; host:port is wanted"));

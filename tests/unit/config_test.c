@@ -104,7 +104,7 @@ static void unknown_names_are_errors(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(load("history_cap: 50\nhistory_kap: 60\n", &err), E_INVALID);
+	assert_int_equal(load("history_cap: 50\nhistory_kap: 60\n", &err), E_PRECONDITION);
 	assert_text(&err, "history_kap");
 	assert_text(&err, file);
 	assert_int_equal(config_set(&config, "histor", "1", &err), E_NOT_FOUND);
@@ -117,12 +117,13 @@ static void errors_name_parameter_value_range_and_source(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(load("history_cap: 0\n", &err), E_INVALID);
+	assert_int_equal(load("history_cap: 0\n", &err), E_PRECONDITION);
 	assert_text(&err, "history_cap: \"0\"");
 	assert_text(&err, "from 1 to 10000");
 	assert_text(&err, file);
 	setenv("KINDRED_WORKERS", "257", 1);
-	assert_int_equal(config_load_environment(&config, &err), E_INVALID);
+	assert_int_equal(config_load_environment(&config, &err), E_PRECONDITION);
+	assert_int_equal(err.code, E_PRECONDITION);
 	assert_text(&err, "workers: \"257\"");
 	assert_text(&err, "KINDRED_WORKERS");
 	assert_text(&err, "0 to 256");
@@ -166,24 +167,25 @@ static void bad_files_are_refused_with_the_place(void **state)
 	struct error err;
 
 	(void)state;
-	assert_int_equal(load("workers: 2\nlisten: \"open\n", &err), E_INVALID);
+	assert_int_equal(load("workers: 2\nlisten: \"open\n", &err), E_PRECONDITION);
 	assert_text(&err, "line 2");
-	assert_int_equal(load("workers: [1, 2]\n", &err), E_INVALID);
+	assert_int_equal(load("workers: [1, 2]\n", &err), E_PRECONDITION);
 	assert_text(&err, "line 1: one value is wanted");
-	assert_int_equal(load("# ours\nworkers: 1\n\nbogus: 1\n", &err), E_INVALID);
+	assert_int_equal(load("# ours\nworkers: 1\n\nbogus: 1\n", &err), E_PRECONDITION);
 	assert_text(&err, "line 4: \"bogus\" is not a parameter");
-	assert_int_equal(load("# workers: 1\nhistory_cap: 50\n\"workers\" : 999\n", &err), E_INVALID);
+	assert_int_equal(load("# workers: 1\nhistory_cap: 50\n\"workers\" : 999\n", &err), E_PRECONDITION);
 	assert_text(&err, "line 3");
-	assert_int_equal(load("{workers: 999}\n", &err), E_INVALID);
+	assert_int_equal(load("{workers: 999}\n", &err), E_PRECONDITION);
 	assert_text(&err, file);
-	assert_int_equal(load("workers: 2\nworkers: 3\n", &err), E_INVALID);
+	assert_int_equal(load("workers: 2\nworkers: 3\n", &err), E_PRECONDITION);
 	assert_text(&err, "workers");
-	assert_int_equal(load("- workers\n", &err), E_INVALID);
-	assert_int_equal(load("workers: 1\n---\nhistory_cap: 7\n", &err), E_INVALID);
+	assert_int_equal(load("- workers\n", &err), E_PRECONDITION);
+	assert_int_equal(load("workers: 1\n---\nhistory_cap: 7\n", &err), E_PRECONDITION);
 	unlink(file);
 	assert_int_equal(config_load_file(&config, file, &err), E_NOT_FOUND);
 	assert_text(&err, file);
-	assert_int_not_equal(config_load_file(&config, "/tmp", &err), 0);
+	assert_int_equal(config_load_file(&config, "/tmp", &err), E_PRECONDITION);
+	assert_text(&err, "folder");
 	assert_int_equal(load("", NULL), 0);
 }
 

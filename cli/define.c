@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/table.h"
+#include "cli/unknown.h"
 #include "common/message_json.h"
 #include "kindred/v1/definitions.pb-c.h"
 
@@ -319,6 +320,7 @@ int cmd_define(struct cli *cli, int argc, char **argv)
 	int code = put(cli, &define.definition, &stored, &created, &err);
 	if (code != 0)
 		return cli_fail(&err);
+	unknown_types_warn(cli, stored);
 	if (cli->json)
 		code = message_print(&stored->base);
 	else

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/unknown.h"
 #include "common/clock.h"
 #include "common/message_json.h"
 #include "kindred/v1/events.pb-c.h"
@@ -160,6 +161,8 @@ int cmd_events_add(struct cli *cli, int argc, char **argv)
 	if (code != 0)
 		return cli_fail(&err);
 	code = outcome_print(cli, response, &err);
+	if (code == 0 && response->outcomes[0] == KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED)
+		unknown_items_warn(cli, args[0], (const char *const *)&add.event.item_id, 1);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
 	return code != 0 ? cli_fail(&err) : 0;
 }

@@ -14,6 +14,7 @@
 #include "cli/sender.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/unknown.h"
 #include "common/clock.h"
 #include "common/ids.h"
 #include "common/message_json.h"
@@ -310,7 +311,7 @@ static int row_take(struct import *import, const struct row *row, struct error *
 	struct error why;
 	switch (events_plan_row(&import->plan, row, &import->arena, &event, &why)) {
 	case EVENT_OK:
-		found_event(&import->found, event->type, event->user_id);
+		found_event(&import->found, event->type, event->user_id, event->item_id);
 		if (event->time != NULL && event->time->seconds > import->newest_s)
 			import->newest_s = event->time->seconds;
 		return event_add(import, row->line, event, err);
@@ -478,6 +479,15 @@ static int judge(const struct import *import, struct error *err)
 	return error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?", import->input.name);
 }
 
+static void items_check(struct import *import)
+{
+	const char *items[FOUND_USERS_MAX];
+	const struct found_sample *sample = &import->found.items;
+	for (size_t i = 0; i < sample->count; i++)
+		items[i] = sample->ids[i];
+	unknown_items_warn(import->cli, import->catalog, items, sample->count);
+}
+
 static int import_file(struct import *import, const char *path)
 {
 	struct error err;
@@ -493,6 +503,8 @@ static int import_file(struct import *import, const char *path)
 		summary(import, seconds);
 	if (code == 0)
 		code = judge(import, &err);
+	if (code == 0)
+		items_check(import);
 	if (code != 0)
 		cli_fail(&err);
 	sender_close(import->sender);

@@ -25,31 +25,33 @@ static void count_type(struct found *found, const char *type)
 }
 
 /* Reservoir sampling (Vitter's algorithm R, https://en.wikipedia.org/wiki/Reservoir_sampling), over events. */
-static void sample_user(struct found *found, const char *user)
+static void sample(struct found_sample *sample, uint64_t events, const char *id)
 {
-	size_t slot = found->user_count;
+	size_t slot = sample->count;
+	if (strlen(id) > USER_ID_MAX)
+		return;
 	if (slot == FOUND_USERS_MAX) {
-		found->state = found->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-		uint64_t place = (found->state >> 11) % found->events;
+		sample->state = sample->state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		uint64_t place = (sample->state >> 11) % events;
 		if (place >= FOUND_USERS_MAX)
 			return;
 		slot = (size_t)place;
 	}
-	for (size_t i = 0; i < found->user_count; i++)
-		if (strcmp(found->users[i], user) == 0)
+	for (size_t i = 0; i < sample->count; i++)
+		if (strcmp(sample->ids[i], id) == 0)
 			return;
-	strcpy(found->users[slot], user);
-	if (slot == found->user_count)
-		found->user_count++;
+	strcpy(sample->ids[slot], id);
+	if (slot == sample->count)
+		sample->count++;
 }
 
-void found_event(struct found *found, const char *type, const char *user)
+void found_event(struct found *found, const char *type, const char *user, const char *item)
 {
 	found->events++;
 	if (strlen(type) <= EVENT_TYPE_MAX)
 		count_type(found, type);
-	if (strlen(user) <= USER_ID_MAX)
-		sample_user(found, user);
+	sample(&found->users, found->events, user);
+	sample(&found->items, found->events, item);
 }
 
 static int by_count(const void *a, const void *b)
@@ -77,8 +79,8 @@ json_t *found_types_json(struct found *found)
 json_t *found_users_json(const struct found *found)
 {
 	json_t *users = json_array();
-	for (size_t i = 0; i < found->user_count; i++)
-		json_array_append_new(users, json_string(found->users[i]));
+	for (size_t i = 0; i < found->users.count; i++)
+		json_array_append_new(users, json_string(found->users.ids[i]));
 	return users;
 }
 

@@ -4,6 +4,7 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/unknown.h"
 #include "common/clock.h"
 #include "common/message_json.h"
 #include "kindred/v1/models.pb-c.h"
@@ -214,6 +215,8 @@ static int told(struct cli *cli, const struct build *build, uint64_t generation,
 	char elapsed[TEXT_MAX];
 	if (status->generation == generation && status->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_FAILED)
 		return error_set(err, E_ABORTED, "generation %" PRIu64 " was not built: %s", generation, status->error);
+	if (!build->refresh)
+		unlearnt_warn(cli, generation);
 	if (cli->json)
 		return message_print(&status->base);
 	if (status->held_back_generation == generation) {

@@ -169,10 +169,19 @@ static void print_shortfall(const Kindred__V1__Shortfall *shortfall)
 {
 	if (!shortfall)
 		return;
+	if (shortfall->candidates == 0) {
+		printf("%u of %u: no candidates: the generation has learnt from no event of the definition, and none "
+		       "of its items is popular (kindred model show)\n",
+		       shortfall->returned, shortfall->wanted);
+		return;
+	}
 	printf("%u of %u: of %u candidates %u were excluded by the user's own events, %u by the filter, %u are hidden "
 	       "or gone\n",
 	       shortfall->returned, shortfall->wanted, shortfall->candidates, shortfall->excluded, shortfall->filtered,
 	       shortfall->unavailable);
+	if (shortfall->returned == 0 && shortfall->filtered > 0)
+		printf("Texts in a filter are compared exactly, also upper and lower case; `kindred catalog get "
+		       "CATALOG ITEM_ID` shows an item's values\n");
 }
 
 static int print_answer(struct cli *cli, const char *user, const Kindred__V1__RecommendResponse *response,
@@ -189,7 +198,8 @@ static int print_answer(struct cli *cli, const char *user, const Kindred__V1__Re
 	printf(": %zu item%s in %s, generation %" PRIu64 ", definition version %" PRIu64 "\n", response->n_items,
 	       text_s(response->n_items), text_elapsed(seconds, elapsed), response->generation,
 	       response->definition_version);
-	print_items(response->items, response->n_items);
+	if (response->n_items > 0)
+		print_items(response->items, response->n_items);
 	print_shortfall(response->shortfall);
 	return 0;
 }

@@ -454,5 +454,6 @@ void server_close(struct server *server)
 	if (server->control)
 		control_close(server->control);
 	kept_free(&server->kept);
+	event_types_fini(&server->event_types);
 	free(server->shards);
 }

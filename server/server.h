@@ -22,6 +22,7 @@
 #include "common/config.h"
 #include "common/control.h"
 #include "common/datadir.h"
+#include "common/event_types.h"
 #include "common/turns.h"
 #include "server/builds.h"
 #include "server/door.h"
@@ -78,6 +79,7 @@ struct server {
 
 	struct generation *active; /* what is served; NULL: nothing yet */
 	struct kept kept; /* generations on disk */
+	struct event_types event_types; /* that were ever taken, as far as a worker was asked; they only grow */
 
 	struct turns turns;
 	uv_prepare_t prepare; /* what a turn of the loop gave rise to is sent before it waits */

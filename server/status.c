@@ -39,6 +39,13 @@ void status_update(struct worker *worker, const uint8_t *data, size_t bytes)
 			.newest_event_ms = from->newest_event_ms,
 		};
 	}
+	for (size_t i = 0; i < stats->n_event_types; i++) {
+		const char *type = stats->event_types[i];
+		struct event_types *known = &server->event_types;
+
+		if (event_types_find(known, type, strlen(type)) == EVENT_TYPE_NONE)
+			event_types_set(known, known->count, type, strlen(type)); /* beyond its bound: left out */
+	}
 	kindred__internal__worker_stats__free_unpacked(stats, NULL);
 }
 
@@ -214,6 +221,28 @@ static bool fill_parts(const struct server *server, Kindred__V1__GetStatusRespon
 	return true;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool fill_types(const struct server *server, Kindred__V1__GetStatusResponse *message)
+{
+	const struct event_types *types = &server->event_types;
+
+	message->event_types = calloc(types->count + 1, sizeof *message->event_types);
+	for (uint32_t i = 0; message->event_types && i < types->count; i++) {
+		message->event_types[i] = strdup(types->names[i]);
+		if (!message->event_types[i])
+			return false;
+		message->n_event_types++;
+	}
+	if (!message->event_types)
+		return false;
+	qsort(message->event_types, message->n_event_types, sizeof *message->event_types, by_bytes);
+	return true;
+}
+
 Kindred__V1__GetStatusResponse *status_message(struct server *server)
 {
 	Kindred__V1__GetStatusResponse *message = malloc(sizeof *message);
@@ -227,7 +256,7 @@ Kindred__V1__GetStatusResponse *status_message(struct server *server)
 	if (kept_held(&server->kept))
 		message->held_back_reason = strdup(server->kept.held_why);
 	if (!message->version || !message->data_directory || !message->held_back_reason ||
-	    !fill_parts(server, message)) {
+	    !fill_parts(server, message) || !fill_types(server, message)) {
 		kindred__v1__get_status_response__free_unpacked(message, NULL);
 		return NULL;
 	}

@@ -1,9 +1,11 @@
 #include "worker/stats.h"
+#include "common/event_types.h"
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static uint64_t resident_bytes(void)
@@ -61,6 +63,17 @@ static Kindred__Internal__WorkerStats *count(struct worker *worker)
 	return stats;
 }
 
+/* What the shard knows and types has not; what is beyond a shard's own bound is left out. */
+static void add_types(struct worker *worker, uint32_t index, struct event_types *types)
+{
+	struct error err;
+	struct shard_reader *reader = shards_reader(&worker->shards, index, &err);
+	const char *name;
+	for (uint16_t i = 0; reader && (name = shard_read_type_name(reader, i)) != NULL; i++)
+		if (event_types_find(types, name, strlen(name)) == EVENT_TYPE_NONE)
+			event_types_set(types, types->count, name, strlen(name));
+}
+
 static bool send_stats(struct worker *worker, Kindred__Internal__WorkerStats *stats, uint64_t call)
 {
 	stats->resident_bytes = resident_bytes();
@@ -99,12 +112,21 @@ static bool remember(struct worker *worker, const Kindred__Internal__WorkerStats
 void stats_answer(struct worker *worker, uint64_t call)
 {
 	Kindred__Internal__WorkerStats *stats = count(worker);
+	struct event_types types;
 	struct error err;
+	event_types_init(&types);
+	for (uint32_t i = 0; stats && i < worker->shards.count; i++)
+		add_types(worker, i, &types);
+	if (stats) {
+		stats->n_event_types = types.count;
+		stats->event_types = types.names;
+	}
 	/* every question has its answer: who asked would count us as silent else */
 	if (!stats || !send_stats(worker, stats, call)) {
 		error_set(&err, E_EXHAUSTED, "no memory for statistics");
 		uplink_send(&worker->link, FRAME_STATS, call, &err, NULL, 0);
 	}
+	event_types_fini(&types);
 	arena_reset(&worker->arena);
 }
 

@@ -325,6 +325,68 @@ static void event_types_beyond_the_list_are_counted(void **state)
 	free(text);
 }
 
+/* What fails silently until somebody looks at a recommendation is said when it is made. */
+static void slips_are_warned_of(void **state)
+{
+	(void)state;
+	struct output output = cluster_run(&cluster, CLI("define", "slip", "--catalog", "shop", "--event", "viewed=2",
+							 "--event", "Viewed", "--exclude", "Sold"));
+	assert_int_equal(output.code, 0);
+	assert_int_equal(count_of(output.err, "warning: no event of type"), 2);
+	assert_non_null(strstr(output.err, "'viewed' was ever sent"));
+	assert_non_null(strstr(output.err, "'Sold' was ever sent"));
+	assert_non_null(strstr(output.err, "Types that were: "));
+	assert_non_null(strstr(output.out, "slip is defined, version 1"));
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("define", "slip", "--catalog", "shop", "--event", "viewed=2", "--quiet"));
+	assert_string_equal(output.err, "");
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("define", "slip", "--catalog", "shop", "--event", "Viewed"));
+	assert_string_equal(output.err, "");
+	output_free(&output);
+
+	output = cluster_run(&cluster,
+			     CLI("events", "add", "shop", "--user", "slip", "--item", "A0", "--event", "Viewed"));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "warning: catalog 'shop' has no item 'A0'"));
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("events", "import", "shop",
+					   cluster_file(&cluster, "upper.csv",
+							"user,item,event,time\nslip,A0,Viewed,2026-11-01\n"
+							"slip,A1,Viewed,2026-11-01\nslip,a2,Viewed,2026-11-01\n")));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "warning: 2 of 3 items of these events"));
+	assert_non_null(strstr(output.err, "are not in catalog 'shop', such as 'A0'"));
+	output_free(&output);
+	cluster_ok(&cluster, CLI("definitions", "delete", "slip", "--yes"));
+}
+
+static void a_build_that_learns_nothing_says_so(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster, CLI("catalog", "import", "bare", cluster_file(&cluster, "bare.csv", "id\nx\ny\n")));
+	cluster_ok(&cluster, CLI("define", "nothing", "--catalog", "shop", "--event", "Never"));
+	cluster_ok(&cluster, CLI("define", "alone", "--catalog", "bare", "--event", "Lonely"));
+	cluster_ok(&cluster, CLI("define", "top", "--catalog", "bare", "--event", "Lonely", "--window", "30d",
+				 "--strategy", "popular"));
+	cluster_ok(&cluster, CLI("events", "add", "bare", "--user", "slip", "--item", "x", "--event", "Lonely"));
+	struct output output = cluster_run(&cluster, CLI("model", "build"));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "warning: nothing of shop learnt from no event"));
+	assert_non_null(strstr(output.err, "warning: alone of bare found no two items"));
+	assert_int_equal(count_of(output.err, "warning:"), 2);
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("recommend", "nothing", "u1"));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.out, "0 of 20: no candidates"));
+	assert_null(strstr(output.out, "score"));
+	output_free(&output);
+	cluster_ok(&cluster, CLI("definitions", "delete", "nothing", "--yes"));
+	cluster_ok(&cluster, CLI("definitions", "delete", "alone", "--yes"));
+	cluster_ok(&cluster, CLI("definitions", "delete", "top", "--yes"));
+	cluster_ok(&cluster, CLI("catalog", "delete", "bare", "--yes"));
+}
+
 static void an_export_that_never_began_leaves_nothing(void **state)
 {
 	char out[200], part[220];
@@ -365,6 +427,8 @@ int main(void)
 		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),
 		cmocka_unit_test(unknown_variables_are_warned_of),
+		cmocka_unit_test(slips_are_warned_of),
+		cmocka_unit_test(a_build_that_learns_nothing_says_so),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -14,9 +14,9 @@ static void test_types_are_counted_most_frequent_first(void **state)
 	static struct found found;
 	char text[100];
 	(void)state;
-	found_event(&found, "Purchased", "ada");
+	found_event(&found, "Purchased", "ada", "shoe");
 	for (int i = 0; i < 1203; i++)
-		found_event(&found, "Viewed", "ben");
+		found_event(&found, "Viewed", "ben", "shoe");
 	assert_string_equal(found_types_text(&found, text, sizeof text), "Viewed 1,203, Purchased 1");
 	json_t *types = found_types_json(&found);
 	assert_int_equal(json_integer_value(json_object_get(types, "Viewed")), 1203);
@@ -30,7 +30,7 @@ static void test_long_lists_are_cut(void **state)
 	(void)state;
 	for (int i = 0; i < 100; i++) {
 		snprintf(type, sizeof type, "type %d", i);
-		found_event(&found, type, "ada");
+		found_event(&found, type, "ada", "shoe");
 	}
 	assert_int_equal(found.type_count, FOUND_TYPES_MAX);
 	assert_int_equal(found.others, 100 - FOUND_TYPES_MAX);
@@ -47,15 +47,15 @@ static void test_users_are_different_ones_from_all_over_the_file(void **state)
 	(void)state;
 	for (int i = 0; i < 100000; i++) {
 		snprintf(user, sizeof user, "user %d", i / 10);
-		found_event(&found, "Viewed", user);
+		found_event(&found, "Viewed", user, "shoe");
 	}
-	assert_int_equal(found.user_count, FOUND_USERS_MAX);
-	for (size_t i = 0; i < found.user_count; i++) {
+	assert_int_equal(found.users.count, FOUND_USERS_MAX);
+	for (size_t i = 0; i < found.users.count; i++) {
 		int number;
-		assert_int_equal(sscanf(found.users[i], "user %d", &number), 1);
+		assert_int_equal(sscanf(found.users.ids[i], "user %d", &number), 1);
 		late += number >= 1000;
 		for (size_t k = 0; k < i; k++)
-			assert_string_not_equal(found.users[i], found.users[k]);
+			assert_string_not_equal(found.users.ids[i], found.users.ids[k]);
 	}
 	assert_true(late >= 5);
 }
@@ -64,13 +64,15 @@ static void test_few_users_are_all_there(void **state)
 {
 	static struct found found;
 	(void)state;
-	found_event(&found, "Viewed", "ada");
-	found_event(&found, "Viewed", "ben");
-	found_event(&found, "Viewed", "ada");
+	found_event(&found, "Viewed", "ada", "shoe");
+	found_event(&found, "Viewed", "ben", "shoe");
+	found_event(&found, "Viewed", "ada", "shoe");
 	json_t *users = found_users_json(&found);
 	assert_int_equal(json_array_size(users), 2);
 	assert_string_equal(json_string_value(json_array_get(users, 1)), "ben");
 	json_decref(users);
+	assert_int_equal(found.items.count, 1);
+	assert_string_equal(found.items.ids[0], "shoe");
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/table.h"
+#include "cli/text.h"
 #include "cli/unknown.h"
 #include "common/message_json.h"
 #include "kindred/v1/definitions.pb-c.h"
@@ -89,7 +90,7 @@ static void fallback_option(struct define *define, const char *value, struct arg
 	else if (strcmp(value, "recent") == 0)
 		define->fallback.kind = KINDRED__V1__FALLBACK_KIND__FALLBACK_KIND_RECENTLY_POPULAR;
 	else
-		argp_error(state, "--fallback '%s': none, popular or recent", value);
+		argp_error(state, "--fallback '%s': give none, popular or recent", value);
 }
 
 static void strategy_option(struct define *define, const char *value, struct argp_state *state)
@@ -99,7 +100,7 @@ static void strategy_option(struct define *define, const char *value, struct arg
 	else if (strcmp(value, "popular") == 0)
 		define->definition.strategy = KINDRED__V1__STRATEGY__STRATEGY_POPULAR;
 	else
-		argp_error(state, "--strategy '%s': item-to-item or popular", value);
+		argp_error(state, "--strategy '%s': give item-to-item or popular", value);
 }
 
 static void repeat_option(struct define *define, const char *value, struct argp_state *state)
@@ -111,7 +112,7 @@ static void repeat_option(struct define *define, const char *value, struct argp_
 	else if (strcmp(value, "off") == 0)
 		define->definition.repeat = KINDRED__V1__REPEAT__REPEAT_OFF;
 	else
-		argp_error(state, "--repeat '%s': best, on or off", value);
+		argp_error(state, "--repeat '%s': give best, on or off", value);
 }
 
 static void occasion_option(struct define *define, const char *value, struct argp_state *state)
@@ -123,7 +124,7 @@ static void occasion_option(struct define *define, const char *value, struct arg
 	else if (strcmp(value, "again") == 0)
 		define->definition.occasion = KINDRED__V1__OCCASION__OCCASION_AGAIN;
 	else
-		argp_error(state, "--occasion '%s': next, again or visit", value);
+		argp_error(state, "--occasion '%s': give next, again or visit", value);
 }
 
 /* "0.1", "10%". */
@@ -134,7 +135,7 @@ static void explore_option(struct define *define, const char *value, struct argp
 	bool percent = end != value && strcmp(end, "%") == 0;
 	share = percent ? share / 100 : share;
 	if (end == value || (*end && !percent) || !(share >= 0 && share <= 0.5f))
-		argp_error(state, "--explore '%s': a share from 0 to 0.5, or 0%% to 50%%", value);
+		argp_error(state, "--explore '%s': give a share from 0 to 0.5, or 0%% to 50%%", value);
 	define->definition.explore = share;
 }
 
@@ -418,17 +419,24 @@ static void print_definition(const Kindred__V1__Definition *definition)
 	static const char *const repeats[] = { "as the model finds best", "on", "off" };
 	char events[1400], span[DURATION_TEXT_MAX];
 	events_text(definition, events, sizeof events);
-	printf("%s, version %" PRIu64 "%s%s\n", definition->name, definition->version,
-	       *definition->description ? ": " : "", definition->description);
-	printf("  catalog   %s\n  events    %s\n", definition->catalog, events);
+	printf("%s, version %" PRIu64 "%s", definition->name, definition->version,
+	       *definition->description ? ": " : "");
+	text_escape(stdout, definition->description);
+	printf("\n  catalog   %s\n  events    ", definition->catalog);
+	text_escape(stdout, events);
+	printf("\n");
 	printf("  strategy  %s\n",
 	       definition->strategy == KINDRED__V1__STRATEGY__STRATEGY_POPULAR ? "popular" : "item-to-item");
 	printf("  lookback  %s\n", duration_text(definition->lookback ? definition->lookback->seconds : 0, span));
 	printf("  window    %s\n",
 	       duration_text(definition->model_window ? definition->model_window->seconds : 0, span));
-	printf("  filter    %s\n  excluded  ", *definition->filter ? definition->filter : "none");
-	for (size_t i = 0; i < definition->n_exclude_events; i++)
-		printf("%s%s", i ? ", " : "", definition->exclude_events[i]);
+	printf("  filter    ");
+	text_escape(stdout, *definition->filter ? definition->filter : "none");
+	printf("\n  excluded  ");
+	for (size_t i = 0; i < definition->n_exclude_events; i++) {
+		printf("%s", i ? ", " : "");
+		text_escape(stdout, definition->exclude_events[i]);
+	}
 	printf("%s\n  count     %u\n",
 	       definition->exclude_seen       ? (definition->n_exclude_events ? ", all seen" : "all seen")
 	       : definition->n_exclude_events ? ""

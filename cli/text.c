@@ -139,6 +139,19 @@ void text_write(FILE *out, const char *text)
 		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
 }
 
+void text_escape(FILE *out, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char byte = (unsigned char)*text;
+		if (byte == '\n' || byte == '\t')
+			fputs(byte == '\n' ? "\\n" : "\\t", out);
+		else if (byte < ' ' || byte == 127)
+			fprintf(out, "\\x%02x", byte);
+		else
+			fputc(byte, out);
+	}
+}
+
 const char *text_quote(const char *text, size_t bytes, char *buffer)
 {
 	size_t out = 0, at = 0;

@@ -31,6 +31,8 @@ const char *text_quote(const char *text, size_t bytes, char *buffer);
 
 /* Writes a text from elsewhere so that it cannot steer the terminal: control characters as '?'. */
 void text_write(FILE *out, const char *text);
+/* The same where each byte matters: control characters as \n, \t, \x1b. */
+void text_escape(FILE *out, const char *text);
 
 /* Columns of a terminal that the text takes: wide and combining characters counted as they are shown. */
 size_t text_width(const char *text, size_t bytes);

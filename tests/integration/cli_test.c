@@ -387,6 +387,27 @@ static void a_build_that_learns_nothing_says_so(void **state)
 	cluster_ok(&cluster, CLI("catalog", "delete", "bare", "--yes"));
 }
 
+/* A rule can be read to the byte, and steers no terminal. */
+static void rules_are_shown_escaped(void **state)
+{
+	(void)state;
+	cluster_ok(&cluster,
+		   CLI("define", "odd", "--catalog", "shop", "--event", "View\x1b[2Jed", "--exclude", "Bought\x07",
+		       "--filter", "category =\n\"\x1b[31mred\"", "--description", "for\x1b[5mus"));
+	struct output output = cluster_run(&cluster, CLI("definitions", "get", "odd"));
+	assert_null(strchr(output.out, '\x1b'));
+	assert_null(strchr(output.out, '\x07'));
+	assert_non_null(strstr(output.out, "odd, version 1: for\\x1b[5mus"));
+	assert_non_null(strstr(output.out, "View\\x1b[2Jed=1"));
+	assert_non_null(strstr(output.out, "category =\\n\"\\x1b[31mred\""));
+	assert_non_null(strstr(output.out, "excluded  Bought\\x07"));
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("definitions", "get", "odd", "--json"));
+	assert_null(strchr(output.out, '\x1b'));
+	output_free(&output);
+	cluster_ok(&cluster, CLI("definitions", "delete", "odd", "--yes"));
+}
+
 static void an_export_that_never_began_leaves_nothing(void **state)
 {
 	char out[200], part[220];
@@ -429,6 +450,7 @@ int main(void)
 		cmocka_unit_test(unknown_variables_are_warned_of),
 		cmocka_unit_test(slips_are_warned_of),
 		cmocka_unit_test(a_build_that_learns_nothing_says_so),
+		cmocka_unit_test(rules_are_shown_escaped),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

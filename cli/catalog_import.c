@@ -203,6 +203,10 @@ static void attributes_say(const struct import *import)
 			column->known   ? ", as in the catalog"
 			: column->given ? ", as given"
 					: "");
+		const char *hint = column->given || column->known ? NULL : type_hint(&column->counts, column->type);
+		if (hint != NULL)
+			cli_say(import->cli, "    warning: values such as '%s' are kept %s", column->counts.example,
+				hint);
 	}
 }
 

@@ -260,7 +260,10 @@ static int check(const struct source *source, const struct row *row, struct erro
 	}
 	for (size_t i = 0; i < row->count; i++) {
 		if (!utf8_valid(row->fields[i].text, row->fields[i].bytes)) {
-			error_set(err, E_INVALID, "column '%s': not valid UTF-8", source->columns[i]);
+			error_set(err, E_INVALID,
+				  "column '%s': not valid UTF-8; a file from Windows is converted by `iconv -f "
+				  "WINDOWS-1252 -t UTF-8`",
+				  source->columns[i]);
 			return SOURCE_BAD;
 		}
 	}
@@ -369,9 +372,11 @@ static int column_add(struct source *source, const char *name, size_t bytes, str
 		return error_set(err, E_INVALID, "column %zu: its name is longer than %d bytes",
 				 source->column_count + 1, SOURCE_COLUMN_NAME_MAX);
 	if (!utf8_valid(name, bytes))
-		return error_set(err, E_DATA_LOSS,
-				 "the name of column %zu is not valid UTF-8; convert the file (`iconv -t UTF-8`)",
-				 source->column_count + 1);
+		return error_set(
+			err, E_DATA_LOSS,
+			"the name of column %zu is not valid UTF-8; a file from Windows is converted by `iconv -f "
+			"WINDOWS-1252 -t UTF-8`",
+			source->column_count + 1);
 	char *copy;
 	int failed = bytes > 0 ? (copy = strndup(name, bytes)) == NULL
 			       : asprintf(&copy, "column_%zu", source->column_count + 1) < 0;
@@ -477,6 +482,10 @@ int source_open(struct source **source, line_read read, void *context, const str
 		code = error_set(err, E_DATA_LOSS,
 				 "the input is packed: give the file's name, or unpack it on the way (`zstd -dc` or "
 				 "`gzip -dc`)");
+	/* ZIP and the compound file of Office, https://en.wikipedia.org/wiki/List_of_file_signatures */
+	if (code == 0 && bytes >= 4 && (memcmp(text, "PK\x03\x04", 4) == 0 || memcmp(text, "\xd0\xcf\x11\xe0", 4) == 0))
+		code = error_set(err, E_DATA_LOSS,
+				 "it is a spreadsheet or a ZIP archive; save it as CSV (in UTF-8), or unzip it first");
 	if (code == 0 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		line_drop(&made->lines, 3);
 		text += 3;

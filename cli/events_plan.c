@@ -250,17 +250,41 @@ static bool time_read(const struct events_plan *plan, const struct field *field,
 	return format != NULL && time_by_format(field->text, format, time_ms);
 }
 
+/* "24.12.2026 18:00" is no time here, but it is clear how it is to be read. NULL: it is not. */
+static const char *time_format_guess(const char *text)
+{
+	static const char *const formats[] = { "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
+					       "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
+					       "%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S",
+					       "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S" };
+	int64_t time_ms;
+	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+		if (time_by_format(text, formats[i], &time_ms))
+			return formats[i];
+	return NULL;
+}
+
+static int bad_time(const struct events_plan *plan, const struct row *row, struct error *err)
+{
+	char what[160];
+	const char *format = time_format_guess(row->fields[plan->time].text);
+	if (plan->options->time_format != NULL)
+		return bad_value(plan, plan->time, row, "time as --time-format has it", err);
+	if (format == NULL)
+		return bad_value(plan, plan->time, row,
+				 "time (ISO 8601, or seconds or milliseconds since 1970; see --time-format)", err);
+	snprintf(what, sizeof what, "time (ISO 8601, or seconds or milliseconds since 1970); say --time-format '%s'",
+		 format);
+	return bad_value(plan, plan->time, row, what, err);
+}
+
 static int time_set(const struct events_plan *plan, const struct row *row, struct arena *arena,
 		    Kindred__V1__Event *event, struct error *err)
 {
 	const struct field *field = &row->fields[plan->time];
 	int64_t time_ms;
 	if (!time_read(plan, field, &time_ms))
-		return bad_value(plan, plan->time, row,
-				 plan->options->time_format != NULL
-					 ? "time as --time-format has it"
-					 : "time (ISO 8601, or seconds or milliseconds since 1970; see --time-format)",
-				 err);
+		return bad_time(plan, row, err);
 	event->time = arena_alloc(arena, sizeof *event->time);
 	if (event->time == NULL)
 		return E_EXHAUSTED;

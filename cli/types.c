@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -80,6 +81,79 @@ static bool is_code(const char *text, size_t bytes)
 	return bytes > 1 && text[0] == '0' && isdigit((unsigned char)text[1]);
 }
 
+/* What stands beside a number: nothing, a sign, three capitals, or a word behind a blank. */
+static bool is_unit(const char *text, size_t bytes)
+{
+	size_t letters = 0, capitals = 0, blanks = 0;
+	for (size_t i = 0; i < bytes; i++) {
+		letters += isalpha((unsigned char)text[i]) != 0;
+		capitals += isupper((unsigned char)text[i]) != 0;
+		blanks += text[i] == ' ';
+	}
+	return bytes <= 5 && (letters == 0 || blanks > 0 || (letters == 3 && capitals == 3));
+}
+
+/* "1.234,50 EUR", "$9.95", "1,200", "4,5 kg"; not "1.2.3", "38,39,40" and "4XL". */
+static bool is_amount(const char *text, size_t bytes)
+{
+	size_t first = 0, last = bytes, groups = 1, digits = 0;
+	bool comma = false;
+	while (first < bytes && !isdigit((unsigned char)text[first]))
+		first++;
+	while (last > first && !isdigit((unsigned char)text[last - 1]))
+		last--;
+	if (first == last || !is_unit(text, first) || !is_unit(text + last, bytes - last) ||
+	    is_code(text + first, last - first))
+		return false;
+	for (size_t i = first; i < last; i++) {
+		if (isdigit((unsigned char)text[i])) {
+			digits++;
+			continue;
+		}
+		/* the sign before the last group sets off decimals; before others, thousands */
+		if (strchr(".,' ", text[i]) == NULL || (groups > 1 && digits != 3) || digits == 0)
+			return false;
+		comma |= text[i] == ',';
+		groups++;
+		digits = 0;
+	}
+	return comma || first > 0 || last < bytes;
+}
+
+/* "24.12.2026", "12/24/2026 18:00" */
+static bool is_day(const char *text, size_t bytes)
+{
+	unsigned a, b, year;
+	char first, second;
+	return bytes < 32 && isdigit((unsigned char)*text) &&
+	       sscanf(text, "%2u%c%2u%c%4u", &a, &first, &b, &second, &year) == 5 && first == second &&
+	       (first == '.' || first == '/' || first == '-') && a >= 1 && a <= 31 && b >= 1 && b <= 31 && year >= 1000;
+}
+
+/* What is none of the types, but may have been meant as one. */
+static void see_stranger(struct type_counts *counts, const char *text, size_t bytes)
+{
+	bool day = is_day(text, bytes), amount = !day && is_amount(text, bytes);
+	counts->days += day;
+	counts->amounts += amount;
+	if ((day || amount) && counts->example[0] == '\0' && bytes < sizeof counts->example)
+		memcpy(counts->example, text, bytes);
+}
+
+const char *type_hint(const struct type_counts *counts, attribute_type type)
+{
+	uint64_t good = counts->values - counts->values / 20; /* a column has its "n/a" */
+	if (type != TYPE_STRING || counts->values == 0)
+		return NULL;
+	if (counts->days >= good)
+		return "as texts, which have no order in time; timestamps are written 2026-12-24 or "
+		       "2026-12-24T18:00:00Z";
+	if (counts->amounts > 0 && counts->amounts + counts->numbers >= good)
+		return "as texts; numbers, which a filter can compare by < and >, are written 1234.50, without a "
+		       "currency or a unit";
+	return NULL;
+}
+
 void type_see(struct type_counts *counts, const char *text, size_t bytes, const char *separator)
 {
 	double number;
@@ -100,6 +174,8 @@ void type_see(struct type_counts *counts, const char *text, size_t bytes, const 
 		counts->timestamps++;
 	else if (separator[0] != '\0' && memmem(text, bytes, separator, strlen(separator)) != NULL)
 		counts->lists++;
+	else
+		see_stranger(counts, text, bytes);
 }
 
 static bool mostly(uint64_t some, uint64_t all)

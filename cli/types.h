@@ -37,12 +37,20 @@ attribute_type type_parse(const char *name);
 struct type_counts {
 	uint64_t values, numbers, codes, booleans, timestamps, lists;
 	uint64_t long_values; /* of more than STRING_VALUE_MAX bytes */
+	uint64_t amounts, days; /* neither numbers nor timestamps here, but perhaps elsewhere: see type_hint */
+	char example[48]; /* the first of these */
 };
 
 void type_see(struct type_counts *counts, const char *text, size_t bytes, const char *separator);
 attribute_type type_decide(const struct type_counts *counts);
 /* How many of the values seen look as if they were not of this type; 0: all are. */
 uint64_t type_strangers(const struct type_counts *counts, attribute_type type);
+
+/*
+ * Why a column of texts may have been meant as one of numbers ("1.234,50 EUR": a filter's < and > want numbers) or of
+ * timestamps ("24.12.2026"), and how these are written. NULL: it looks like texts.
+ */
+const char *type_hint(const struct type_counts *counts, attribute_type type);
 
 /* False: it is none. Booleans read 1 and 0 as well (a column is only detected as boolean without them). */
 bool number_parse(const char *text, size_t bytes, double *number);

@@ -263,6 +263,33 @@ static void the_exit_code_tells_what_is_wrong(void **state)
 	}
 }
 
+/* What a file is that an office program or another country made, and how to read it. */
+static void files_of_elsewhere_are_understood(void **state)
+{
+	static const char zip[] = "PK\x03\x04";
+	(void)state;
+	struct output output =
+		cluster_run(&cluster, CLI("catalog", "import", "office", cluster_file(&cluster, "office.xlsx", zip)));
+	assert_int_equal(output.code, EX_DATAERR);
+	assert_non_null(strstr(output.err, "office.xlsx: it is a spreadsheet or a ZIP archive; save it as CSV"));
+	output_free(&output);
+	output = cluster_run(&cluster,
+			     CLI("catalog", "import", "prices",
+				 cluster_file(&cluster, "prices.csv",
+					      "id;price;since\na;9,95 EUR;24.12.2025\nb;1.200,00 EUR;1.2.2025\n")));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "warning: values such as '9,95 EUR' are kept as texts; numbers"));
+	assert_non_null(strstr(output.err, "warning: values such as '24.12.2025' are kept as texts"));
+	output_free(&output);
+	cluster_ok(&cluster, CLI("catalog", "delete", "prices", "--yes"));
+	output = cluster_run(&cluster, CLI("events", "import", "shop",
+					   cluster_file(&cluster, "days.csv",
+							"user;item;event;time\nu1;a0;Viewed;24.12.2025 18:00\n")));
+	assert_int_equal(output.code, EX_DATAERR);
+	assert_non_null(strstr(output.err, "say --time-format '%d.%m.%Y %H:%M'"));
+	output_free(&output);
+}
+
 /* Types guessed from rows of which none is good would stay with the catalog for ever. */
 static void a_failed_import_makes_no_catalog(void **state)
 {
@@ -444,6 +471,7 @@ int main(void)
 		cmocka_unit_test(what_a_deletion_drops_is_said_so),
 		cmocka_unit_test(files_without_rows_are_refused),
 		cmocka_unit_test(the_exit_code_tells_what_is_wrong),
+		cmocka_unit_test(files_of_elsewhere_are_understood),
 		cmocka_unit_test(a_failed_import_makes_no_catalog),
 		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),

@@ -84,7 +84,7 @@ static void finds_line_ends_of_cr_alone(void **state)
 	static const char *const old[] = { "user", "time\ru1", "i1" }, *const usual[] = { "user", "price\r\n(EUR)" };
 	struct error err;
 	(void)state;
-	assert_int_equal(columns_check_lines(old, 3, &err), E_INVALID);
+	assert_int_equal(columns_check_lines(old, 3, &err), E_DATA_LOSS);
 	assert_non_null(strstr(err.text, "CR alone"));
 	assert_non_null(strstr(err.text, "tr '\\r' '\\n'"));
 	assert_int_equal(columns_check_lines(usual, 2, &err), 0);

@@ -1,5 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,6 +37,37 @@ static void detects_types(void **state)
 	assert_int_equal(DETECT("", ""), TYPE_STRING);
 	/* numbers that are flags stay numbers: who says they are not counts? */
 	assert_int_equal(DETECT("0", "1", "1"), TYPE_NUMBER);
+}
+
+static bool hinted(const char *about, const char *const *values)
+{
+	struct type_counts counts = { 0 };
+	for (; *values != NULL; values++)
+		type_see(&counts, *values, strlen(*values), "|");
+	const char *hint = type_hint(&counts, type_decide(&counts));
+	return hint != NULL && strstr(hint, about) != NULL;
+}
+
+#define HINTED(about, ...) hinted(about, (const char *const[]){ __VA_ARGS__, NULL })
+
+/* Prices and days as they are written elsewhere stay texts, which nobody may have meant. */
+static void numbers_and_days_of_elsewhere_are_told(void **state)
+{
+	(void)state;
+	assert_true(HINTED("numbers", "1.234,50 \xe2\x82\xac", "9,95 \xe2\x82\xac"));
+	assert_true(HINTED("numbers", "$9.95", "$1,200.00"));
+	assert_true(HINTED("numbers", "EUR 9.95", "12 EUR", "7"));
+	assert_true(HINTED("numbers", "9,5", "12"));
+	assert_true(HINTED("numbers", "4.5 kg"));
+	assert_true(HINTED("timestamps", "24.12.2026", "1.2.2026"));
+	assert_true(HINTED("timestamps", "12/24/2026 18:00"));
+	assert_false(HINTED("", "4XL", "2XL"));
+	assert_false(HINTED("", "1.2.3", "1.2.4"));
+	assert_false(HINTED("", "38,39,40", "42,43,44"));
+	assert_false(HINTED("", "iPhone 12", "Pixel 9"));
+	assert_false(HINTED("", "007", "01234"));
+	assert_false(HINTED("", "9.95", "12"));
+	assert_false(HINTED("", "red", "9,95"));
 }
 
 /* What would lose something as a number is none. */
@@ -96,11 +128,9 @@ static void names_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(detects_types),
-		cmocka_unit_test(codes_are_no_numbers),
-		cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
-		cmocka_unit_test(reads_values),
-		cmocka_unit_test(names_types),
+		cmocka_unit_test(detects_types),        cmocka_unit_test(numbers_and_days_of_elsewhere_are_told),
+		cmocka_unit_test(codes_are_no_numbers), cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
+		cmocka_unit_test(reads_values),         cmocka_unit_test(names_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

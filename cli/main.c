@@ -116,6 +116,22 @@ static const struct command *find(int argc, char **argv, int *words)
 	return NULL;
 }
 
+/* "; do you mean ..": the first few that begin as the word does: "defin", "import", "catalogs". */
+static void print_likely(const char *word, const char *group)
+{
+	unsigned count = 0;
+	for (const struct command *command = commands; command->run; command++) {
+		bool likely = strncmp(command->name, word, 3) == 0 ||
+			      (!group && command->group && strncmp(command->group, word, 3) == 0);
+		if (!likely || (group && (!command->group || strcmp(command->group, group) != 0)))
+			continue;
+		fprintf(stderr, "%s'kindred %s%s%s'", count++ ? " or " : "; do you mean ",
+			command->group ? command->group : "", command->group ? " " : "", command->name);
+		if (count == 3)
+			return;
+	}
+}
+
 static int unknown(int argc, char **argv)
 {
 	bool group = is_group(argv[0]);
@@ -123,8 +139,9 @@ static int unknown(int argc, char **argv)
 		print_help(argc == 1 ? stderr : stdout, argv[0]);
 		return argc == 1 ? E_INVALID : 0;
 	}
-	fprintf(stderr, "kindred: there is no command '%s%s%s'\n\n", argv[0], group ? " " : "", group ? argv[1] : "");
-	print_help(stderr, group ? argv[0] : NULL);
+	fprintf(stderr, "kindred: there is no command '%s%s%s'", argv[0], group ? " " : "", group ? argv[1] : "");
+	print_likely(argv[group ? 1 : 0], group ? argv[0] : NULL);
+	fprintf(stderr, "; kindred help%s%s lists them\n", group ? " " : "", group ? argv[0] : "");
 	return E_INVALID;
 }
 

@@ -290,6 +290,20 @@ static void files_of_elsewhere_are_understood(void **state)
 	output_free(&output);
 }
 
+static void a_wrong_command_is_told_shortly(void **state)
+{
+	(void)state;
+	struct output output = cluster_run(&cluster, CLI("definition", "get", "wanted-next"));
+	assert_int_equal(output.code, EX_USAGE);
+	assert_non_null(strstr(output.err, "there is no command 'definition'; do you mean 'kindred define' or"));
+	assert_non_null(strstr(output.err, "; kindred help lists them\n"));
+	assert_int_equal(count_of(output.err, "\n"), 1);
+	output_free(&output);
+	output = cluster_run(&cluster, CLI("catalog", "show"));
+	assert_non_null(strstr(output.err, "there is no command 'catalog show'; kindred help catalog lists them\n"));
+	output_free(&output);
+}
+
 /* Types guessed from rows of which none is good would stay with the catalog for ever. */
 static void a_failed_import_makes_no_catalog(void **state)
 {
@@ -472,6 +486,7 @@ int main(void)
 		cmocka_unit_test(files_without_rows_are_refused),
 		cmocka_unit_test(the_exit_code_tells_what_is_wrong),
 		cmocka_unit_test(files_of_elsewhere_are_understood),
+		cmocka_unit_test(a_wrong_command_is_told_shortly),
 		cmocka_unit_test(a_failed_import_makes_no_catalog),
 		cmocka_unit_test(ids_of_ndjson_are_strings_or_whole_numbers),
 		cmocka_unit_test(event_types_beyond_the_list_are_counted),

@@ -13,6 +13,11 @@ int address_check(const char *parameter, const char *address, struct error *err)
 
 	for (size_t i = 0; i < count && port <= PORT_MAX; i++)
 		port = port * 10 + (unsigned long)(digits[i] - '0');
+	if (colon == address)
+		return error_set(err, E_INVALID,
+				 "%s: \"%s\" has no host; 0.0.0.0%s are all addresses of this machine, 127.0.0.1%s is "
+				 "for its own programs",
+				 parameter, address, address, address);
 	if (count == 0 || digits[count] || port > PORT_MAX)
 		return error_set(err, E_INVALID, "%s: \"%s\"; host:port is wanted, the port from 0 to 65535", parameter,
 				 address);

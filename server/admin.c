@@ -237,7 +237,8 @@ static int open_daemon(struct admin *admin, const char *listen, struct error *er
 	if (!admin->daemon)
 		return error_set(
 			err, E_UNAVAILABLE,
-			"admin_listen: cannot open %s: another program has it, or it is no address of this machine",
+			"admin_listen: cannot open %s: another program has it, or it is no address of this machine; "
+			"--admin-listen HOST:PORT takes another",
 			listen);
 	return 0;
 }

@@ -102,9 +102,9 @@ static int bind_port(struct door *door, const char *listen, struct error *err)
 	listening_in = false;
 	grpc_server_credentials_release(plain);
 	if (port <= 0)
-		return error_set(err, E_UNAVAILABLE, "listen: cannot open %s: %s", listen,
-				 *complaint ? complaint
-					    : "another program has it, or it is no address of this machine");
+		return error_set(
+			err, E_UNAVAILABLE, "listen: cannot open %s: %s; --listen HOST:PORT takes another", listen,
+			*complaint ? complaint : "another program has it, or it is no address of this machine");
 	door->port = (uint16_t)port;
 	return 0;
 }

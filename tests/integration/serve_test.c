@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -92,6 +93,64 @@ static void test_bad_start_says_why(void **state)
 	assert_int_not_equal(admin.code, 0);
 	assert_non_null(strstr(admin.err, "admin_listen: \"localhost\"; host:port is wanted"));
 	output_free(&admin);
+	struct output hostless = program_run("kindred-server", NULL, CLI("--data", data, "--listen", ":7600"));
+	assert_int_equal(hostless.code, EX_USAGE);
+	assert_non_null(strstr(hostless.err, "\":7600\" has no host; 0.0.0.0:7600 are all"));
+	output_free(&hostless);
+	cluster_fini(&cluster);
+}
+
+static void test_a_port_that_is_taken(void **state)
+{
+	struct cluster first, second;
+	char data[192];
+	(void)state;
+	cluster_init(&first);
+	cluster_init(&second);
+	cluster_start(&first, NULL);
+	snprintf(data, sizeof data, "%s/data", second.home);
+	struct output taken = program_run("kindred-server", NULL,
+					  CLI("--data", data, "--listen", first.address, "--admin-listen", ""));
+	assert_int_equal(taken.code, EX_UNAVAILABLE);
+	assert_non_null(strstr(taken.err, first.address));
+	assert_non_null(strstr(taken.err, "--listen HOST:PORT takes another"));
+	output_free(&taken);
+	taken = program_run("kindred-server", NULL,
+			    CLI("--data", data, "--listen", "127.0.0.1:0", "--admin-listen", first.admin));
+	assert_int_equal(taken.code, EX_UNAVAILABLE);
+	assert_non_null(strstr(taken.err, "--admin-listen HOST:PORT takes another"));
+	output_free(&taken);
+	cluster_fini(&second);
+	cluster_fini(&first);
+}
+
+/* Who sends events is told that they are not taken; so is who looks after the disk. */
+static void test_a_disk_that_fails_is_in_the_log(void **state)
+{
+	struct cluster cluster;
+	char trigger[192], path[192], log[8192] = "";
+	const char *options = getenv("ASAN_OPTIONS");
+	(void)state;
+	cluster_init(&cluster);
+	snprintf(trigger, sizeof trigger, "%s/fail", cluster.home);
+	snprintf(path, sizeof path, "%s:verify_asan_link_order=0", options ? options : "");
+	setenv("ASAN_OPTIONS", path, 1);
+	setenv("FAILING_DISK", trigger, 1);
+	setenv("LD_PRELOAD", TEST_BIN "/failing_disk.so", 1);
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	unsetenv("LD_PRELOAD");
+	unsetenv("FAILING_DISK");
+	setenv("ASAN_OPTIONS", options ? options : "", 1);
+	cluster_ok(&cluster, CLI("catalog", "create", "shop"));
+	cluster_file(&cluster, "fail", "");
+	cluster_fails(&cluster, "cannot commit: the disk is full or reports an error",
+		      CLI("events", "add", "shop", "--user", "john", "--item", "shoes", "--event", "Viewed"));
+	snprintf(path, sizeof path, "%s/server.log", cluster.home);
+	FILE *in = fopen(path, "r");
+	assert_non_null(in);
+	assert_true(fread(log, 1, sizeof log - 1, in) > 0);
+	fclose(in);
+	assert_non_null(strstr(log, "error worker/0 events are not taken: shard"));
 	cluster_fini(&cluster);
 }
 
@@ -185,6 +244,8 @@ int main(void)
 		cmocka_unit_test(test_restart_keeps_everything),
 		cmocka_unit_test(test_one_server_a_data_directory),
 		cmocka_unit_test(test_bad_start_says_why),
+		cmocka_unit_test(test_a_port_that_is_taken),
+		cmocka_unit_test(test_a_disk_that_fails_is_in_the_log),
 		cmocka_unit_test(test_before_the_first_model),
 		cmocka_unit_test(test_a_relation_of_several_definitions),
 		cmocka_unit_test(test_admin_port),

@@ -1,11 +1,13 @@
 #include "worker/group.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "worker/ingest.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ARENA_BYTES ((size_t)1 << 20)
+#define COMPLAINT_EVERY_NS UINT64_C(60000000000)
 #define OUTCOME_REFUSED 4 /* kindred.v1.Outcome; the others are enum history_outcome */
 
 /* A call while its group runs. */
@@ -78,6 +80,16 @@ static void fail(struct work *work, const struct error *err)
 {
 	if (!work->call->err.code)
 		work->call->err = *err;
+}
+
+/* Whoever sent events is told each time; whoever looks after the disk, once a while. Under the group's lock. */
+static void complain(struct group *group, const struct error *err)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	if (group->complained_ns != 0 && now_ns - group->complained_ns < COMPLAINT_EVERY_NS)
+		return;
+	group->complained_ns = now_ns;
+	log_error("events are not taken: %s", err->text);
 }
 
 static void fail_no_memory(struct work *work)
@@ -300,6 +312,7 @@ static void write_shard(struct group *group, uint32_t index, struct op **ops, ui
 		if (!done) {
 			error_prefix(&err, "shard %u", group->shards->first + index);
 			uv_mutex_lock(&group->lock);
+			complain(group, &err);
 			while (count)
 				fail(ops[--count]->work, &err);
 			uv_mutex_unlock(&group->lock);

@@ -71,8 +71,9 @@ struct group {
 	struct arena arena; /* of one group */
 	uint64_t *refused; /* [shards->count], of this group */
 	struct crew crew; /* writes shards side by side, the writer thread along with it */
-	uv_mutex_t lock; /* of what the shards' threads share: the arena, the calls' errors, commit_ns */
+	uv_mutex_t lock; /* of what the shards' threads share: the arena, the calls' errors, commit_ns, complained_ns */
 	uint64_t commit_ns; /* the quickest commit of the last group that had one: what the disk takes */
+	uint64_t complained_ns; /* when the log was last told that events cannot be written; 0: never */
 	bool crewed;
 	struct group_segment *segments; /* [shards->count]: the shards of this group */
 };

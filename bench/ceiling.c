@@ -132,8 +132,20 @@ const char *argp_program_version = "kindred-ceiling " KINDRED_VERSION " (" KINDR
 int main(int argc, char **argv)
 {
 	struct options options = { "127.0.0.1:0", 300 };
-	struct argp argp = { option_table, on_option, NULL, "An empty gRPC handler to hold Kindred's figures against.",
-			     NULL,         NULL,      NULL };
+	struct argp argp = { option_table,
+			     on_option,
+			     NULL,
+			     "An empty gRPC handler to hold Kindred's figures against, until it is killed."
+			     "\v"
+			     "Whatever it is asked, it answers so many bytes at once.\n"
+			     "\n"
+			     "Examples:\n"
+			     "  kindred-ceiling --listen 127.0.0.1:7999 --answer-bytes 330 &\n"
+			     "  kindred-bench recommend --server 127.0.0.1:7999 --pid $!\n",
+			     NULL,
+			     NULL,
+			     NULL };
+	argp_err_exit_status = 64; /* EX_USAGE */
 	argp_parse(&argp, argc, argv, 0, NULL, &options);
 	(void)slice_take(SLICE_SHORT); /* as kindred-server */
 	return serve(&options);

@@ -256,12 +256,20 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static double number(const char *text, double low, double high, struct argp_state *state)
+static const char *name_of(int key)
+{
+	const struct argp_option *option = option_table;
+	while (option->key != key)
+		option++;
+	return option->name;
+}
+
+static double number(int key, const char *text, double low, double high, struct argp_state *state)
 {
 	char *end = NULL;
 	double value = strtod(text, &end);
 	if (end == text || *end || !(value >= low && value <= high))
-		argp_error(state, "'%s': %g to %g is allowed", text, low, high);
+		argp_error(state, "--%s '%s': %g to %g is allowed", name_of(key), text, low, high);
 	return value;
 }
 
@@ -273,25 +281,25 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		options->wanted.data = text;
 		return 0;
 	case 'g':
-		options->wanted.generation = (uint64_t)number(text, 1, 1e8, state);
+		options->wanted.generation = (uint64_t)number(key, text, 1, 1e8, state);
 		return 0;
 	case 'c':
 		options->wanted.catalog = text;
 		return 0;
 	case 'u':
-		options->wanted.users = (uint64_t)number(text, 1, 1e8, state);
+		options->wanted.users = (uint64_t)number(key, text, 1, 1e8, state);
 		return 0;
 	case 't':
-		options->threads = (uint32_t)number(text, 1, THREADS_MAX, state);
+		options->threads = (uint32_t)number(key, text, 1, THREADS_MAX, state);
 		return 0;
 	case 'n':
-		options->count = (uint32_t)number(text, 1, COUNT_MAX, state);
+		options->count = (uint32_t)number(key, text, 1, COUNT_MAX, state);
 		return 0;
 	case 's':
-		options->seconds = number(text, 0.1, 3600, state);
+		options->seconds = number(key, text, 0.1, 3600, state);
 		return 0;
 	case 'm':
-		options->queries = (uint64_t)number(text, 100, 1e9, state);
+		options->queries = (uint64_t)number(key, text, 100, 1e9, state);
 		options->threads = 1;
 		return 0;
 	case 'p':

@@ -1,6 +1,7 @@
 #include "bench/load_private.h"
 #include "bench/wait.h"
 #include "common/clock.h"
+#include "common/error.h"
 #include "common/slice.h"
 
 #include <grpc/byte_buffer.h>
@@ -80,8 +81,10 @@ void load_count_error(struct load *load, const struct load_ending *ending)
 {
 	unsigned status = (unsigned)ending->status < 16 ? (unsigned)ending->status : 16;
 	if (load->result->errors[status]++ == 0)
-		fprintf(stderr, "kindred-bench: first error with status %d: %.*s\n", (int)ending->status,
-			(int)GRPC_SLICE_LENGTH(ending->details), (const char *)GRPC_SLICE_START_PTR(ending->details));
+		fprintf(stderr, "kindred-bench: first error %s: %.*s%s\n",
+			error_name(error_from_grpc_status((int)ending->status)),
+			(int)GRPC_SLICE_LENGTH(ending->details), (const char *)GRPC_SLICE_START_PTR(ending->details),
+			ending->status == GRPC_STATUS_NOT_FOUND ? " (what is asked for: --definition, --catalog)" : "");
 }
 
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline)
@@ -135,8 +138,9 @@ static int connect_all(struct load *load, struct error *err)
 				load->connections[i].methods[kind] = grpc_channel_register_call(
 					load->connections[i].channel, load->work->methods[kind], NULL, NULL);
 		if (!wait_connected(load, load->connections[i].channel))
-			return error_set(err, E_UNAVAILABLE, "cannot reach %s: is the server running?",
-					 load->options->target);
+			return error_set(err, E_UNAVAILABLE, "cannot reach %s: is the server running?%s",
+					 load->options->target,
+					 strchr(load->options->target, ':') ? "" : " The address is HOST:PORT");
 	}
 	return 0;
 }

@@ -98,13 +98,21 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static uint64_t number(const char *text, uint64_t low, uint64_t high, struct argp_state *state)
+static const char *name_of(int key)
+{
+	const struct argp_option *option = option_table;
+	while (option->key != key)
+		option++;
+	return option->name;
+}
+
+static uint64_t number(int key, const char *text, uint64_t low, uint64_t high, struct argp_state *state)
 {
 	char *end = NULL;
 	errno = 0;
 	unsigned long long value = strtoull(text, &end, 10);
 	if (errno || end == text || *end || value < low || value > high)
-		argp_error(state, "'%s': %" PRIu64 " to %" PRIu64 " is allowed", text, low, high);
+		argp_error(state, "--%s '%s': %" PRIu64 " to %" PRIu64 " is allowed", name_of(key), text, low, high);
 	return value;
 }
 
@@ -113,16 +121,16 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	struct options *o = state->input;
 	switch (key) {
 	case 'u':
-		o->users = number(text, 1, 1000000000, state);
+		o->users = number(key, text, 1, 1000000000, state);
 		return 0;
 	case 'i':
-		o->items = number(text, 1, 100000000, state);
+		o->items = number(key, text, 1, 100000000, state);
 		return 0;
 	case 'p':
-		o->per_user = number(text, 1, 10000, state);
+		o->per_user = number(key, text, 1, 10000, state);
 		return 0;
 	case 'g':
-		o->groups = number(text, 1, 1000000, state);
+		o->groups = number(key, text, 1, 1000000, state);
 		return 0;
 	case 'z':
 		o->zipf = strtod(text, NULL);
@@ -135,13 +143,13 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 			argp_error(state, "--length-zipf %s: 0 to 0.7 is allowed", text);
 		return 0;
 	case 'd':
-		o->days = number(text, 1, 36500, state);
+		o->days = number(key, text, 1, 36500, state);
 		return 0;
 	case 'n':
-		o->now_s = (int64_t)number(text, 4000000000 / 4, 4000000000, state);
+		o->now_s = (int64_t)number(key, text, 4000000000 / 4, 4000000000, state);
 		return 0;
 	case 's':
-		o->seed = number(text, 0, UINT64_MAX, state);
+		o->seed = number(key, text, 0, UINT64_MAX, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (o->what || (strcmp(text, "catalog") != 0 && strcmp(text, "events") != 0))

@@ -240,7 +240,7 @@ static const struct cli_spec define_spec = {
 	.prose = "Makes the definition NAME, or a new version of it. All rules are given anew each time."
 		 "\v"
 		 "A filter compares attributes of the item, and of the user's last item, by = != < <= > >= and IN; "
-		 "AND, OR, NOT and parentheses combine. "
+		 "AND, OR, NOT and parentheses combine. Texts are compared exactly, also upper and lower case. "
 		 "A definition serves once a model was built that knows its events; the server builds one soon by "
 		 "itself.\n"
 		 "\n"

@@ -58,7 +58,8 @@ static const struct argp_option options[] = {
 	  "...)",
 	  1 },
 	{ "time-format", OPT_TIME_FORMAT, "F", 0,
-	  "How times are written, for strptime: %m/%d/%Y %H:%M (else ISO 8601, or seconds or milliseconds since 1970)",
+	  "How times are written, for strptime: %m/%d/%Y %H:%M, in UTC unless it has %z (else ISO 8601, or seconds or "
+	  "milliseconds since 1970)",
 	  1 },
 	{ "event-id", OPT_EVENT_ID, "COL", 0, "Column of an id that is unique within the user (guessed: event_id)", 1 },
 	{ "weight", OPT_WEIGHT, "COL", 0, "Column of a weight, more than 0 (guessed: weight)", 1 },

@@ -107,42 +107,48 @@ static void measure(const struct table *table, size_t *widths, size_t width)
 	}
 }
 
-static void pad(FILE *out, size_t columns)
+/* Blanks are written when something follows them, so that no line ends with some. */
+static void text_put(FILE *out, size_t *blanks, const char *text, size_t bytes)
 {
-	for (; columns > 0; columns--)
+	if (bytes == 0)
+		return;
+	for (; *blanks > 0; --*blanks)
 		fputc(' ', out);
+	fwrite(text, 1, bytes, out);
 }
 
-static void cell_write(FILE *out, const char *text, size_t width, enum table_column kind, bool last)
+static void cell_write(FILE *out, size_t *blanks, const char *text, size_t width, enum table_column kind)
 {
-	size_t wide = cell_width(text);
-	if (wide > width) {
-		size_t bytes = text_fit(text, strlen(text), width - 1);
-		fprintf(out, "%.*s\xe2\x80\xa6", (int)bytes, text);
-		pad(out, last ? 0 : width - 1 - text_width(text, bytes));
-		return;
+	static const char ellipsis[] = "\xe2\x80\xa6";
+	size_t wide = cell_width(text), bytes = strlen(text);
+	bool cut = wide > width;
+	if (cut) {
+		bytes = text_fit(text, bytes, width - 1);
+		wide = text_width(text, bytes) + 1;
 	}
 	if (kind == TABLE_RIGHT)
-		pad(out, width - wide);
-	fputs(text, out);
-	if (kind != TABLE_RIGHT && !last)
-		pad(out, width - wide);
+		*blanks += width - wide;
+	text_put(out, blanks, text, bytes);
+	if (cut)
+		text_put(out, blanks, ellipsis, strlen(ellipsis));
+	if (kind != TABLE_RIGHT)
+		*blanks += width - wide;
 }
 
 void table_write(const struct table *table, FILE *out, size_t width)
 {
-	size_t widths[TABLE_COLUMNS_MAX];
+	size_t widths[TABLE_COLUMNS_MAX], blanks = 0;
 	if (table == NULL)
 		return;
 	measure(table, widths, width);
 	for (size_t i = 0; i < table->count; i++) {
 		size_t column = i % table->columns;
-		bool last = column + 1 == table->columns;
-		cell_write(out, table->cells[i], widths[column], table->kinds[column], last);
-		if (last)
+		cell_write(out, &blanks, table->cells[i], widths[column], table->kinds[column]);
+		blanks += GAP;
+		if (column + 1 == table->columns) {
 			fputc('\n', out);
-		else
-			pad(out, GAP);
+			blanks = 0;
+		}
 	}
 }
 

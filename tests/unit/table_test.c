@@ -57,6 +57,24 @@ static void cuts_the_flexible_column(void **state)
 	table_free(table);
 }
 
+static void no_line_ends_with_blanks(void **state)
+{
+	static const char *const headers[] = { "rows", "", "" };
+	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT, TABLE_FLEXIBLE };
+	(void)state;
+	struct table *table = table_new(3, headers, kinds);
+	table_cell(table, "12");
+	table_cell(table, "new");
+	table_cell(table, "");
+	table_cell(table, "3");
+	table_cell(table, "");
+	table_cell(table, "on disk");
+	assert_string_equal(drawn(table, 0), "rows\n"
+					     "  12  new\n"
+					     "   3       on disk\n");
+	table_free(table);
+}
+
 static void a_name_cannot_steer_the_terminal(void **state)
 {
 	static const char *const headers[] = { "name" };
@@ -130,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(aligns_what_a_terminal_shows),
 		cmocka_unit_test(cuts_the_flexible_column),
+		cmocka_unit_test(no_line_ends_with_blanks),
 		cmocka_unit_test(a_name_cannot_steer_the_terminal),
 		cmocka_unit_test(writes_counts_and_sizes),
 		cmocka_unit_test(reads_durations),

@@ -257,6 +257,8 @@ int builds_start(struct builds *builds, const struct builds_request *request,
 		return error_set(err, E_EXISTS, "a build runs already; `kindred model status` shows how far it is");
 	if (request->refresh && !builds->server->active)
 		return error_set(err, E_PRECONDITION, "no model yet, so nothing to refresh: `kindred model build`");
+	if (builds->server->registry.definitions.count == 0)
+		return error_set(err, E_PRECONDITION, "no definitions, so nothing to learn: `kindred define`");
 	move(builds, BUILDS_STARTING);
 	builds->request = *request;
 	builds->started = started;

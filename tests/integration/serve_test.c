@@ -164,6 +164,10 @@ static void test_before_the_first_model(void **state)
 	char catalog[256];
 	snprintf(catalog, sizeof catalog, "%s/shop.csv", cluster.home);
 	cluster_fails(&cluster, "none", CLI("recommend", "none", "u1"));
+	struct output early = cluster_run(&cluster, CLI("model", "build"));
+	assert_int_equal(early.code, EX_CONFIG);
+	assert_non_null(strstr(early.err, "no definitions, so nothing to learn: `kindred define`"));
+	output_free(&early);
 	cluster_ok(&cluster, CLI("catalog", "import", "shop", catalog));
 	cluster_ok(&cluster, CLI("define", "d", "--catalog", "shop", "--event", "Viewed"));
 	cluster_fails(&cluster, "model build", CLI("recommend", "d", "u1"));

@@ -188,7 +188,9 @@ static void print_relation(const Kindred__V1__Relation *relation)
 	}
 	printf("\n");
 	print_key(relation->key);
-	printf(LABEL "%s\n", "key", relation->key);
+	printf(LABEL, "key");
+	text_escape(stdout, relation->key);
+	printf("\n");
 	printf(LABEL "%s event%s of %s user%s with %s item%s; %s pair%s of neighbours\n", "learnt from",
 	       text_count(relation->events, events), text_s(relation->events), text_count(relation->users, users),
 	       text_s(relation->users), text_count(relation->items, items), text_s(relation->items),

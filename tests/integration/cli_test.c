@@ -446,6 +446,11 @@ static void rules_are_shown_escaped(void **state)
 	output = cluster_run(&cluster, CLI("definitions", "get", "odd", "--json"));
 	assert_null(strchr(output.out, '\x1b'));
 	output_free(&output);
+	cluster_ok(&cluster, CLI("model", "build"));
+	output = cluster_run(&cluster, CLI("model", "show"));
+	assert_null(strchr(output.out, '\x1b'));
+	assert_non_null(strstr(output.out, "key          View\\x1b[2Jed=1|window=0"));
+	output_free(&output);
 	cluster_ok(&cluster, CLI("definitions", "delete", "odd", "--yes"));
 }
 

@@ -87,7 +87,8 @@ clean_up() {
 		kill -TERM "$server" 2>/dev/null || true
 		wait "$server" 2>/dev/null || true
 	fi
-	if [ $status -ne 0 ] && [ $status -lt 129 ] && [ -s "$work/server.log" ]; then
+	# 64 to 66 are about the files that were given, not about the server
+	if [ $status -ne 0 ] && { [ $status -lt 64 ] || [ $status -gt 66 ]; } && [ $status -lt 129 ] && [ -s "$work/server.log" ]; then
 		say "The end of the server's log:" >&2
 		tail -n 20 "$work/server.log" >&2
 	fi
@@ -237,13 +238,20 @@ why_jane() {
 
 # --- anybody's files ---
 
+# Ends with that status. The demo has no options for columns.
+columns_help() {
+	[ "$1" != 64 ] || say "The demo goes by the usual names of columns, such as id and name; user, item, event and time. Change the first line of the file," \
+		"or start a server and name the columns by options: kindred catalog import --help, kindred events import --help." >&2
+	exit "$1"
+}
+
 own_files() {
 	local catalog=$1 events=$2 type user users=() rules=()
 	shift 2
 	title "Your files"
-	kindred catalog import items "$catalog" "$@"
+	kindred catalog import items "$catalog" "$@" || columns_help $?
 	shown kindred events import items "$events" "$@"
-	"$bin/kindred" events import items "$events" "$@" --json >"$work/import.json" || exit
+	"$bin/kindred" events import items "$events" "$@" --json >"$work/import.json" || columns_help $?
 	awk '/"(rows|accepted|duplicate|refused|skipped|without_user|left_out|seconds)":/ && !/: 0,/ {
 		gsub(/[",:]/, ""); gsub(/_/, " ", $1); printf "  %-14s %s\n", $1, $2 }' "$work/import.json"
 	mapfile -t users < <(listed some_users)

@@ -398,6 +398,13 @@ static void say_result(const struct export *export)
 		print_summary(export, seconds, out);
 }
 
+/* The file could not be written; what was on disk at the last checkpoint stays. */
+static void no_room(const struct export *export)
+{
+	if (export->file.part != NULL)
+		cli_say(export->cli, "once there is room for it, the same command with --continue goes on");
+}
+
 static int finish(struct export *export, struct error *err)
 {
 	json_t *state = export_state_json(&export->state, &export->arguments->command);
@@ -405,6 +412,8 @@ static int finish(struct export *export, struct error *err)
 	json_decref(state);
 	if (code == 0)
 		say_result(export);
+	else
+		no_room(export);
 	if (code == 0 && export->state.failed > 0)
 		code = error_set(err, E_DATA_LOSS,
 				 "%" PRIu64 " of %" PRIu64 " users could not be answered: their lines have the error",
@@ -436,6 +445,8 @@ static int run(struct export *export, struct error *err)
 		return finish(export, err);
 	if (!ours) /* else the file may lack what the cursor is behind */
 		keep(export);
+	else
+		no_room(export);
 	return code;
 }
 

@@ -465,6 +465,23 @@ static void an_export_that_never_began_leaves_nothing(void **state)
 	cluster_fails(&cluster, "is a directory", CLI("export", "wanted-next", "--out", cluster.home));
 }
 
+/* A disk that is full is no reason to begin anew. */
+static void an_export_that_found_no_room_goes_on(void **state)
+{
+	char line[600], out[200];
+	(void)state;
+	snprintf(out, sizeof out, "%s/room.ndjson", cluster.home);
+	/* files of at most 8 blocks of 512 bytes, and no signal where one would grow beyond */
+	snprintf(line, sizeof line, "trap '' XFSZ; ulimit -f 8; %s/kindred export wanted-next --out %s", TEST_BIN, out);
+	struct output output = program_run("/bin/sh", cluster.address, CLI("-c", line));
+	assert_int_equal(output.code, EX_OSERR);
+	assert_non_null(strstr(output.err, "room.ndjson.part: File too large"));
+	assert_non_null(strstr(output.err, "the same command with --continue goes on"));
+	output_free(&output);
+	cluster_ok(&cluster, CLI("export", "wanted-next", "--out", out, "--continue"));
+	assert_int_equal(access(out, F_OK), 0);
+}
+
 /* A variable that nothing reads is a slip: the server's log says so. */
 static void unknown_variables_are_warned_of(void **state)
 {
@@ -500,6 +517,7 @@ int main(void)
 		cmocka_unit_test(a_build_that_learns_nothing_says_so),
 		cmocka_unit_test(rules_are_shown_escaped),
 		cmocka_unit_test(an_export_that_never_began_leaves_nothing),
+		cmocka_unit_test(an_export_that_found_no_room_goes_on),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

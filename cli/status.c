@@ -34,6 +34,16 @@ static struct totals totals_of(const Kindred__V1__GetStatusResponse *status)
 	return totals;
 }
 
+static void print_types(const Kindred__V1__GetStatusResponse *status)
+{
+	char names[400];
+	if (status->n_event_types == 0)
+		return;
+	printf("          types: ");
+	text_write(stdout, text_names(status->event_types, status->n_event_types, names, sizeof names));
+	printf("\n");
+}
+
 static void print_server(const Kindred__V1__GetStatusResponse *status)
 {
 	char elapsed[TEXT_MAX], newest[32], counts[6][TEXT_MAX];
@@ -63,6 +73,7 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 		time_format(totals.newest_s * 1000, newest);
 		printf("          the newest is of %s\n", newest);
 	}
+	print_types(status);
 	printf("rates     %.1f users recommended to and %.1f events taken a second, over the last ten seconds\n",
 	       (double)status->recommend_rate, (double)status->ingest_rate);
 	printf("calls     %u in work of at most %u; since the start %s user%s recommended to, %s event%s taken, %s "

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define GENERATIONS_PAGE 100
 #define CATALOGS "/kindred.v1.CatalogService/"
@@ -23,13 +24,26 @@ static bool is_known(const Kindred__V1__GetStatusResponse *status, const char *t
 	return false;
 }
 
+/* The type that is the same but for upper and lower case; NULL: there is none. */
+static const char *type_alike(const Kindred__V1__GetStatusResponse *status, const char *type)
+{
+	for (size_t i = 0; i < status->n_event_types; i++)
+		if (strcasecmp(status->event_types[i], type) == 0)
+			return status->event_types[i];
+	return NULL;
+}
+
 static void type_check(const struct cli *cli, const Kindred__V1__GetStatusResponse *status, const char *type)
 {
 	char known[NAMES_BYTES];
+	const char *alike = type_alike(status, type);
 	if (is_known(status, type))
 		return;
-	cli_say(cli, "warning: no event of type '%s' was ever sent; upper and lower case differ. Types that were: %s",
-		type, text_names(status->event_types, status->n_event_types, known, sizeof known));
+	if (alike != NULL)
+		cli_say(cli, "warning: no event of type '%s' was ever sent; do you mean '%s'?", type, alike);
+	else
+		cli_say(cli, "warning: no event of type '%s' was ever sent; types that were: %s", type,
+			text_names(status->event_types, status->n_event_types, known, sizeof known));
 }
 
 void unknown_types_warn(struct cli *cli, const Kindred__V1__Definition *definition)

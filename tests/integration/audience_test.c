@@ -332,7 +332,7 @@ static void test_swaps_and_ingest_beside(void **state)
 	hang_up();
 	expect_all();
 	assert_int_equal(audience.generation, generation);
-	wait_until("the generation is not kept any more", 20, pinned_is_gone, &generation);
+	wait_until("the generation is not kept any more", pinned_is_gone, &generation);
 	assert_int_equal(fails_with("not kept"), E_PRECONDITION);
 }
 

@@ -86,11 +86,11 @@ static void test_worker_dies_in_an_import(void **state)
 	pid_t import = cluster_spawn(&cluster, "import", CLI("events", "import", "shop", path));
 	for (unsigned kill_number = 1; kill_number <= 2; kill_number++) {
 		struct progress progress = { client, kill_number * 20000 };
-		wait_until("the import is under way", 120, has_accepted, &progress);
+		wait_until("the import is under way", has_accepted, &progress);
 		struct restart restart = { client, worker_pid(client, 0, &up) };
 		uint64_t killed_ns = clock_monotonic_ns();
 		assert_int_equal(kill(restart.old, SIGKILL), 0);
-		wait_until("the killed worker is back", 30, worker_is_back, &restart);
+		wait_until("the killed worker is back", worker_is_back, &restart);
 		print_message("worker back after %.0f ms\n", (double)(clock_monotonic_ns() - killed_ns) / 1e6);
 	}
 	process_wait(import); /* it may have carried on or given up: what counts is the end */
@@ -142,7 +142,7 @@ static void test_other_users_notice_nothing(void **state)
 	}
 	print_message("%u answered, %u UNAVAILABLE while a worker restarted\n", answered, failed);
 	assert_true(answered >= 100); /* the other worker's users, at the least */
-	wait_until("the killed worker is back", 30, worker_is_back, &restart);
+	wait_until("the killed worker is back", worker_is_back, &restart);
 	Kindred__V1__RecommendResponse *answer = NULL;
 	for (unsigned i = 0; i < 50; i++) {
 		char user[16];
@@ -292,13 +292,13 @@ static void test_builder_is_tried_again_for_a_definition(void **state)
 	snprintf(path, sizeof path, "%s/events.csv", cluster.home);
 	cluster_ok(&cluster, CLI("events", "import", "shop", path));
 	cluster_ok(&cluster, CLI("define", "bought", "--catalog", "shop", "--event", "Purchased"));
-	wait_until("a model with the first definition", 60, is_active, &awaited);
+	wait_until("a model with the first definition", is_active, &awaited);
 
 	/* no builder replaces a generation: this attempt fails, and numbers are not given twice */
 	cluster_file(&cluster, "data/models/00000002.kindred", "in the way");
 	cluster_ok(&cluster, CLI("define", "looked-at", "--catalog", "shop", "--event", "Viewed"));
 	awaited.generation = 3;
-	wait_until("a model with the second definition", 120, is_active, &awaited);
+	wait_until("a model with the second definition", is_active, &awaited);
 	Kindred__V1__RecommendResponse *answer = api_recommend(awaited.client, "looked-at", "u7", 4);
 	assert_int_equal(answer->n_items, 4);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);

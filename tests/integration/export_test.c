@@ -85,7 +85,7 @@ static void test_export_killed(void **state)
 		pid = cluster_spawn(&cluster, "export",
 				    CLI("export", "wanted-next", "--out", killed, "--count", "40", "--with-names",
 					"--as-of", as_of, "--continue"));
-		wait_until("the export has got somewhere", 60, progress_or_end, &pid);
+		wait_until("the export has got somewhere", progress_or_end, &pid);
 		if (pid) {
 			kill(pid, SIGKILL);
 			process_wait(pid);

@@ -66,8 +66,8 @@ static void test_front_end_dies(void **state)
 		unsigned theirs = front_ends_sockets(pids[i % FURTHER]);
 		kill(pids[i % FURTHER], SIGKILL);
 		assert_true(failing_clients("u1") <= theirs);
-		wait_until("all clients are served again", 20, all_clients_served, NULL);
-		wait_until("the front-end is back", 20, all_front_ends_up, NULL);
+		wait_until("all clients are served again", all_clients_served, NULL);
+		wait_until("the front-end is back", all_front_ends_up, NULL);
 		assert_int_equal(front_ends_children(pids, true), FURTHER);
 	}
 	front_ends_close_clients();
@@ -83,7 +83,7 @@ static void test_worker_dies(void **state)
 		victim_kill(&victim, front_ends_clients[i]);
 		assert_int_not_equal(victim.pid, 0);
 		victim_await(&victim, front_ends_clients[i]);
-		wait_until("every front-end reaches the worker again", 20, all_clients_served, NULL);
+		wait_until("every front-end reaches the worker again", all_clients_served, NULL);
 	}
 }
 
@@ -177,7 +177,7 @@ static void test_strangers_at_a_worker(void **state)
 	struct victim victim = { .number = 0 };
 	victim_kill(&victim, front_ends_clients[0]);
 	victim_await(&victim, front_ends_clients[0]);
-	wait_until("every front-end reaches the worker again", 20, all_clients_served, NULL);
+	wait_until("every front-end reaches the worker again", all_clients_served, NULL);
 	close(silent);
 }
 
@@ -215,7 +215,7 @@ static bool gone(void *context)
 static void processes_gone(pid_t *pids, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
-		wait_until("a process of the server's ends", 20, gone, &pids[i]);
+		wait_until("a process of the server's ends", gone, &pids[i]);
 }
 
 /* SIGTERM: calls in work end well at every front-end, what was acked is there afterwards, and all processes end. */

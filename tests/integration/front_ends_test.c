@@ -327,10 +327,10 @@ static void test_a_watch_takes_one_message(void **state)
 		struct error err;
 		void *answer = NULL;
 		int got = 0;
-		assert_int_equal(rpc_stream_open(&stream, front_ends_clients[i % CLIENTS],
-						 "/grpc.health.v1.Health/Watch",
-						 &grpc__health__v1__health_check_response__descriptor, 20000, &err),
-				 0);
+		assert_int_equal(
+			rpc_stream_open(&stream, front_ends_clients[i % CLIENTS], "/grpc.health.v1.Health/Watch",
+					&grpc__health__v1__health_check_response__descriptor, API_PATIENCE_MS, &err),
+			0);
 		assert_int_equal(rpc_stream_send(stream, &watch.base, &err), 0);
 		assert_int_equal(rpc_stream_send(stream, &watch.base, &err), 0);
 		while ((got = rpc_stream_receive(stream, RPC_FOREVER, NULL, &answer, NULL, &err)) == 1)
@@ -382,7 +382,7 @@ static void test_many_watches(void **state)
 		assert_int_equal(rpc_stream_send(streams[i], &watch.base, &err), 0);
 	}
 	for (unsigned i = 0; i < WATCHERS * WATCHES; i++) {
-		assert_int_equal(rpc_stream_receive(streams[i], 20000, NULL, &answer, NULL, &err), 1);
+		assert_int_equal(rpc_stream_receive(streams[i], API_PATIENCE_MS, NULL, &answer, NULL, &err), 1);
 		protobuf_c_message_free_unpacked(answer, NULL);
 	}
 	for (unsigned i = 0; i < WATCHERS; i++) {

@@ -279,7 +279,7 @@ static void test_clients_that_leave_are_let_go(void **state)
 		assert_int_equal(rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 					  &kindred__v1__recommend_response__descriptor, 40, NULL, &response, &err),
 				 E_DEADLINE);
-	wait_until("the calls were let go", 5, nothing_in_work, NULL);
+	wait_until("the calls were let go", nothing_in_work, NULL);
 	for (size_t i = 0; i < status->n_workers; i++)
 		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
@@ -314,8 +314,8 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	struct error err;
 	(void)state;
 	/* The tests before stopped both. */
-	wait_until("both workers answer", 10, worker_answers, &hanging);
-	wait_until("both workers answer", 10, worker_answers, &other);
+	wait_until("both workers answer", worker_answers, &hanging);
+	wait_until("both workers answer", worker_answers, &other);
 	status = api_status(client);
 	assert_true(status->n_workers > 1);
 	pid_t pid = (pid_t)status->workers[hanging]->pid;
@@ -353,7 +353,7 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	assert_false(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
 
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	wait_until("it answers again", 10, worker_answers, &hanging);
+	wait_until("it answers again", worker_answers, &hanging);
 	assert_true(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
 	status = api_status(client);
 	assert_int_equal(status->workers[hanging]->pid, pid);

@@ -110,7 +110,7 @@ static bool read_one(struct audience *audience)
 {
 	Kindred__V1__RecommendAudienceResponse *response = NULL;
 	struct error err;
-	int got = rpc_stream_receive(audience->stream, 20000, NULL, &response, NULL, &err);
+	int got = rpc_stream_receive(audience->stream, API_PATIENCE_MS, NULL, &response, NULL, &err);
 	if (got < 0)
 		fail_msg("%s: %s", error_name(got), err.text);
 	if (got == 0)
@@ -220,7 +220,7 @@ static unsigned read_many(struct rpc_stream *stream, uint64_t generation)
 	struct error err;
 	unsigned answered = 0, all = 0;
 	int got;
-	while ((got = rpc_stream_receive(stream, 20000, NULL, &response, NULL, &err)) == 1) {
+	while ((got = rpc_stream_receive(stream, API_PATIENCE_MS, NULL, &response, NULL, &err)) == 1) {
 		for (size_t i = 0; i < response->n_results; i++, all++) {
 			int code = error_from_grpc_status((int)response->results[i]->error_code);
 			assert_true(code == 0 || code == E_UNAVAILABLE);
@@ -260,7 +260,7 @@ static void test_a_worker_that_dies_while_it_loads(void **state)
 	uint64_t before = one_to_be_loaded();
 	assert_int_equal(kill(pid_of_first(), SIGSTOP), 0);
 	struct rpc_stream *stream = ask_many(before);
-	wait_until("the worker is asked to load it", 20, first_has_calls, NULL);
+	wait_until("the worker is asked to load it", first_has_calls, NULL);
 	victim_kill(&victim, client);
 	assert_true(read_many(stream, before) > 0);
 	victim_await(&victim, client);

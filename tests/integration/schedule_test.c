@@ -49,7 +49,7 @@ static void test_a_catalog_made_again_gets_a_model(void **state)
 	cluster_start(&cluster, CLI("--workers", "2"));
 	client = api_open(&cluster);
 	assert_false(is_recommended(client));
-	wait_until("a model of the new catalog is served", 60, is_recommended, client);
+	wait_until("a model of the new catalog is served", is_recommended, client);
 	small_shop_close(&cluster, client);
 }
 
@@ -80,7 +80,7 @@ static void test_a_clock_that_was_ahead_holds_up_nothing(void **state)
 	struct rpc_client *client = api_open(&cluster);
 	assert_true(is_recommended(client));
 	api_ingest(client, "shop", "u7", "a0", "Viewed", NULL);
-	wait_until("another model is built and served", 60, is_built_again, client);
+	wait_until("another model is built and served", is_built_again, client);
 	assert_true(is_recommended(client));
 	small_shop_close(&cluster, client);
 }

@@ -68,7 +68,7 @@ static void read_all(struct rpc_stream *stream)
 	int got;
 	memset(seen, 0, sizeof seen);
 	assert_int_equal(rpc_stream_half_close(stream, &err), 0);
-	while ((got = rpc_stream_receive(stream, 60000, NULL, &response, NULL, &err)) == 1) {
+	while ((got = rpc_stream_receive(stream, API_PATIENCE_MS, NULL, &response, NULL, &err)) == 1) {
 		for (size_t i = 0; i < response->n_results; i++) {
 			assert_int_equal(response->results[i]->error_code, 0);
 			seen[strtoul(response->results[i]->user_id + 1, NULL, 10)]++;

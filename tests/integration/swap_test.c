@@ -361,10 +361,10 @@ static void test_forgetting_beside_a_refresh(void **state)
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	assert_int_equal(kill(hanging, SIGSTOP), 0);
 	pid_t refresh = cluster_spawn(&cluster, "refresh", CLI("model", "refresh"));
-	wait_until("a refresh is asked for", 20, one_call_in_work, &cluster);
+	wait_until("a refresh is asked for", one_call_in_work, &cluster);
 	user_who_is_served(client, user, sizeof user);
 	Kindred__V1__DeleteUserResponse *deleted = delete_user(client, user);
-	wait_until("only the refresh waits", 20, one_call_in_work, &cluster); /* for its number still */
+	wait_until("only the refresh waits", one_call_in_work, &cluster); /* for its number still */
 	assert_int_equal(kill(hanging, SIGCONT), 0);
 	assert_int_equal(process_wait(refresh), 0);
 	assert_int_equal(deleted->n_generations, 2);

@@ -21,7 +21,7 @@ function check(what, held) {
 }
 
 const call = (client, method, request) => new Promise((resolve, reject) => {
-  client[method](request, { deadline: Date.now() + 10000 }, (error, answer) => (error ? reject(error) : resolve(answer)));
+  client[method](request, { deadline: Date.now() + 120000 }, (error, answer) => (error ? reject(error) : resolve(answer)));
 });
 const code = (promise) => promise.then(() => grpc.status.OK, (error) => error.code);
 

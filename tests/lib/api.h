@@ -14,6 +14,9 @@
 
 #include <stdint.h>
 
+/* How long an answer is waited for that comes: only a failure takes it. */
+#define API_PATIENCE_MS 120000
+
 /* A client of the cluster's address. */
 struct rpc_client *api_open(const struct cluster *cluster);
 
@@ -36,7 +39,7 @@ int api_try_ingest(struct rpc_client *client, const char *catalog, const char *u
 		   const char *event_id, Kindred__V1__Outcome *outcome);
 
 Kindred__V1__GetStatusResponse *api_status(struct rpc_client *client);
-/* Sums over all shards. */
+/* Sums over all shards, with no worker's figures older than the call. */
 struct api_totals {
 	uint64_t users, accepted, kept, duplicates, dropped, refused;
 };

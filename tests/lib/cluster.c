@@ -24,7 +24,7 @@
 #include <cmocka.h>
 
 #define ARGUMENTS_MAX 64
-#define START_SECONDS 60 /* sanitizers on a loaded machine are slow to start */
+#define WAIT_SECONDS 180 /* sanitizers on a loaded machine are slow */
 
 static char *read_file(const char *path)
 {
@@ -125,7 +125,7 @@ static void read_ports(struct cluster *cluster, const char *path)
 static void wait_for_ports(struct cluster *cluster, int watch, const char *path)
 {
 	char events[4096];
-	uint64_t end_ns = clock_monotonic_ns() + START_SECONDS * UINT64_C(1000000000);
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_SECONDS * UINT64_C(1000000000);
 	struct pollfd poll_fd = { .fd = watch, .events = POLLIN };
 	for (;;) {
 		struct stat info;
@@ -209,7 +209,7 @@ void cluster_kill(struct cluster *cluster)
 	kill(cluster->server, SIGKILL);
 	process_wait(cluster->server);
 	cluster->server = 0;
-	wait_until("the workers of a killed server end", 20, workers_gone, cluster);
+	wait_until("the workers of a killed server end", workers_gone, cluster);
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)
@@ -337,12 +337,12 @@ void cluster_fails(struct cluster *cluster, const char *text, const char *const 
 	output_free(&output);
 }
 
-void wait_until(const char *what, double seconds, bool (*condition)(void *context), void *context)
+void wait_until(const char *what, bool (*condition)(void *context), void *context)
 {
-	uint64_t end_ns = clock_monotonic_ns() + (uint64_t)(seconds * 1e9);
+	uint64_t end_ns = clock_monotonic_ns() + WAIT_SECONDS * UINT64_C(1000000000);
 	while (!condition(context)) {
 		if (clock_monotonic_ns() > end_ns)
-			fail_msg("waited %g s in vain until: %s", seconds, what);
+			fail_msg("waited %d s in vain until: %s", WAIT_SECONDS, what);
 		struct timespec nap = { .tv_nsec = 10000000 };
 		nanosleep(&nap, NULL);
 	}

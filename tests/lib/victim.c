@@ -32,5 +32,5 @@ static bool is_back(void *context)
 void victim_await(struct victim *victim, struct rpc_client *client)
 {
 	victim->client = client;
-	wait_until("the worker is back", 30, is_back, victim);
+	wait_until("the worker is back", is_back, victim);
 }

@@ -6,8 +6,8 @@
  *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }..
  *     -> worker_end or worker_kill -> worker_process_fini
  *
- * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than 20
- * seconds.
+ * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than two
+ * minutes.
  */
 #ifndef KINDRED_TEST_WORKER_PROCESS_H
 #define KINDRED_TEST_WORKER_PROCESS_H

@@ -17,6 +17,7 @@
 #define NOW 1700000000u
 #define DAY 86400u
 #define ITEMS 200u
+#define ENOUGH 1e5 /* seconds: a search is at its end long before, also on a slow machine */
 
 static struct events_fixture fixture;
 
@@ -69,7 +70,7 @@ static void test_finds_that_old_events_mislead(void **state)
 {
 	(void)state;
 	add_change_of_taste();
-	struct tuning t = run(&(struct tune_options){ .seconds = 100 }, 2);
+	struct tuning t = run(&(struct tune_options){ .seconds = ENOUGH }, 2);
 	assert_string_equal(t.note, "");
 	assert_true(t.choice.params.age_floor < params_default().age_floor || t.choice.params.age_days < 10);
 	assert_true(t.choice.ndcg > 1.1 * t.standard.ndcg);
@@ -91,7 +92,7 @@ static void test_finds_that_people_come_back(void **state)
 		for (uint32_t n = 0; n < 6; n++)
 			events_fixture_add(&fixture, n % 2 ? other : item, NOW - 10 * DAY + u * 600 + n * 20, 0);
 	}
-	struct tune_options options = { .seconds = 100 };
+	struct tune_options options = { .seconds = ENOUGH };
 	fixture.relation.occasion = OCCASION_AGAIN;
 	struct tuning again = run(&options, 2);
 	assert_true(again.choice.params.self_weight > 0);
@@ -114,8 +115,8 @@ static void test_keeps_the_floor(void **state)
 						 : events_fixture_random(&seed, ITEMS),
 					   NOW - 10 * DAY + u * 400 + n, 0);
 	}
-	struct tuning any = run(&(struct tune_options){ .seconds = 100 }, 2);
-	struct tuning wide = run(&(struct tune_options){ .seconds = 100, .goal.coverage_floor = 0.9 }, 2);
+	struct tuning any = run(&(struct tune_options){ .seconds = ENOUGH }, 2);
+	struct tuning wide = run(&(struct tune_options){ .seconds = ENOUGH, .goal.coverage_floor = 0.9 }, 2);
 	assert_true(any.choice.coverage < 0.8);
 	assert_true(wide.choice.coverage > any.choice.coverage);
 	assert_true(wide.choice.ndcg < any.choice.ndcg);
@@ -125,7 +126,7 @@ static void test_same_budget_same_choice(void **state)
 {
 	(void)state;
 	add_change_of_taste();
-	struct tune_options options = { .seconds = 100, .builds = 8 };
+	struct tune_options options = { .seconds = ENOUGH, .builds = 8 };
 	struct tuning one = run(&options, 1), two = run(&options, 2);
 	json_t *a = tuning_json(&one), *b = tuning_json(&two);
 	assert_true(one.candidates > 8);
@@ -138,9 +139,9 @@ static void test_begins_from_the_last_choice(void **state)
 {
 	(void)state;
 	add_change_of_taste();
-	struct tuning first = run(&(struct tune_options){ .seconds = 100 }, 2);
+	struct tuning first = run(&(struct tune_options){ .seconds = ENOUGH }, 2);
 	struct tune_options options = {
-		.seconds = 100, .last = &first.choice.params, .around_last = true, .last_events = first.events
+		.seconds = ENOUGH, .last = &first.choice.params, .around_last = true, .last_events = first.events
 	};
 	struct tuning next = run(&options, 2);
 	assert_true(next.choice.ndcg >= first.choice.ndcg);
@@ -171,7 +172,7 @@ static void test_budget_holds_where_learning_is_dear(void **state)
 	struct params params = params_default();
 	struct learn_input input = events_fixture_input(&fixture, &params, 3000);
 	fixture.relation.occasion = OCCASION_VISIT;
-	struct tune_options options = { .seconds = 100 };
+	struct tune_options options = { .seconds = ENOUGH };
 	struct tuning t;
 	assert_int_equal(tune(&t, &input, &options, events_fixture_get(&fixture)->newest_s, NULL), 0);
 	assert_string_equal(t.note, "");
@@ -186,7 +187,7 @@ static void test_too_little_to_ask(void **state)
 	add_pairs(100, NOW - DAY, 60, 7, &seed);
 	struct params last = params_default();
 	last.gap = 0.3;
-	struct tuning t = run(&(struct tune_options){ .seconds = 100, .last = &last }, 1);
+	struct tuning t = run(&(struct tune_options){ .seconds = ENOUGH, .last = &last }, 1);
 	assert_non_null(strstr(t.note, "not tuned"));
 	assert_true(t.choice.params.gap == 0.3);
 }

@@ -47,7 +47,7 @@ static void says_how_to_start_a_server(void **state)
 	(void)state;
 	int fd = port_take(address);
 	assert_int_equal(rpc_open(&client, address, &err), 0);
-	assert_int_equal(status_get(client, 5000, &err), E_UNAVAILABLE);
+	assert_int_equal(status_get(client, 120000, &err), E_UNAVAILABLE);
 	snprintf(expected, sizeof expected,
 		 "cannot reach %s: is the server running? `kindred serve --data DIR` starts one", address);
 	assert_string_equal(err.text, expected);

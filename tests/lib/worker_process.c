@@ -155,6 +155,19 @@ void worker_kill(struct worker_process *process)
 	worker_wait(process);
 }
 
+void worker_hold(struct worker_process *process)
+{
+	int status;
+	assert_int_equal(kill(process->pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(process->pid, &status, WUNTRACED), process->pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+void worker_go_on(struct worker_process *process)
+{
+	assert_int_equal(kill(process->pid, SIGCONT), 0);
+}
+
 /* --- frames --- */
 
 static void ring_bell(struct worker_process *process)

@@ -91,22 +91,22 @@ static void test_a_drop_finds_what_is_still_loading(void **state)
 	Kindred__Internal__GenerationCommand command = KINDRED__INTERNAL__GENERATION_COMMAND__INIT;
 	command.number = 2;
 	command.path = second_path;
-	assert_int_equal(kill(process->pid, SIGSTOP), 0);
+	worker_hold(process);
 	uint64_t load = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
 	uint64_t again = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
 	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
-	assert_int_equal(kill(process->pid, SIGCONT), 0);
+	worker_go_on(process);
 	expect_status(process, FRAME_GENERATION_LOADED, load, STATUS_CANCELLED);
 	expect_status(process, FRAME_GENERATION_LOADED, again, STATUS_CANCELLED);
 	uint64_t activate = worker_send_message(process, FRAME_GENERATION_ACTIVATE, &command.base);
 	expect_status(process, FRAME_GENERATION_ACTIVATED, activate, STATUS_NOT_FOUND);
 
 	/* one that is asked for after the drop stays */
-	assert_int_equal(kill(process->pid, SIGSTOP), 0);
+	worker_hold(process);
 	load = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
 	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
 	again = worker_send_message(process, FRAME_GENERATION_LOAD, &command.base);
-	assert_int_equal(kill(process->pid, SIGCONT), 0);
+	worker_go_on(process);
 	expect_status(process, FRAME_GENERATION_LOADED, load, STATUS_CANCELLED);
 	expect_status(process, FRAME_GENERATION_LOADED, again, 0);
 	activate = worker_send_message(process, FRAME_GENERATION_ACTIVATE, &command.base);

@@ -1,5 +1,4 @@
 /* Bad input and too much of it: a clear error at once, the right status, and nothing changed. */
-#include "common/clock.h"
 #include "kindred/v1/catalogs.pb-c.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -288,11 +287,6 @@ static void test_clients_that_leave_are_let_go(void **state)
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
-static double seconds_since(int64_t start_ms)
-{
-	return (double)(clock_wall_ms() - start_ms) / 1000;
-}
-
 static bool worker_answers(void *context)
 {
 	Kindred__V1__GetStatusResponse *status = api_status(client);
@@ -301,17 +295,36 @@ static bool worker_answers(void *context)
 	return answers;
 }
 
-/*
- * Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others'
- * figures are exact.
- */
-static void test_a_worker_that_hangs_is_named(void **state)
+static uint32_t worker_calls(unsigned number)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	uint32_t calls = status->workers[number]->calls_in_flight;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return calls;
+}
+
+/* On a busy machine another worker may be late too, for a moment. */
+static bool model_status_names(void *hanging)
 {
 	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
 	Kindred__V1__GetModelStatusResponse *model = NULL;
+	struct error err;
+	assert_int_equal(api_try(client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
+				 &kindred__v1__get_model_status_response__descriptor, &model, &err),
+			 0);
+	bool named = false, alone = model->n_silent_workers == 1;
+	for (size_t i = 0; i < model->n_silent_workers; i++)
+		named = named || model->silent_workers[i] == *(unsigned *)hanging;
+	assert_true(named);
+	kindred__v1__get_model_status_response__free_unpacked(model, NULL);
+	return alone;
+}
+
+/* Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others' figures are exact. */
+static void test_a_worker_that_hangs_is_named(void **state)
+{
 	Kindred__V1__GetStatusResponse *status;
 	unsigned hanging = 1, other = 0;
-	struct error err;
 	(void)state;
 	/* The tests before stopped both. */
 	wait_until("both workers answer", worker_answers, &hanging);
@@ -319,42 +332,35 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	status = api_status(client);
 	assert_true(status->n_workers > 1);
 	pid_t pid = (pid_t)status->workers[hanging]->pid;
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(status->workers[i]->silent_ms, 0);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 
-	int64_t start_ms = clock_wall_ms();
+	/* It says nothing before it is let go on, below: who waited for it would not come back. */
 	status = api_status(client);
-	assert_true(seconds_since(start_ms) < 5);
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(status->workers[i]->silent_ms >= 1000, i == hanging);
+	assert_true(status->workers[hanging]->silent_ms >= 1000);
 	assert_true(status->workers[hanging]->up && status->workers[hanging]->pid == pid);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 
-	/* That is known from then on, and nobody waits at all. */
-	start_ms = clock_wall_ms();
-	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(api_try(client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
-					 &kindred__v1__get_model_status_response__descriptor, &model, &err),
-				 0);
-		assert_int_equal(model->n_silent_workers, 1);
-		assert_int_equal(model->silent_workers[0], hanging);
-		kindred__v1__get_model_status_response__free_unpacked(model, NULL);
-	}
-	assert_true(seconds_since(start_ms) < 5);
+	wait_until("the other answers", worker_answers, &other);
+
+	/* That is known from then on, and nobody waits at all: it is not even asked. */
+	uint32_t asked = worker_calls(hanging);
+	for (unsigned i = 0; i < 10; i++)
+		wait_until("it alone is named", model_status_names, &hanging);
+	assert_int_equal(worker_calls(hanging), asked);
 	struct output table = cluster_run(&cluster, CLI("status"));
 	assert_non_null(strstr(table.out, "no answer for "));
 	output_free(&table);
 	table = cluster_run(&cluster, CLI("model", "status"));
 	assert_non_null(strstr(table.out, "worker 1"));
 	output_free(&table);
-	assert_true(metrics_say("\nkindred_worker_silent_seconds{worker=\"0\"} 0\n"));
+	wait_until("the metrics name no other", metrics_say,
+		   (void *)"\nkindred_worker_silent_seconds{worker=\"0\"} 0\n");
 	assert_false(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
 
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	wait_until("it answers again", worker_answers, &hanging);
-	assert_true(metrics_say("\nkindred_worker_silent_seconds{worker=\"1\"} 0\n"));
+	wait_until("the metrics say so too", metrics_say, (void *)"\nkindred_worker_silent_seconds{worker=\"1\"} 0\n");
 	status = api_status(client);
 	assert_int_equal(status->workers[hanging]->pid, pid);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);

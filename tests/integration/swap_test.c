@@ -2,6 +2,7 @@
  * A swap loses nothing: builds, activations and rollbacks under a running load; no call fails, answers
  * belong to one generation, and a rollback gives back the very same answers.
  */
+#include "common/ids.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
@@ -25,6 +26,7 @@ struct load {
 	atomic_bool stop;
 	atomic_uint calls, failures, odd;
 	uint64_t lowest, highest; /* generations seen */
+	unsigned awaited; /* calls */
 };
 
 /* Calls without pause until told to stop; every answer must be whole and name one generation. */
@@ -56,6 +58,21 @@ static void *run_load(void *context)
 		kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	}
 	return NULL;
+}
+
+static bool has_called(void *context)
+{
+	struct load *load = context;
+	return atomic_load(&load->calls) >= load->awaited;
+}
+
+/* Until each has had the answer to a call that it has begun from now on. */
+static void await_calls(struct load *loads, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		loads[i].awaited = atomic_load(&loads[i].calls) + 2;
+		wait_until("the load has called", has_called, &loads[i]);
+	}
 }
 
 static void ask_all(struct rpc_client *client, Kindred__V1__RecommendResponse **answers)
@@ -112,6 +129,7 @@ static void test_swap_and_rollback_under_load(void **state)
 		loads[i].client = client;
 		assert_int_equal(pthread_create(&threads[i], NULL, run_load, &loads[i]), 0);
 	}
+	await_calls(loads, 2);
 	cluster_ok(&cluster, CLI("model", "build"));
 	uint64_t two = api_active_generation(client);
 	assert_true(two > one);
@@ -130,6 +148,7 @@ static void test_swap_and_rollback_under_load(void **state)
 		assert_true(all_same(second, again));
 		free_all(again);
 	}
+	await_calls(loads, 2);
 	for (unsigned i = 0; i < 2; i++) {
 		atomic_store(&loads[i].stop, true);
 		pthread_join(threads[i], NULL);
@@ -301,35 +320,43 @@ static Kindred__V1__DeleteUserResponse *delete_user(struct rpc_client *client, c
 	return response;
 }
 
-/* Whether one call is in work, no more and no less. Asked of the admin port, which asks no worker. */
-static bool one_call_in_work(void *context)
+/* A user with a history that the worker has. */
+static void user_of(const Kindred__V1__GetStatusResponse *status, unsigned worker, char *user, size_t bytes)
 {
-	const struct cluster *cluster = context;
-	char url[128];
-	snprintf(url, sizeof url, "http://%s/metrics", cluster->admin);
-	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
-	bool one = strstr(metrics.out, "\nkindred_calls_in_flight 1\n") != NULL;
-	output_free(&metrics);
-	return one;
+	const Kindred__V1__WorkerStatus *of = status->workers[worker];
+	for (unsigned u = 0; u < SMALL_SHOP_USERS; u++) {
+		int length = snprintf(user, bytes, "u%u", u);
+		uint32_t shard = user_shard(user, (size_t)length, (uint32_t)status->n_shards);
+		if (shard - of->first_shard < of->shard_count)
+			return;
+	}
+	fail_msg("worker %u has no user", worker);
 }
 
-/* A user with a history whose worker answers, while another hangs. */
-static void user_who_is_served(struct rpc_client *client, char *user, size_t bytes)
+static struct rpc_stream *ask_for_refresh(struct rpc_client *client)
 {
-	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
-	Kindred__V1__RecommendResponse *answer = NULL;
+	Kindred__V1__BuildModelRequest request = KINDRED__V1__BUILD_MODEL_REQUEST__INIT;
+	struct rpc_stream *stream;
 	struct error err;
-	request.user_id = user;
-	request.definition = (char *)"wanted-next";
-	for (unsigned u = 0; u < 50; u++) {
-		snprintf(user, bytes, "u%u", u);
-		if (rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
-			     &kindred__v1__recommend_response__descriptor, 500, NULL, &answer, &err) == 0) {
-			kindred__v1__recommend_response__free_unpacked(answer, NULL);
-			return;
-		}
-	}
-	fail_msg("nobody of fifty users is served: %s", err.text);
+	request.refresh = true;
+	if (rpc_stream_open(&stream, client, "/kindred.v1.ModelService/BuildModel",
+			    &kindred__v1__build_model_response__descriptor, API_PATIENCE_MS, &err) != 0 ||
+	    rpc_stream_send(stream, &request.base, &err) != 0 || rpc_stream_half_close(stream, &err) != 0)
+		fail_msg("%s", err.text);
+	return stream;
+}
+
+static bool build_is_over(void *client)
+{
+	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
+	Kindred__V1__GetModelStatusResponse *model;
+	struct error err;
+	if (api_try(client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
+		    &kindred__v1__get_model_status_response__descriptor, &model, &err))
+		fail_msg("%s", err.text);
+	bool over = model->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_IDLE;
+	kindred__v1__get_model_status_response__free_unpacked(model, NULL);
+	return over;
 }
 
 /* The newest generation and what it counts as. */
@@ -351,6 +378,9 @@ static void test_forgetting_beside_a_refresh(void **state)
 {
 	struct cluster cluster;
 	struct rpc_client *client;
+	Kindred__V1__BuildModelResponse *begun = NULL;
+	struct error err;
+	bool waiting = false;
 	char user[16];
 	uint64_t number, learnt;
 	(void)state;
@@ -358,15 +388,22 @@ static void test_forgetting_beside_a_refresh(void **state)
 	uint64_t built = api_active_generation(client);
 	Kindred__V1__GetStatusResponse *status = api_status(client);
 	pid_t hanging = (pid_t)status->workers[1]->pid;
+	user_of(status, 0, user, sizeof user);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	assert_int_equal(kill(hanging, SIGSTOP), 0);
-	pid_t refresh = cluster_spawn(&cluster, "refresh", CLI("model", "refresh"));
-	wait_until("a refresh is asked for", one_call_in_work, &cluster);
-	user_who_is_served(client, user, sizeof user);
+	struct rpc_stream *refresh = ask_for_refresh(client);
 	Kindred__V1__DeleteUserResponse *deleted = delete_user(client, user);
-	wait_until("only the refresh waits", one_call_in_work, &cluster); /* for its number still */
+	/* where the answer took more than that second, the number is named because the refresh has begun */
+	int got = rpc_stream_receive(refresh, 0, NULL, &begun, &waiting, &err);
+	print_message("the refresh %s when the user was forgotten\n", got == 1 ? "had begun" : "waited");
+	assert_true(got == 1 || waiting);
 	assert_int_equal(kill(hanging, SIGCONT), 0);
-	assert_int_equal(process_wait(refresh), 0);
+	if (got != 1 && rpc_stream_receive(refresh, RPC_FOREVER, NULL, &begun, NULL, &err) != 1)
+		fail_msg("%s", err.text);
+	assert_int_equal(begun->generation, built + 1);
+	kindred__v1__build_model_response__free_unpacked(begun, NULL);
+	rpc_stream_free(refresh);
+	wait_until("the refresh is over", build_is_over, client);
 	assert_int_equal(deleted->n_generations, 2);
 	assert_int_equal(deleted->generations[0], built);
 	assert_int_equal(deleted->generations[1], built + 1);

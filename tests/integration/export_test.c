@@ -65,7 +65,15 @@ static bool progress_or_end(void *context)
 	return true;
 }
 
-/* Killed again and again; in the end the file has the same lines as one that was written in one go. */
+static pid_t pid_of_second(void)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	pid_t pid = (pid_t)status->workers[1]->pid;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return pid;
+}
+
+/* Killed again and again, for the first time while a worker is held, so that it cannot be at its end; in the end the file has the same lines as one that was written in one go. */
 static void test_export_killed(void **state)
 {
 	char whole[256], killed[256], part[256], as_of[32];
@@ -81,6 +89,8 @@ static void test_export_killed(void **state)
 	assert_int_equal(json_integer_value(json_object_get(summary, "users")), USERS);
 	assert_int_equal(json_integer_value(json_object_get(summary, "generation")), api_active_generation(client));
 	json_decref(summary);
+	pid_t held = pid_of_second();
+	assert_int_equal(kill(held, SIGSTOP), 0);
 	for (pid_t pid = 1; pid && kills < 8;) {
 		pid = cluster_spawn(&cluster, "export",
 				    CLI("export", "wanted-next", "--out", killed, "--count", "40", "--with-names",
@@ -91,6 +101,7 @@ static void test_export_killed(void **state)
 			process_wait(pid);
 			kills++;
 		}
+		assert_int_equal(kill(held, SIGCONT), 0);
 		/* killed at its very end, it may be whole */
 		if (pid && !refused && access(part, F_OK) == 0) {
 			refused = true;

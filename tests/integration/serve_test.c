@@ -64,14 +64,15 @@ static void test_one_server_a_data_directory(void **state)
 
 static void test_bad_start_says_why(void **state)
 {
+	struct cluster cluster;
+	char data[192];
 	(void)state;
-	struct output missing = program_run("kindred-server", NULL, CLI("--data", "/tmp/kindred-not-there"));
+	cluster_init(&cluster);
+	snprintf(data, sizeof data, "%s/not-there", cluster.home);
+	struct output missing = program_run("kindred-server", NULL, CLI("--data", data));
 	assert_int_not_equal(missing.code, 0);
 	assert_non_null(strstr(missing.err, "kindred init"));
 	output_free(&missing);
-	struct cluster cluster;
-	cluster_init(&cluster);
-	char data[192];
 	snprintf(data, sizeof data, "%s/data", cluster.home);
 	struct output bad = program_run("kindred-server", NULL, CLI("--data", data, "--history-cap", "99999999"));
 	assert_int_equal(bad.code, EX_USAGE);

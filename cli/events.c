@@ -203,6 +203,53 @@ static void event_add_row(const Kindred__V1__StoredEvent *event, struct table *t
 	table_format(table, "%g", (double)event->weight);
 }
 
+/* A user's events on their way to the terminal: in an array (--json), or in a table. */
+struct listing {
+	json_t *array; /* NULL: table */
+	struct table *table;
+	uint64_t shown, total; /* total: of the history */
+};
+
+/* Page after page, until there are `limit`. */
+static int list_all(struct cli *cli, char *user, uint64_t limit, struct listing *listing, struct error *err)
+{
+	char *token = strdup("");
+	int code = 0;
+	do {
+		Kindred__V1__ListUserEventsResponse *page;
+		code = events_page(cli, user, token, limit - listing->shown, &page, err);
+		if (code != 0)
+			break;
+		for (size_t i = 0; i < page->n_events; i++) {
+			if (listing->array != NULL)
+				json_array_append_new(listing->array, message_json(&page->events[i]->base));
+			else
+				event_add_row(page->events[i], listing->table);
+		}
+		listing->shown += page->n_events;
+		listing->total = page->total_size;
+		free(token);
+		token = strdup(page->next_page_token);
+		kindred__v1__list_user_events_response__free_unpacked(page, NULL);
+	} while (token != NULL && token[0] != '\0' && listing->shown < limit);
+	free(token);
+	return code;
+}
+
+static void print_listing(const struct cli *cli, const char *user, struct listing *listing)
+{
+	if (listing->shown == 0) {
+		printf("No events of user '");
+		text_write(stdout, user);
+		printf("'.\n");
+		return;
+	}
+	table_write(listing->table, stdout, terminal_width(stdout));
+	if (listing->shown < listing->total)
+		cli_say(cli, "%llu of %llu events; --limit 0 shows all", (unsigned long long)listing->shown,
+			(unsigned long long)listing->total);
+}
+
 int cmd_events_list(struct cli *cli, int argc, char **argv)
 {
 	static const char *const headers[] = { "time", "event", "item", "name", "weight" };
@@ -223,52 +270,23 @@ int cmd_events_list(struct cli *cli, int argc, char **argv)
 		.least = 1,
 		.most = 1,
 	};
-	uint64_t limit = 20, shown = 0, total = 0;
+	uint64_t limit = 20;
 	struct error err;
 	char *args[1];
 	cli_parse(cli, &spec, &limit, argc, argv, args);
-	if (limit == 0)
-		limit = UINT64_MAX;
-	json_t *array = cli->json ? json_array() : NULL;
-	struct table *table = table_new(5, headers, kinds);
-	char *token = strdup("");
-	int code;
-	do {
-		Kindred__V1__ListUserEventsResponse *page;
-		code = events_page(cli, args[0], token, limit - shown, &page, &err);
-		if (code != 0)
-			break;
-		for (size_t i = 0; i < page->n_events; i++) {
-			if (array != NULL)
-				json_array_append_new(array, message_json(&page->events[i]->base));
-			else
-				event_add_row(page->events[i], table);
-		}
-		shown += page->n_events;
-		total = page->total_size;
-		free(token);
-		token = strdup(page->next_page_token);
-		kindred__v1__list_user_events_response__free_unpacked(page, NULL);
-	} while (token != NULL && token[0] != '\0' && shown < limit);
-	free(token);
+	struct listing listing = { .array = cli->json ? json_array() : NULL, .table = table_new(5, headers, kinds) };
+	int code = list_all(cli, args[0], limit == 0 ? UINT64_MAX : limit, &listing, &err);
 	if (code != 0) {
-		json_decref(array);
+		json_decref(listing.array);
 		cli_fail(&err);
 	} else if (cli->json) {
-		code = json_print(json_pack("{s:s, s:I, s:o}", "user_id", args[0], "total_size", (json_int_t)total,
-					    "events", array),
+		code = json_print(json_pack("{s:s, s:I, s:o}", "user_id", args[0], "total_size",
+					    (json_int_t)listing.total, "events", listing.array),
 				  false);
-	} else if (shown == 0) {
-		printf("No events of user '");
-		text_write(stdout, args[0]);
-		printf("'.\n");
 	} else {
-		table_write(table, stdout, terminal_width(stdout));
-		if (shown < total)
-			cli_say(cli, "%llu of %llu events; --limit 0 shows all", (unsigned long long)shown,
-				(unsigned long long)total);
+		print_listing(cli, args[0], &listing);
 	}
-	table_free(table);
+	table_free(listing.table);
 	return code;
 }
 

@@ -17,8 +17,9 @@
 	COUNTER(failed_calls, "calls", "Calls that ended with another status than OK")                                 \
 	COUNTER(refused_calls, "calls", "Of those, refused with RESOURCE_EXHAUSTED")                                   \
 	COUNTER(cancelled_calls, "calls", "Of those, cancelled by the client or past their deadline")                  \
-	COUNTER(recommend_calls, "calls", "Recommend calls and RecommendMany streams taken")                           \
-	COUNTER(recommend_users, "users", "Users asked about, one by one or in streams")                               \
+	COUNTER(recommend_calls, "calls", "Recommend calls, RecommendMany streams and RecommendAudience calls taken")  \
+	COUNTER(recommend_users, "users",                                                                              \
+		"Users asked about, one by one or in streams, and users answered in audiences")                        \
 	COUNTER(ingest_batches, "batches", "Batches of events taken")                                                  \
 	COUNTER(ingest_events, "events", "Events in them")                                                             \
 	COUNTER(import_items, "items", "Catalog items taken by ImportItems")                                           \
@@ -26,7 +27,7 @@
 	COUNTER(front_end_restarts, "processes", "Further front-ends started again after a death")                     \
 	COUNTER(builds, "builds", "Builds begun")                                                                      \
 	COUNTER(refreshes, "refreshes", "Refreshes begun")                                                             \
-	COUNTER(failed_builds, "builds", "Builds that failed")                                                         \
+	COUNTER(failed_builds, "builds", "Builds and refreshes that failed")                                           \
 	COUNTER(held_back_builds, "builds",                                                                            \
 		"Builds whose generation was held back, because it is worse than the active one")                      \
 	COUNTER(swaps, "swaps", "Generations activated, rollbacks among them")                                         \

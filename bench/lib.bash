@@ -1,5 +1,6 @@
 # What the measuring scripts share. Sourced, not run; the caller has set bin, the folder of the programs.
-# serve DIR [OPTION..] starts a server on a data directory, waits until it answers, and sets KINDRED_SERVER; stop_server ends it.
+# serve DIR [OPTION..] starts a server on a data directory, waits until it answers, and sets KINDRED_SERVER;
+# stop_server ends it.
 
 server_pid=
 

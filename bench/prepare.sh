@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a data directory to measure on: a made-up catalog, events, a definition, and a model of 50 neighbours an item, active. What follows
-# can be measured on it again and again:
+# Makes a data directory to measure on: a made-up catalog, events, a definition, and a model of 50 neighbours an item,
+# active. What follows can be measured on it again and again:
 #
 #     bench/prepare.sh /tmp/shop && kindred-server --data /tmp/shop --build-every-minutes 0
 #

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Fails when scoring or a call has become dearer: by instructions and by CPU time against an empty handler in the same run, never by wall time, so that a
-# busy machine does not matter. Under a minute. The limits are below; a change that needs another one says why in its commit.
+# Fails when scoring or a call has become dearer: by instructions and by CPU time against an empty handler in the same
+# run, never by wall time, so that a busy machine does not matter. Under a minute. The limits are below; a change that
+# needs another one says why in its commit.
 # usage: bench/regression.sh [BIN]      BIN: folder of the programs (build/release/bin); needs valgrind
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.bash"
 bin=$(cd "${1:-$here/../build/release/bin}" && pwd)
 
-# Instructions of profile_make and scorer_top a query: 20,000 items, 50 neighbours, 30 events, 10 wanted, built by gcc 12 with -O2.
+# Instructions of profile_make and scorer_top a query: 20,000 items, 50 neighbours, 30 events, 10 wanted, built by gcc
+# 12 with -O2.
 kernel_instructions_most=42000
 # CPU of server and workers a unary Recommend, in those of kindred-ceiling: 1.9 to 2.2 with the machine to itself.
 unary_cpu_ratio_most=3.2

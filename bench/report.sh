@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# The whole report: made-up data through the real processes, load on them, each figure beside its target, one JSON line at the end.
+# The whole report: made-up data through the real processes, load on them, each figure beside its target, one JSON
+# line at the end.
 # usage: bench/report.sh [--quick] [--keep DIR] [BIN]      normally called by ./run bench
 #   --quick      less data and shorter loads: under four minutes
 #   --keep DIR   leave plots, the JSON of every run and the data there (it must not exist)
 #   BIN          folder of the programs (build/release/bin)
 #
-# A ratio to a ceiling is made of runs that follow each other at once, several times in turn, and is the median of them: a machine that is slower for a
-# while is so for both. One server is used for all of it until the swaps are over, so its memory then is that of a server that has done all this.
+# A ratio to a ceiling is made of runs that follow each other at once, several times in turn, and is the median of
+# them: a machine that is slower for a while is so for both. One server is used for all of it until the swaps are
+# over, so its memory then is that of a server that has done all this.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.bash"
@@ -89,8 +91,8 @@ ratio() {
 	done | sort -g | sed -n "$(((rounds + 1) / 2))p"
 }
 
-# bench NAME ARGUMENT..: kindred-bench with JSON to NAME.json, and a line about it. A run that lost more than a seventh of the cores to others
-# is no measurement: it is made again, twice at most, and while there is time.
+# bench NAME ARGUMENT..: kindred-bench with JSON to NAME.json, and a line about it. A run that lost more than a
+# seventh of the cores to others is no measurement: it is made again, twice at most, and while there is time.
 bench() {
 	local name=$1 try lost
 	shift
@@ -178,8 +180,9 @@ for ((round = 1; round <= swap_rounds; round++)); do
 		"$(of swap.$round swap_longest_ms)" "$(of swap.$round swap_p999_ms)" "$(of swap.$round rest_p999_ms)"
 done
 
-# A server on the shards as they were prepared: what was ingested since has made the histories longer, and longer ones are dearer to write. Copies
-# lie in the page cache in large pieces, as no shard that a worker has written does, so they are given back to the disk and read by an export.
+# A server on the shards as they were prepared: what was ingested since has made the histories longer, and longer ones
+# are dearer to write. Copies lie in the page cache in large pieces, as no shard that a worker has written does, so
+# they are given back to the disk and read by an export.
 fresh() {
 	local shard
 	stop_server
@@ -191,7 +194,8 @@ fresh() {
 	serve "$home/data"
 	"$bin/kindred" export bench --quiet >/dev/null
 }
-# beside_ingest NAME RATE: Recommends at that rate, alone (NAME_alone) and beside half of the most that could be ingested, in messages of 256.
+# beside_ingest NAME RATE: Recommends at that rate, alone (NAME_alone) and beside half of the most that could be
+# ingested, in messages of 256.
 beside_ingest() {
 	local name=$1 rate=$2 round ingest
 	for ((round = 1; round <= rounds; round++)); do

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Ten million users and a million items through the real processes, once: load, build, serve; what it takes in time, memory and disk.
+# Ten million users and a million items through the real processes, once: load, build, serve; what it takes in time,
+# memory and disk.
 # usage: bench/scale.sh [--users N] [--items N] [--per-user N] [--bin BIN] DIR
 #   DIR must not exist; it is left there. Defaults: 10,000,000 users with 5 events each on average, 1,000,000 items: about 4 GB of disk.
 # Data is streamed from kindred-synthetic into the command line's import, so its speed has a part in that figure.

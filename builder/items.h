@@ -1,9 +1,9 @@
 /*
- * A catalog's items for the model: a snapshot of the control store as columns, at first in the order of their keys ("slots"), then, when the
- * events are counted, in rows by popularity.
+ * A catalog's items for the model: a snapshot of the control store as columns, at first in the order of their keys
+ * ("slots"), then, when the events are counted, in rows by popularity.
  *
- * Call order: items_load -> items_slot.. (any thread) -> items_order -> items_bind -> .. -> items_free. One thread but for items_slot.
- * items.c loads and frees, items_order.c does the rest.
+ * Call order: items_load -> items_slot.. (any thread) -> items_order -> items_bind -> .. -> items_free. One thread
+ * but for items_slot. items.c loads and frees, items_order.c does the rest.
  */
 #ifndef KINDRED_BUILDER_ITEMS_H
 #define KINDRED_BUILDER_ITEMS_H
@@ -43,8 +43,8 @@ struct items {
 };
 
 /*
- * A catalog that is not there any more was deleted since the plan was made: it is as one without items, so that a build for the others goes on. items is
- * to be freed after an error too.
+ * A catalog that is not there any more was deleted since the plan was made: it is as one without items, so that a
+ * build for the others goes on. items is to be freed after an error too.
  */
 int items_load(struct items *items, struct space *space, struct control *control, const char *catalog,
 	       struct error *err);
@@ -60,8 +60,8 @@ static inline uint32_t items_slot(const struct items *items, uint64_t key)
 size_t items_value_bytes(enum value_type type);
 
 /*
- * Puts the items in rows: most events first, then by key. events: [count], by slot. *row_of: uint32_t[count], the row of each slot,
- * malloced for the caller.
+ * Puts the items in rows: most events first, then by key. events: [count], by slot. *row_of: uint32_t[count], the row
+ * of each slot, malloced for the caller.
  */
 int items_order(struct items *items, const uint64_t *events, uint32_t threads, uint32_t **row_of, struct error *err);
 

@@ -1,5 +1,6 @@
 /*
- * The metadata (section MODEL_META), the last section of the file. Fields that a reader needs (common/model_meta.c) and notes for people:
+ * The metadata (section MODEL_META), the last section of the file. Fields that a reader needs (common/model_meta.c)
+ * and notes for people:
  *
  * {
  *   "builder": "kindred-builder 0.1.0 (6f2c1d0)",

@@ -1,6 +1,6 @@
 /*
- * Publishing: writes a model generation (the format of common/model.h) so that a reader sees all of it or nothing: a temporary
- * name that starts with a dot, fsync, rename, fsync of the folder.
+ * Publishing: writes a model generation (the format of common/model.h) so that a reader sees all of it or nothing: a
+ * temporary name that starts with a dot, fsync, rename, fsync of the folder.
  *
  * One thread.
  */
@@ -13,8 +13,9 @@
 #include <jansson.h>
 
 /*
- * What is written: a model in memory, shaped as a reader would see it (head, map and file_bytes are not read, all arrays and counts must be there;
- * index and index_mask come from model_index_make). Notes are put into the metadata beside what the model itself gives.
+ * What is written: a model in memory, shaped as a reader would see it (head, map and file_bytes are not read, all
+ * arrays and counts must be there; index and index_mask come from model_index_make). Notes are put into the metadata
+ * beside what the model itself gives.
  */
 struct publication {
 	const struct model *model;
@@ -29,8 +30,9 @@ struct publication {
 };
 
 /*
- * Writes models_directory/NNNNNNNN.kindred; path (PATH_MAX bytes) gets its name. E_EXISTS: the generation is there already (it
- * stays as it was). E_EXHAUSTED: the disk is full. E_DATA_LOSS: what was written could not be read back as a worker reads it. On any error nothing is left behind.
+ * Writes models_directory/NNNNNNNN.kindred; path (PATH_MAX bytes) gets its name. E_EXISTS: the generation is there
+ * already (it stays as it was). E_EXHAUSTED: the disk is full. E_DATA_LOSS: what was written could not be read back
+ * as a worker reads it. On any error nothing is left behind.
  */
 int publish_write(const struct publication *publication, const char *models_directory, char *path, struct error *err);
 

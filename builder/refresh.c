@@ -53,8 +53,8 @@ static int open_active(struct refresh *refresh, struct error *err)
 }
 
 /*
- * Catalogs keep the version they were learnt at: by that the refreshed generation, as the active one, is known to have nothing for one that was deleted
- * and made again.
+ * Catalogs keep the version they were learnt at: by that the refreshed generation, as the active one, is known to
+ * have nothing for one that was deleted and made again.
  */
 static int read_plan(struct refresh *refresh, struct error *err)
 {

@@ -1,6 +1,6 @@
 /*
- * What an import found in its file, for whoever defines recommendations over it next: the event types with their counts, and
- * some users and items from all over the file. Pure.
+ * What an import found in its file, for whoever defines recommendations over it next: the event types with their
+ * counts, and some users and items from all over the file. Pure.
  */
 #ifndef KINDRED_CLI_FOUND_H
 #define KINDRED_CLI_FOUND_H

@@ -23,12 +23,16 @@ struct input {
 	bool seekable;
 };
 
-/* "NAME: why" of a file that cannot be opened. Whatever the reason, it is E_NOT_FOUND (EX_NOINPUT), but a folder, which is E_INVALID. */
+/*
+ * "NAME: why" of a file that cannot be opened. Whatever the reason, it is E_NOT_FOUND (EX_NOINPUT), but a folder,
+ * which is E_INVALID.
+ */
 int input_cannot_open(const char *name, int errnum, struct error *err);
 
 /*
- * path must outlive the input. twice: it will be rewound; what cannot be (stdin, a pipe) is first copied to a temporary file in
- * $TMPDIR or /var/tmp, which is gone when the program ends. E_NOT_FOUND (not there, or not readable), E_UNAVAILABLE (zstd or gzip is missing).
+ * path must outlive the input. twice: it will be rewound; what cannot be (stdin, a pipe) is first copied to a
+ * temporary file in $TMPDIR or /var/tmp, which is gone when the program ends. E_NOT_FOUND (not there, or not
+ * readable), E_UNAVAILABLE (zstd or gzip is missing).
  */
 int input_open(struct input *input, const char *path, bool twice, struct error *err);
 void input_close(struct input *input);

@@ -18,7 +18,10 @@ struct problems {
 	uint64_t max; /* more than this many end the import */
 };
 
-/* "FILE:12: column 'price': 'abc' is not a number" on stderr. Returns 0, or E_DATA_LOSS in *err when there are too many now. */
+/*
+ * "FILE:12: column 'price': 'abc' is not a number" on stderr. Returns 0, or E_DATA_LOSS in *err when there are too
+ * many now.
+ */
 int problem_add(struct problems *problems, uint64_t line, const char *text, struct error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Warnings, on stderr unless --quiet, about what a command names and the server has not met: a slip, perhaps, that else shows only in
- * recommendations that stay empty. Each asks the server; where that fails, nothing is said.
+ * Warnings, on stderr unless --quiet, about what a command names and the server has not met: a slip, perhaps, that
+ * else shows only in recommendations that stay empty. Each asks the server; where that fails, nothing is said.
  */
 #ifndef KINDRED_CLI_UNKNOWN_H
 #define KINDRED_CLI_UNKNOWN_H
@@ -15,8 +15,8 @@
 void unknown_types_warn(struct cli *cli, const Kindred__V1__Definition *definition);
 
 /*
- * Items of events: when most of them are not in the catalog. A catalog that is empty is on its way, and some that are missing
- * are of the past.
+ * Items of events: when most of them are not in the catalog. A catalog that is empty is on its way, and some that are
+ * missing are of the past.
  */
 void unknown_items_warn(struct cli *cli, const char *catalog, const char *const *items, size_t count);
 

@@ -16,7 +16,10 @@
 
 int64_t clock_wall_ms(void);
 uint64_t clock_monotonic_ns(void);
-/* A time of that clock as nanoseconds: 0 when it is before 0, UINT64_MAX when it is later than they can say (after 584 years). nanos: 0 to 999,999,999. */
+/*
+ * A time of that clock as nanoseconds: 0 when it is before 0, UINT64_MAX when it is later than they can say (after
+ * 584 years). nanos: 0 to 999,999,999.
+ */
 uint64_t clock_time_ns(int64_t seconds, int32_t nanos);
 
 /*

@@ -49,8 +49,8 @@ int control_catalog_create(struct control *control, const Kindred__V1__Catalog *
 			   Kindred__V1__Catalog **made, struct error *err);
 int control_catalog_get(struct control *control, const char *name, Kindred__V1__Catalog **catalog, struct error *err);
 /*
- * The version that the catalog of this name was made with, or will be. What has a smaller one, a model or a change, is of a catalog of the same
- * name that was deleted. (Times do not tell: clocks are set back.)
+ * The version that the catalog of this name was made with, or will be. What has a smaller one, a model or a change,
+ * is of a catalog of the same name that was deleted. (Times do not tell: clocks are set back.)
  */
 int control_catalog_first_version(struct control *control, const char *name, uint64_t *version, struct error *err);
 /* Up to limit names after `after` ("" from the start), in order. *more: whether there are others. */

@@ -1,11 +1,13 @@
 /*
- * A model generation: one immutable file, models/<number, 8 digits>.kindred, that serves all definitions of all catalogs. This module is the format and its
- * reader (worker, server, builder's own check, cli); the writer is builder/publish.c.
+ * A model generation: one immutable file, models/<number, 8 digits>.kindred, that serves all definitions of all
+ * catalogs. This module is the format and its reader (worker, server, builder's own check, cli); the writer is
+ * builder/publish.c.
  *
- * Format (little endian): struct model_head; struct model_section[sections]; then the sections' bytes, each aligned to 64. The section
- * MODEL_META is JSON (see builder/publish.c for its fields) that names catalogs, attributes and relations, and says which sections are theirs by
- * (catalog, relation, column) numbers. checksum is XXH3_64 of all bytes after the head. model_open checks everything that a reader relies on: sizes, bounds of every row number and offset, so that
- * serving code indexes without checks.
+ * Format (little endian): struct model_head; struct model_section[sections]; then the sections' bytes, each aligned
+ * to 64. The section MODEL_META is JSON (see builder/publish.c for its fields) that names catalogs, attributes and
+ * relations, and says which sections are theirs by (catalog, relation, column) numbers. checksum is XXH3_64 of all
+ * bytes after the head. model_open checks everything that a reader relies on: sizes, bounds of every row number and
+ * offset, so that serving code indexes without checks.
  *
  * A file is never changed after its rename into place. A mapping may be read by any thread.
  */
@@ -161,9 +163,10 @@ struct model_relation {
 };
 
 /*
- * A neighbour in one word, so that a list is as few cache lines as can be: the row in the low bits, as many as the catalog's rows need but at least 16;
- * above them the weight, so that what is left of a word without its row is the weight, 1..65535, in units of 1/65536. In catalogs of more
- * than 65,536 items the weight's lowest bits have no room: with 100,000 items 15 bits are left of it, with a million 12.
+ * A neighbour in one word, so that a list is as few cache lines as can be: the row in the low bits, as many as the
+ * catalog's rows need but at least 16; above them the weight, so that what is left of a word without its row is the
+ * weight, 1..65535, in units of 1/65536. In catalogs of more than 65,536 items the weight's lowest bits have no room:
+ * with 100,000 items 15 bits are left of it, with a million 12.
  */
 static inline uint32_t model_row_mask(uint32_t items)
 {
@@ -242,8 +245,9 @@ struct model {
 };
 
 /*
- * Maps and checks. `full`: also the checksum and every row number (reads the whole file, which prefaults it too; a worker does it outside its serving loop); without it only the
- * head and the JSON are read (model_list). E_NOT_FOUND, E_DATA_LOSS (damaged, with what and where), E_UNIMPLEMENTED (a newer format).
+ * Maps and checks. `full`: also the checksum and every row number (reads the whole file, which prefaults it too; a
+ * worker does it outside its serving loop); without it only the head and the JSON are read (model_list). E_NOT_FOUND,
+ * E_DATA_LOSS (damaged, with what and where), E_UNIMPLEMENTED (a newer format).
  */
 int model_open(struct model **model, const char *path, bool full, struct error *err);
 /* The same over bytes in memory, 8-byte aligned, that the caller keeps until model_close. For tests and the fuzzer. */
@@ -260,7 +264,10 @@ const struct model_relation *model_relation_find(const struct model_catalog *cat
  * *repeated: a row whose key an earlier row has too, MODEL_NO_ROW when all differ (may be NULL).
  */
 struct model_place *model_index_make(const uint64_t *keys, uint32_t items, uint32_t *mask, uint32_t *repeated);
-/* Mean of the best neighbours' weights, of the items that have any; 0: none has. Of a relation's offsets, entries and row_mask. */
+/*
+ * Mean of the best neighbours' weights, of the items that have any; 0: none has. Of a relation's offsets, entries and
+ * row_mask.
+ */
 uint32_t model_best_weight(const struct model_relation *relation, uint32_t items);
 /* Of an index of model_index_make's, or of a model; MODEL_NO_ROW: not in it. */
 static inline uint32_t model_index_row(const struct model_place *index, uint32_t mask, uint64_t key)

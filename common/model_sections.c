@@ -6,7 +6,10 @@
 
 #define ANY_COUNT UINT64_MAX
 
-/* What is being bound: the sections sorted by their place, and where in the model we are (for lookups and for errors). */
+/*
+ * What is being bound: the sections sorted by their place, and where in the model we are (for lookups and for
+ * errors).
+ */
 struct binding {
 	const uint8_t *bytes;
 	struct model_section *sections;
@@ -205,7 +208,10 @@ static int bind_attribute(const struct binding *b, struct model_attribute *a, ui
 	return damaged(b, 0, "belongs to an attribute of an unknown type");
 }
 
-/* A row is there and was not named with this stamp before: the scorer's sums and its list of rows touched rely on both. */
+/*
+ * A row is there and was not named with this stamp before: the scorer's sums and its list of rows touched rely on
+ * both.
+ */
 static int check_row(const struct binding *b, uint32_t kind, uint32_t row, uint32_t items)
 {
 	if (row >= items)

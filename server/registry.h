@@ -34,7 +34,10 @@ struct registry {
 int registry_load(struct registry *registry, struct control *control, struct error *err);
 void registry_fini(struct registry *registry);
 
-/* All return the entry's frame, to be sent to the workers, or NULL without memory. first_version: control_catalog_first_version's. */
+/*
+ * All return the entry's frame, to be sent to the workers, or NULL without memory. first_version:
+ * control_catalog_first_version's.
+ */
 const struct buffer *registry_catalog_set(struct registry *registry, const Kindred__V1__Catalog *catalog,
 					  uint64_t first_version);
 const struct buffer *registry_definition_set(struct registry *registry, const Kindred__V1__Definition *definition);

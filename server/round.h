@@ -30,7 +30,10 @@ struct rounds {
 /* 0, or libuv's error. */
 int rounds_init(struct rounds *rounds, struct server *server);
 
-/* How long somebody who owes so many answers, the oldest since owing_ms, has been silent. 0: not at all, or for less than ROUND_PATIENCE_MS. */
+/*
+ * How long somebody who owes so many answers, the oldest since owing_ms, has been silent. 0: not at all, or for less
+ * than ROUND_PATIENCE_MS.
+ */
 uint64_t round_silent_ms(const struct server *server, uint32_t owing, uint64_t owing_ms);
 
 /* done: once, later or now; NULL: nobody waits. E_EXHAUSTED: no memory; it will not be called. */

@@ -1,7 +1,8 @@
 /*
- * Whether the workers and further front-ends answer. One that is there and does not, however that came about, would keep its users waiting
- * for good: it is named in the log after WATCH_WARN_SECONDS, and after `silent_seconds` killed, which is a death like any other: it is started again, and its
- * calls are answered with UNAVAILABLE. Loop thread.
+ * Whether the workers and further front-ends answer. One that is there and does not, however that came about, would
+ * keep its users waiting for good: it is named in the log after WATCH_WARN_SECONDS, and after `silent_seconds`
+ * killed, which is a death like any other: it is started again, and its calls are answered with UNAVAILABLE. Loop
+ * thread.
  */
 #ifndef KINDRED_SERVER_WATCH_H
 #define KINDRED_SERVER_WATCH_H

@@ -3,8 +3,8 @@
  * link's buffer. Not with protobuf-c, because item ids lie without a terminating NUL in the model's file
  * and would be copied twice to get there.
  *
- * blob_reserve for the most that a message can take, then its fields; of an embedded one the size first, or message_begin .. message_end. Pure; any
- * thread. Field numbers below 16.
+ * blob_reserve for the most that a message can take, then its fields; of an embedded one the size first, or
+ * message_begin .. message_end. Pure; any thread. Field numbers below 16.
  */
 #ifndef KINDRED_WORKER_ENCODE_H
 #define KINDRED_WORKER_ENCODE_H
@@ -77,8 +77,9 @@ static inline uint8_t *put_message(uint8_t *at, uint32_t number, size_t bytes)
 	return put_varint(at, bytes);
 }
 /*
- * An embedded message whose size shows only when it is written: its fields go behind `head` bytes that are left for tag and length, which message_end puts
- * there; the fields are moved when these take more or less (head: 2 for less than 128 bytes, 3 for less than 16 KiB). Room for HEAD_BYTES_MAX is needed.
+ * An embedded message whose size shows only when it is written: its fields go behind `head` bytes that are left for
+ * tag and length, which message_end puts there; the fields are moved when these take more or less (head: 2 for less
+ * than 128 bytes, 3 for less than 16 KiB). Room for HEAD_BYTES_MAX is needed.
  */
 static inline uint8_t *message_begin(uint8_t *at, unsigned head)
 {

@@ -11,7 +11,10 @@
 
 /* Field numbers are those of proto/kindred/v1/events.proto. */
 
-/* What the server may add to an event: id and name of the item, the name of its catalog, and before each a tag and a length; the event's own grows, too. */
+/*
+ * What the server may add to an event: id and name of the item, the name of its catalog, and before each a tag and a
+ * length; the event's own grows, too.
+ */
 #define NAMES_BYTES (ITEM_ID_MAX + ITEM_NAME_MAX + NAME_MAX_BYTES + 3 * 3 + 1)
 
 struct page {

@@ -275,8 +275,8 @@ static bool is_active(void *context)
 }
 
 /*
- * A definition that the model does not have is built for without being asked to, also when the first attempt fails: nobody
- * sends events meanwhile that would make another build due.
+ * A definition that the model does not have is built for without being asked to, also when the first attempt fails:
+ * nobody sends events meanwhile that would make another build due.
  */
 static void test_builder_is_tried_again_for_a_definition(void **state)
 {

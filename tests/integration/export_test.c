@@ -73,7 +73,10 @@ static pid_t pid_of_second(void)
 	return pid;
 }
 
-/* Killed again and again, for the first time while a worker is held, so that it cannot be at its end; in the end the file has the same lines as one that was written in one go. */
+/*
+ * Killed again and again, for the first time while a worker is held, so that it cannot be at its end; in the end the
+ * file has the same lines as one that was written in one go.
+ */
 static void test_export_killed(void **state)
 {
 	char whole[256], killed[256], part[256], as_of[32];

@@ -144,7 +144,10 @@ static unsigned descriptors_of(unsigned worker)
 	return 0;
 }
 
-/* Of both workers. One more is open for a moment when a worker looks how much memory it has, so it is the least that is seen. */
+/*
+ * Of both workers. One more is open for a moment when a worker looks how much memory it has, so it is the least that
+ * is seen.
+ */
 static unsigned open_descriptors(void)
 {
 	unsigned least = UINT32_MAX;
@@ -161,7 +164,10 @@ static bool descriptors_are(void *context)
 	return open_descriptors() == *(unsigned *)context;
 }
 
-/* The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no memory or a wrong one. */
+/*
+ * The worker's own front-ends do not notice who else comes, and says nothing, goes again, brings no memory or a wrong
+ * one.
+ */
 static void test_strangers_at_a_worker(void **state)
 {
 	struct frame_head head;

@@ -305,8 +305,8 @@ static void test_generations_everywhere(void **state)
 }
 
 /*
- * The status when the call that asks for it is the only one in work: one whose client has its answer may not be over yet. An answer that took longer than
- * a front-end is waited for may be without what that one counted.
+ * The status when the call that asks for it is the only one in work: one whose client has its answer may not be over
+ * yet. An answer that took longer than a front-end is waited for may be without what that one counted.
  */
 static bool status_alone(void *context)
 {

@@ -1,5 +1,6 @@
 /*
- * A worker or a front-end that is there and does not answer: it is killed and started again after silent_seconds, and till then it holds up its own users alone.
+ * A worker or a front-end that is there and does not answer: it is killed and started again after silent_seconds, and
+ * till then it holds up its own users alone.
  */
 #include "lib/api.h"
 #include "lib/cluster.h"

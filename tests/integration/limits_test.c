@@ -320,7 +320,10 @@ static bool model_status_names(void *hanging)
 	return alone;
 }
 
-/* Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others' figures are exact. */
+/*
+ * Nobody who asks how the server is waits for a worker that hangs: it is named instead, and the others' figures are
+ * exact.
+ */
 static void test_a_worker_that_hangs_is_named(void **state)
 {
 	Kindred__V1__GetStatusResponse *status;

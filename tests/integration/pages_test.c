@@ -40,7 +40,10 @@ static void write_generations(void)
 	free(key);
 }
 
-/* 1,000 items of 8 kB and 60 generations of 100 kB: 8 MB and 6 MB; and 9,000 events of an item whose name has 1,000 bytes: 9 MB. */
+/*
+ * 1,000 items of 8 kB and 60 generations of 100 kB: 8 MB and 6 MB; and 9,000 events of an item whose name has 1,000
+ * bytes: 9 MB.
+ */
 static int set_up(void **state)
 {
 	const char *const *options = CLI("--workers", "1", "--build-every-minutes", "0", "--generations-kept", "100",

@@ -111,7 +111,10 @@ struct fresh_status {
 	Kindred__V1__GetStatusResponse *status;
 };
 
-/* A worker that did not answer within the server's patience, as on a machine with much else to do, is there with what it said before. */
+/*
+ * A worker that did not answer within the server's patience, as on a machine with much else to do, is there with what
+ * it said before.
+ */
 static bool all_answered(void *context)
 {
 	struct fresh_status *fresh = context;

@@ -70,7 +70,10 @@ void cluster_fails(struct cluster *cluster, const char *text, const char *const 
 /* Shorthand: CLI("status", "--json") */
 #define CLI(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
-/* Waits until condition(context) is true; polls; fails the test with what when it has waited so long that it is in vain on the slowest machine. */
+/*
+ * Waits until condition(context) is true; polls; fails the test with what when it has waited so long that it is in
+ * vain on the slowest machine.
+ */
 void wait_until(const char *what, bool (*condition)(void *context), void *context);
 
 /* <source>/tests/sample/NAME; <shared data>/NAME or NULL when the folder is not there. Static buffers, one each. */

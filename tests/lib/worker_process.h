@@ -63,7 +63,10 @@ int worker_wait(struct worker_process *process);
 int worker_end(struct worker_process *process);
 void worker_kill(struct worker_process *process);
 
-/* Holds it: what is sent meanwhile fits into the link, and is all there before the worker goes on, so that it meets it at once. */
+/*
+ * Holds it: what is sent meanwhile fits into the link, and is all there before the worker goes on, so that it meets
+ * it at once.
+ */
 void worker_hold(struct worker_process *process);
 void worker_go_on(struct worker_process *process);
 

@@ -1,5 +1,6 @@
 /*
- * Preloaded into a process (LD_PRELOAD): the time of day is a day ahead, as of a machine whose clock nobody has set yet. Other clocks are as they are.
+ * Preloaded into a process (LD_PRELOAD): the time of day is a day ahead, as of a machine whose clock nobody has set
+ * yet. Other clocks are as they are.
  */
 #include <sys/syscall.h>
 #include <time.h>

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# ./run demo: the real processes on the bundled sample, or on anybody's files. Sourced by ./run, whose functions it uses.
+# ./run demo: the real processes on the bundled sample, or on anybody's files. Sourced by ./run, whose functions
+# it uses.
 
 : "${top:?}" "${bin:?}" "${called_from:?}" "${green?}" "${dim?}" "${plain?}"
 sample=$top/tests/sample

@@ -59,8 +59,8 @@ static const struct {
 };
 
 /*
- * What was, or is, talked about: `days` before now the talk was loudest, over about `width` days, and that many times as many
- * people watched. Around day 0 are the trends of the last weeks.
+ * What was, or is, talked about: `days` before now the talk was loudest, over about `width` days, and that many times
+ * as many people watched. Around day 0 are the trends of the last weeks.
  */
 static const struct {
 	const char *id;

@@ -1,6 +1,7 @@
 /*
- * The shop's customers: each has one to three sports, a price class and a size of wardrobe; they come when their sport's
- * season does, look at what they came for and at some like it, put one into the cart, take companions along, and buy or do not.
+ * The shop's customers: each has one to three sports, a price class and a size of wardrobe; they come when their
+ * sport's season does, look at what they came for and at some like it, put one into the cart, take companions along,
+ * and buy or do not.
  */
 #include "shop.h"
 

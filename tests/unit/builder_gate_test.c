@@ -327,7 +327,10 @@ static void test_an_import_of_rubbish_is_worse(void **state)
 	assert_string_equal(gate.note, "");
 }
 
-/* What is served is of a catalog that is gone, so to nobody: it is no reason to hold back what would serve the catalog that is there. */
+/*
+ * What is served is of a catalog that is gone, so to nobody: it is no reason to hold back what would serve the
+ * catalog that is there.
+ */
 static void test_what_is_not_served_any_more_is_not_compared(void **state)
 {
 	(void)state;

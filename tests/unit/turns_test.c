@@ -181,8 +181,8 @@ static uint64_t wanted_ns(void)
 }
 
 /*
- * While there are calls and writes, the loop keeps to the lower half: at the next look, unless others keep it from running, which counts as much to do. Where
- * they do so all the time, nothing can be told.
+ * While there are calls and writes, the loop keeps to the lower half: at the next look, unless others keep it from
+ * running, which counts as much to do. Where they do so all the time, nothing can be told.
  */
 static void expect_lower(struct table *table, const cpu_set_t *all, bool one)
 {

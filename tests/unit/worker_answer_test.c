@@ -1,4 +1,7 @@
-/* What the worker writes is what protobuf-c writes of the same message, byte for byte, wherever a length takes one byte more. */
+/*
+ * What the worker writes is what protobuf-c writes of the same message, byte for byte, wherever a length takes one
+ * byte more.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

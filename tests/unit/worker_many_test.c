@@ -109,7 +109,9 @@ static void test_many_users_as_one_by_one(void **state)
 	worker_expect_error(process, send_many(process, 0, "next"), STATUS_INVALID, "user_ids: 0; 1 to 10000");
 }
 
-/* A call for one user that comes after messages of thousands, of which none is answered yet, is answered before them. */
+/*
+ * A call for one user that comes after messages of thousands, of which none is answered yet, is answered before them.
+ */
 static void test_one_user_does_not_wait_for_many(void **state)
 {
 	struct worker_process *process = *state;
@@ -142,7 +144,10 @@ static uint64_t users_answered(struct worker_process *process)
 	return users;
 }
 
-/* Nor does anybody wait for the end of a message that is in work: asked how far it is, the worker says so. Whether it is asked in time is luck, but not for ever. */
+/*
+ * Nor does anybody wait for the end of a message that is in work: asked how far it is, the worker says so. Whether it
+ * is asked in time is luck, but not for ever.
+ */
 static void test_others_are_answered_in_the_middle_of_many(void **state)
 {
 	struct worker_process *process = *state;
@@ -265,8 +270,9 @@ static uint64_t read_answer(struct worker_process *process, uint64_t call)
 }
 
 /*
- * The server has sent all its messages, and reads the answers late: those that found no room are worked on once there is some. Where this process is slow to
- * send, it has to read some before: a worker whose answers nobody takes reads nothing.
+ * The server has sent all its messages, and reads the answers late: those that found no room are worked on once there
+ * is some. Where this process is slow to send, it has to read some before: a worker whose answers nobody takes reads
+ * nothing.
  */
 static void test_a_server_that_reads_late(void **state)
 {

@@ -301,7 +301,7 @@ static void on_portion(struct ask *answered, int code, const uint8_t *data, size
 		error_set(&err, E_UNAVAILABLE, "the server is stopping; go on with the last cursor in another call");
 	if (err.code)
 		fail(audience, &err);
-	else if (!audience->left)
+	else if (!audience->left || call_is_over(audience->call)) /* over: there was no memory for a reply */
 		end(audience);
 	else
 		feed(audience);

@@ -68,5 +68,6 @@ void watch_look(struct server *server)
 		look_at_worker(server, &server->supervisor.workers[i]);
 	for (uint32_t i = 0; i < server->front_ends.count; i++)
 		look_at_front_end(server, &server->front_ends.list[i]);
-	status_ask_all(server, NULL, NULL);
+	/* The one that costs nothing to answer; front-ends are asked the other only. */
+	round_ask(server, server->front_ends.count ? FRAME_STATS_WANTED : FRAME_BARRIER, NULL, NULL);
 }

@@ -28,7 +28,9 @@ static int setup(void **state)
 {
 	(void)state;
 	setenv("KINDRED_SILENT_SECONDS", "8", 1);
+	setenv("KINDRED_FRONT_ENDS", "2", 1);
 	small_shop_open(&cluster, &client);
+	unsetenv("KINDRED_FRONT_ENDS");
 	unsetenv("KINDRED_SILENT_SECONDS");
 	return 0;
 }
@@ -122,11 +124,39 @@ static void test_a_short_silence_is_forgiven(void **state)
 	assert_int_equal(worker_pid(0), pid);
 }
 
+/* Asked on a connection of its own, which may be one of the front-end that hangs. */
+static bool another_front_end_is_up(void *context)
+{
+	Kindred__V1__GetStatusRequest request = KINDRED__V1__GET_STATUS_REQUEST__INIT;
+	Kindred__V1__GetStatusResponse *status = NULL;
+	struct rpc_client *other = api_open(&cluster);
+	const pid_t *before = context;
+	struct error err;
+	int code = rpc_call(other, "/kindred.v1.StatusService/GetStatus", &request.base,
+			    &kindred__v1__get_status_response__descriptor, 1000, NULL, &status, &err);
+	bool up = code == 0 && status->front_ends[0]->up && status->front_ends[0]->pid != *before;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	rpc_close(other);
+	return up;
+}
+
+static void test_a_front_end_that_hangs_is_started_again(void **state)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	(void)state;
+	assert_int_equal(status->n_front_ends, 1);
+	pid_t pid = (pid_t)status->front_ends[0]->pid;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	wait_until("the front-end was started again", another_front_end_is_up, &pid);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_campaign_outlives_a_worker_that_hangs),
 		cmocka_unit_test(test_a_short_silence_is_forgiven),
+		cmocka_unit_test(test_a_front_end_that_hangs_is_started_again),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

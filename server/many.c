@@ -1,5 +1,6 @@
 #include "server/many.h"
 
+#include "common/ids.h"
 #include "common/wire.h"
 #include "server/server.h"
 #include "server/wire.h"
@@ -59,7 +60,9 @@ int many_failed(struct buffer *answer, const uint8_t *request, size_t bytes, int
 		if (field.number != USERS_FIELD || field.type != WIRE_BYTES)
 			continue;
 		result.bytes = 0;
-		if (buffer_field(&result, 1, field.data, field.data_bytes) ||
+		/* an id that is not UTF-8 could not be read back */
+		if ((utf8_valid((const char *)field.data, field.data_bytes) &&
+		     buffer_field(&result, 1, field.data, field.data_bytes)) ||
 		    buffer_number(&result, 4, (uint64_t)error_grpc_status(code)) ||
 		    buffer_field(&result, 5, text, text_bytes) ||
 		    buffer_field(answer, RESULTS_FIELD, result.data, result.bytes)) {

@@ -21,8 +21,8 @@ void many_release(struct call *call);
 
 /* Pure; tests. */
 /*
- * A RecommendManyResponse that says of every user of the request that it could not be answered. E_INVALID,
- * E_EXHAUSTED.
+ * A RecommendManyResponse that says of every user of the request that it could not be answered; an id that is not UTF-8
+ * is left out. E_INVALID, E_EXHAUSTED.
  */
 int many_failed(struct buffer *answer, const uint8_t *request, size_t bytes, int code, const char *text,
 		size_t text_bytes);

@@ -16,21 +16,22 @@
 static void test_failed_users_are_named(void **state)
 {
 	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-	char *users[] = { "john", "jane", "" };
+	char *users[] = { "john", "jane", "", "caf\xe9" };
+	const char *const read_back[] = { "john", "jane", "", "" }; /* what is not UTF-8 is left out */
 	struct buffer packed = { 0 }, answer = { 0 };
 
 	(void)state;
 	request.user_ids = users;
-	request.n_user_ids = 3;
+	request.n_user_ids = 4;
 	request.definition = "next";
 	assert_int_equal(buffer_pack(&packed, &request.base), 0);
 	assert_int_equal(many_failed(&answer, packed.data, packed.bytes, E_UNAVAILABLE, "try again", 9), 0);
 	Kindred__V1__RecommendManyResponse *response =
 		kindred__v1__recommend_many_response__unpack(NULL, answer.bytes, answer.data);
 	assert_non_null(response);
-	assert_int_equal(response->n_results, 3);
-	for (size_t i = 0; i < 3; i++) {
-		assert_string_equal(response->results[i]->user_id, users[i]);
+	assert_int_equal(response->n_results, 4);
+	for (size_t i = 0; i < 4; i++) {
+		assert_string_equal(response->results[i]->user_id, read_back[i]);
 		assert_int_equal(response->results[i]->error_code, 14);
 		assert_string_equal(response->results[i]->error, "try again");
 	}

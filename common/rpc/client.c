@@ -122,19 +122,22 @@ void rpc_close(struct rpc_client *client)
 	free(client);
 }
 
+static gpr_timespec in_ms(int64_t ms)
+{
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
+}
+
 static gpr_timespec deadline_in(int64_t timeout_ms)
 {
-	if (timeout_ms < 0)
-		return gpr_inf_future(GPR_CLOCK_MONOTONIC);
-	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(timeout_ms, GPR_TIMESPAN));
+	return timeout_ms < 0 ? gpr_inf_future(GPR_CLOCK_MONOTONIC) : in_ms(timeout_ms);
 }
 
 static grpc_call *call_new(struct rpc_client *client, grpc_completion_queue *queue, const char *method,
-			   int64_t timeout_ms)
+			   gpr_timespec deadline)
 {
 	grpc_slice name = grpc_slice_from_copied_string(method);
 	grpc_call *call = grpc_channel_create_call(client->channel, NULL, GRPC_PROPAGATE_DEFAULTS, queue, name, NULL,
-						   deadline_in(timeout_ms), NULL);
+						   deadline, NULL);
 	grpc_slice_unref(name); /* the call has its own reference */
 	return call;
 }
@@ -215,24 +218,19 @@ static int status_error(struct rpc_client *client, grpc_status_code status, grpc
 #define CONNECT_MS INT64_C(5000)
 #define AGAIN_MS INT64_C(300) /* some attempts of C core's own */
 
-static gpr_timespec in_ms(int64_t ms)
-{
-	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
-}
-
 /*
  * Until there is a connection, or an attempt to make it and some more have failed. C core 1.51 looks at
  * the errno of connect() after others may have changed it (https://github.com/grpc/grpc/pull/35064),
  * and now and then takes a connection that is being made for one that failed. It tries again a moment
  * later, but who calls at once would be told that nobody is there.
  */
-static void await_connection(struct rpc_client *client, int64_t timeout_ms)
+static void await_connection(struct rpc_client *client, gpr_timespec deadline)
 {
 	grpc_connectivity_state state = grpc_channel_check_connectivity_state(client->channel, 1);
 	if (state == GRPC_CHANNEL_READY)
 		return;
 	grpc_completion_queue *queue = grpc_completion_queue_create_for_next(NULL);
-	gpr_timespec until = in_ms(timeout_ms >= 0 && timeout_ms < CONNECT_MS ? timeout_ms : CONNECT_MS);
+	gpr_timespec until = gpr_time_min(deadline, in_ms(CONNECT_MS));
 	bool failed = false;
 	while (state != GRPC_CHANNEL_READY && state != GRPC_CHANNEL_SHUTDOWN &&
 	       gpr_time_cmp(gpr_now(GPR_CLOCK_MONOTONIC), until) < 0) {
@@ -253,9 +251,10 @@ int rpc_call(struct rpc_client *client, const char *method, const ProtobufCMessa
 	     const ProtobufCMessageDescriptor *type, int64_t timeout_ms, ProtobufCAllocator *allocator, void *response,
 	     struct error *err)
 {
-	await_connection(client, timeout_ms);
+	gpr_timespec deadline = deadline_in(timeout_ms);
+	await_connection(client, deadline);
 	grpc_completion_queue *queue = grpc_completion_queue_create_for_pluck(NULL);
-	grpc_call *call = call_new(client, queue, method, timeout_ms);
+	grpc_call *call = call_new(client, queue, method, deadline);
 	grpc_byte_buffer *question = buffer_pack(request), *answer = NULL;
 	grpc_metadata_array greeting, trailer;
 	grpc_metadata_array_init(&greeting);
@@ -330,9 +329,10 @@ int rpc_stream_open(struct rpc_stream **stream, struct rpc_client *client, const
 	made->packed = grpc_empty_slice();
 	grpc_metadata_array_init(&made->greeting);
 	grpc_metadata_array_init(&made->trailer);
-	await_connection(client, timeout_ms);
+	gpr_timespec deadline = deadline_in(timeout_ms);
+	await_connection(client, deadline);
 	made->queue = grpc_completion_queue_create_for_next(NULL);
-	made->call = call_new(client, made->queue, method, timeout_ms);
+	made->call = call_new(client, made->queue, method, deadline);
 	grpc_op open = { .op = GRPC_OP_SEND_INITIAL_METADATA };
 	grpc_op greeted = { .op = GRPC_OP_RECV_INITIAL_METADATA,
 			    .data.recv_initial_metadata.recv_initial_metadata = &made->greeting };

@@ -77,8 +77,7 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 	printf("rates     %.1f users recommended to and %.1f events taken a second, over the last ten seconds\n",
 	       (double)status->recommend_rate, (double)status->ingest_rate);
 	printf("calls     %u in work of at most %u; since the start %s user%s recommended to, %s event%s taken, %s "
-	       "call%s "
-	       "failed\n",
+	       "call%s answered with an error\n",
 	       status->calls_in_flight, status->calls_limit, text_count(status->recommend_users, counts[0]),
 	       text_s(status->recommend_users), text_count(status->ingest_events, counts[1]),
 	       text_s(status->ingest_events), text_count(status->failed_calls, counts[2]),

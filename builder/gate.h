@@ -65,8 +65,11 @@ void gate_close(struct gate *gate);
 /* A relation that was learnt. */
 struct gate_candidate {
 	const char *catalog;
-	uint64_t
-		first_version; /* of the catalog; what was learnt from an older one is of one that was deleted, and is served to nobody */
+	/*
+	 * Of the catalog: what was learnt from an older one is of one that was deleted, and is served to
+	 * nobody.
+	 */
+	uint64_t first_version;
 	const uint64_t *keys; /* [input->items], of the rows */
 	const struct learn_input *input; /* with the candidate's parameters */
 	const struct evaluation *evaluation;

@@ -3,6 +3,7 @@
  * with the same bytes, from one thread on one completion queue: what a call costs when nothing is done
  * for it. Kindred's figures are held against it, in the same run. It serves until it is killed.
  */
+#include "bench/argument.h"
 #include "common/slice.h"
 #include "version.h"
 
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ANSWER_BYTES_MAX ((size_t)4 << 20) /* what clients take */
 #define STANDING 32 /* requests that wait for a call; Debian's build scans them linearly */
 
 struct options {
@@ -121,7 +123,7 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	if (key == 'l')
 		options->listen = text;
 	else if (key == 'b')
-		options->answer_bytes = strtoul(text, NULL, 10);
+		options->answer_bytes = argument_number(option_table, key, text, 0, ANSWER_BYTES_MAX, state);
 	else
 		return ARGP_ERR_UNKNOWN;
 	return 0;

@@ -8,6 +8,7 @@
  *
  * It only reads, so the directory's server may run meanwhile; it should have nothing to do, though.
  */
+#include "bench/argument.h"
 #include "bench/kernel_plain.h"
 #include "bench/kernel_users.h"
 #include "common/clock.h"
@@ -256,20 +257,12 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static const char *name_of(int key)
-{
-	const struct argp_option *option = option_table;
-	while (option->key != key)
-		option++;
-	return option->name;
-}
-
 static double number(int key, const char *text, double low, double high, struct argp_state *state)
 {
 	char *end = NULL;
 	double value = strtod(text, &end);
 	if (end == text || *end || !(value >= low && value <= high))
-		argp_error(state, "--%s '%s': %g to %g is allowed", name_of(key), text, low, high);
+		argp_error(state, "--%s '%s': %g to %g is allowed", argument_name(option_table, key), text, low, high);
 	return value;
 }
 

@@ -3,6 +3,7 @@
  * same options give the same bytes. Users have a taste (one of the groups of items) and pick items by a Zipf law within
  * it, so that neighbours exist to be learnt; it says nothing about ranking quality and is used for load only.
  */
+#include "bench/argument.h"
 #include "bench/chance.h"
 #include "version.h"
 
@@ -98,39 +99,21 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static const char *name_of(int key)
-{
-	const struct argp_option *option = option_table;
-	while (option->key != key)
-		option++;
-	return option->name;
-}
-
-static uint64_t number(int key, const char *text, uint64_t low, uint64_t high, struct argp_state *state)
-{
-	char *end = NULL;
-	errno = 0;
-	unsigned long long value = strtoull(text, &end, 10);
-	if (errno || end == text || *end || value < low || value > high)
-		argp_error(state, "--%s '%s': %" PRIu64 " to %" PRIu64 " is allowed", name_of(key), text, low, high);
-	return value;
-}
-
 static error_t on_option(int key, char *text, struct argp_state *state)
 {
 	struct options *o = state->input;
 	switch (key) {
 	case 'u':
-		o->users = number(key, text, 1, 1000000000, state);
+		o->users = argument_number(option_table, key, text, 1, 1000000000, state);
 		return 0;
 	case 'i':
-		o->items = number(key, text, 1, 100000000, state);
+		o->items = argument_number(option_table, key, text, 1, 100000000, state);
 		return 0;
 	case 'p':
-		o->per_user = number(key, text, 1, 10000, state);
+		o->per_user = argument_number(option_table, key, text, 1, 10000, state);
 		return 0;
 	case 'g':
-		o->groups = number(key, text, 1, 1000000, state);
+		o->groups = argument_number(option_table, key, text, 1, 1000000, state);
 		return 0;
 	case 'z':
 		o->zipf = strtod(text, NULL);
@@ -143,13 +126,13 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 			argp_error(state, "--length-zipf %s: 0 to 0.7 is allowed", text);
 		return 0;
 	case 'd':
-		o->days = number(key, text, 1, 36500, state);
+		o->days = argument_number(option_table, key, text, 1, 36500, state);
 		return 0;
 	case 'n':
-		o->now_s = (int64_t)number(key, text, 4000000000 / 4, 4000000000, state);
+		o->now_s = (int64_t)argument_number(option_table, key, text, 4000000000 / 4, 4000000000, state);
 		return 0;
 	case 's':
-		o->seed = number(key, text, 0, UINT64_MAX, state);
+		o->seed = argument_number(option_table, key, text, 0, UINT64_MAX, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (o->what || (strcmp(text, "catalog") != 0 && strcmp(text, "events") != 0))

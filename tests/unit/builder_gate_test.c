@@ -302,13 +302,19 @@ static void test_better_than_a_poor_one(void **state)
 	assert_true(gate.ndcg > gate.served_ndcg && gate.z > 2);
 }
 
+/* Generation 1 is of 600 shoppers, and served. */
+static void serve_shoppers(void)
+{
+	add_shoppers(600, 20, 5);
+	build_plain();
+	serve(1);
+}
+
 /* What was imported is older than what is served, and drowns it; newer events tell. */
 static void test_an_import_of_rubbish_is_worse(void **state)
 {
 	(void)state;
-	add_shoppers(600, 20, 5);
-	build_plain();
-	serve(1);
+	serve_shoppers();
 	add_rubbish(8000, 19, 6);
 	add_shoppers(120, 4, 1);
 	struct model_gate gate = build_plain();
@@ -334,9 +340,7 @@ static void test_an_import_of_rubbish_is_worse(void **state)
 static void test_what_is_not_served_any_more_is_not_compared(void **state)
 {
 	(void)state;
-	add_shoppers(600, 20, 5);
-	build_plain();
-	serve(1);
+	serve_shoppers();
 	add_rubbish(8000, 19, 6);
 	add_shoppers(120, 4, 1);
 	build_fixture_remake(&fixture, "shop", 6 * GROUPS);
@@ -367,9 +371,7 @@ static void test_what_is_only_out_of_date_is_asked_anew(void **state)
 static void test_too_few_new_events(void **state)
 {
 	(void)state;
-	add_shoppers(600, 20, 5);
-	build_plain();
-	serve(1);
+	serve_shoppers();
 	add_shoppers(20, 1, 0.5);
 	struct model_gate gate = build_plain();
 	assert_int_equal(gate.verdict, MODEL_UNTESTED);
@@ -399,9 +401,7 @@ static void test_a_worse_recipe_is_worse(void **state)
 static void test_what_cannot_be_compared_passes(void **state)
 {
 	(void)state;
-	add_shoppers(600, 20, 5);
-	build_plain();
-	serve(1);
+	serve_shoppers();
 	build_fixture_define(&fixture, "other", "shop", "Viewed=1", 864000, false);
 	struct model_gate gate = build(NULL, "Viewed=1|window=864000");
 	assert_int_equal(gate.verdict, MODEL_UNTESTED);

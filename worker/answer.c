@@ -17,7 +17,7 @@ static bool put_item(struct blob *out, uint32_t number, const struct recipe *rec
 	size_t texts = (size_t)id.bytes + name.bytes + image.bytes;
 	if (!blob_reserve(out, texts + ITEM_BYTES_MAX))
 		return false;
-	unsigned head = texts < 100 ? 2 : 3;
+	unsigned head = texts < 100 ? 2 : 3; /* texts of that length and two numbers are less than 128 bytes */
 	uint8_t *begin = out->data + out->used, *at = message_begin(begin, head);
 	at = put_text(at, 1, id.data, id.bytes);
 	at = put_uint(at, 2, item->score);

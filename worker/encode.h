@@ -22,6 +22,7 @@ struct blob {
 	size_t used, room;
 };
 
+/* blob_reserve's, where there is not enough room already. */
 bool blob_grow(struct blob *buffer, size_t extra);
 /* Makes room for `extra` bytes after data + used. False: no memory. */
 static inline bool blob_reserve(struct blob *buffer, size_t extra)

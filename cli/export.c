@@ -399,10 +399,10 @@ static void say_result(const struct export *export)
 }
 
 /* The file could not be written; what was on disk at the last checkpoint stays. */
-static void no_room(const struct export *export)
+static void say_how_to_go_on(const struct export *export)
 {
 	if (export->file.part != NULL)
-		cli_say(export->cli, "once there is room for it, the same command with --continue goes on");
+		cli_say(export->cli, "once that is put right, the same command with --continue goes on");
 }
 
 static int finish(struct export *export, struct error *err)
@@ -413,7 +413,7 @@ static int finish(struct export *export, struct error *err)
 	if (code == 0)
 		say_result(export);
 	else
-		no_room(export);
+		say_how_to_go_on(export);
 	if (code == 0 && export->state.failed > 0)
 		code = error_set(err, E_DATA_LOSS,
 				 "%" PRIu64 " of %" PRIu64 " users could not be answered: their lines have the error",
@@ -446,7 +446,7 @@ static int run(struct export *export, struct error *err)
 	if (!ours) /* else the file may lack what the cursor is behind */
 		keep(export);
 	else
-		no_room(export);
+		say_how_to_go_on(export);
 	return code;
 }
 

@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define PORTION 2000 /* items read and sent at a time */
+#define PORTION 2000 /* items read and sent at a time, fewer when they are large */
+#define PORTION_BYTES (1u << 20)
+#define FULL (-1) /* ends control_changes() before its limit; no error code */
 #define UNSENT_MAX (8u << 20) /* bytes waiting at a link, beyond which no more are read */
 #define WAIT_MS 2
 
@@ -32,6 +34,7 @@ struct portion {
 	uint64_t after, last;
 	size_t count;
 	bool failed; /* no memory for a frame */
+	bool more; /* changes may be left */
 	struct buffer *frames;
 };
 
@@ -49,7 +52,7 @@ static int add_change(void *context, struct item_key key, uint64_t version, cons
 	set.version = version;
 	portion->count++;
 	portion->failed = buffer_frame(portion->frames, FRAME_ITEM_SET, &set.base) != 0;
-	return portion->failed;
+	return portion->failed || portion->frames->bytes >= PORTION_BYTES ? FULL : 0;
 }
 
 static int read_portion(struct job *job)
@@ -63,11 +66,9 @@ static int read_portion(struct job *job)
 			     &portion->last, &job->err);
 	if (portion->failed)
 		return error_set(&job->err, E_EXHAUSTED, "out of memory for item changes");
-	if (rc == E_NOT_FOUND) {
-		portion->count = 0; /* the catalog was deleted: nothing of it is shown any more */
-		return 0;
-	}
-	return rc;
+	portion->more = rc == FULL || portion->count == PORTION;
+	/* E_NOT_FOUND: the catalog was deleted, and nothing of it is shown any more */
+	return rc == FULL || rc == E_NOT_FOUND ? 0 : rc;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -128,7 +129,7 @@ static void portion_read(struct job *job)
 		}
 		catchup->sent += portion->count;
 		catchup->version = portion->last;
-		if (portion->count < PORTION) {
+		if (!portion->more) {
 			catchup->catalog++;
 			if (catchup->catalog < catchup->generation->catalog_count)
 				catchup->version = catchup->generation->catalogs[catchup->catalog].version;

@@ -6,6 +6,7 @@
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
+#include "lib/victim.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 #include <cmocka.h>
 
 #define USERS 20
+#define LARGE_TEXTS 20 /* of 4,000 bytes: 80 KB an item */
 
 struct load {
 	struct rpc_client *client;
@@ -212,6 +214,48 @@ static void test_events_since_a_kept_generation(void **state)
 		snprintf(number, sizeof number, "%llu", (unsigned long long)first + i);
 		cluster_ok(&cluster, CLI("model", "activate", number));
 		assert_int_equal(events_since_build(client), i ? 0 : 3);
+	}
+	small_shop_close(&cluster, client);
+}
+
+/*
+ * A worker that comes back hears of all that changed in the catalog since its generation was built, also
+ * when that is more than is read at a time.
+ */
+static void test_changes_reach_a_new_worker(void **state)
+{
+	struct cluster cluster;
+	struct rpc_client *client;
+	struct victim victim = { 0 };
+	char path[256], text[4001];
+	(void)state;
+	small_shop_open(&cluster, &client);
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	snprintf(path, sizeof path, "%s/large.csv", cluster.home);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("Identity,Name,in_stock", file);
+	for (unsigned t = 0; t < LARGE_TEXTS; t++)
+		fprintf(file, ",text%u", t);
+	for (unsigned item = 0; item < 40; item++) {
+		fprintf(file, "\n%c%u,Item,%s", 'a' + item / 10, item % 10, item % 10 < 5 ? "false" : "true");
+		for (unsigned t = 0; t < LARGE_TEXTS; t++)
+			fprintf(file, ",%s", text);
+	}
+	fclose(file);
+	cluster_ok(&cluster, CLI("catalog", "import", "shop", path));
+	for (victim.number = 0; victim.number < 2; victim.number++) {
+		victim_kill(&victim, client);
+		victim_await(&victim, client);
+		victim.pid = 0;
+	}
+	for (unsigned user = 0; user < 20; user++) { /* of both workers */
+		snprintf(path, sizeof path, "nobody-%u", user);
+		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", path, 40);
+		assert_int_equal(answer->n_items, 20);
+		assert_int_equal(answer->shortfall->filtered, 20);
+		kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	}
 	small_shop_close(&cluster, client);
 }
@@ -428,6 +472,7 @@ int main(void)
 		cmocka_unit_test(test_swap_and_rollback_under_load),
 		cmocka_unit_test(test_keeps_three),
 		cmocka_unit_test(test_events_since_a_kept_generation),
+		cmocka_unit_test(test_changes_reach_a_new_worker),
 		cmocka_unit_test(test_damaged_generation),
 		cmocka_unit_test(test_refresh),
 		cmocka_unit_test(test_forgetting_beside_a_refresh),

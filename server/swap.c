@@ -258,6 +258,15 @@ static void prune(struct swap *swap)
 	lane_run(&swap->server->model_lane, job);
 }
 
+/* Some workers may have activated it: they go back. */
+static void give_up_active(struct swap *swap)
+{
+	struct supervisor *supervisor = &swap->server->supervisor;
+
+	give_up(swap);
+	supervisor_align(supervisor);
+}
+
 /* --- recording --- */
 
 static int write_active(struct job *job)
@@ -298,7 +307,7 @@ static void record(struct swap *swap)
 
 	if (!job) {
 		error_set(&swap->err, E_EXHAUSTED, "out of memory");
-		give_up(swap);
+		give_up_active(swap);
 		return;
 	}
 	move(swap, SWAP_RECORDING);
@@ -317,12 +326,10 @@ static void on_activated(struct ask *answered, int code, const uint8_t *data, si
 		ask->worker->generation = swap->first->number;
 	if (!answered_by(ask, code, data, bytes, "activate"))
 		return;
-	if (nobody(swap)) {
-		give_up(swap);
-		supervisor_align(&swap->server->supervisor); /* those that did activate it go back */
-	} else {
+	if (nobody(swap))
+		give_up_active(swap);
+	else
 		record(swap);
-	}
 }
 
 static void activate(struct swap *swap)

@@ -172,8 +172,9 @@ static void on_over(void *context)
 	struct builds *builds = context;
 	struct server *server = builds->server;
 
-	if (builds->stopping) {
-		move(builds, BUILDS_FAILED); /* what it has finished is there after the next start */
+	if (builds->stopping) { /* what it has finished is there after the next start */
+		error_set(&builds->err, E_UNAVAILABLE, "the server is stopping");
+		move(builds, BUILDS_FAILED);
 		return;
 	}
 	if (builder_process_failed(&builds->builder, &builds->err)) {

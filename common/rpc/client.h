@@ -1,6 +1,6 @@
 /*
  * The gRPC client of our own programs (command line, bench, tests): synchronous calls and bidirectional streams on gRPC
- * C core, with protobuf-c messages. grpc.h is included in client.c only.
+ * C core, with protobuf-c messages. grpc.h stays behind this header.
  *
  *     struct rpc_client *client;
  *     rpc_open(&client, "127.0.0.1:7600", &err);

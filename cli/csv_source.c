@@ -2,6 +2,7 @@
 
 #include "cli/ndjson.h"
 #include "cli/row_text.h"
+#include "cli/source_guess.h"
 #include "common/ids.h"
 
 #include <csv.h>
@@ -302,42 +303,10 @@ int source_next(struct source *source, struct row *row, struct error *err)
 	return check(source, row, err);
 }
 
-/* Which of the usual delimiters the first line has most of; a long one first. */
-static const char *delimiter_guess(const char *text, size_t bytes)
-{
-	static const char *const usual[] = { ",", "\t", ";", "|" };
-	const char *end = memchr(text, '\n', bytes);
-	size_t length = end != NULL ? (size_t)(end - text) : bytes;
-	if (memmem(text, length, "::", 2) != NULL)
-		return "::";
-	size_t best = 0, most = 0;
-	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
-		size_t count = 0;
-		for (size_t at = 0; at < length; at++)
-			count += text[at] == usual[i][0];
-		if (count > most) {
-			most = count;
-			best = i;
-		}
-	}
-	return usual[best];
-}
-
-/* "[" before an object, or alone in its line: a CSV header may begin with a bracket, too. */
-static bool is_json_array(const char *text, size_t bytes, enum source_format format)
-{
-	size_t at = 0, brackets = 0;
-	while (at < bytes && (strchr(" \t\r\n", text[at]) != NULL || (text[at] == '[' && brackets++ == 0)))
-		at++;
-	if (brackets == 0 || (format != SOURCE_GUESS && format != SOURCE_NDJSON))
-		return false;
-	return format == SOURCE_NDJSON || at == bytes || text[at] == '{' || text[at] == ']';
-}
-
 static int format_choose(struct source *source, const struct source_options *options, const char *text, size_t bytes,
 			 struct error *err)
 {
-	const char *delimiter = options->delimiter != NULL ? options->delimiter : delimiter_guess(text, bytes);
+	const char *delimiter = options->delimiter != NULL ? options->delimiter : source_delimiter_guess(text, bytes);
 	if (strcmp(delimiter, "\\t") == 0 || strcmp(delimiter, "tab") == 0)
 		delimiter = "\t";
 	source->delimiter_bytes = strlen(delimiter);
@@ -349,7 +318,7 @@ static int format_choose(struct source *source, const struct source_options *opt
 				 delimiter, sizeof source->delimiter - 1);
 	memcpy(source->delimiter, delimiter, source->delimiter_bytes + 1);
 	source->format = options->format;
-	if (is_json_array(text, bytes, options->format))
+	if (source_is_json_array(text, bytes, options->format))
 		return error_set(err, E_DATA_LOSS,
 				 "it is a JSON array; give one object a line, for example by `jq -c '.[]' FILE`");
 	if (source->format == SOURCE_GUESS && bytes > 0 && text[0] == '{')
@@ -407,18 +376,6 @@ static int columns_given(struct source *source, const char *list, struct error *
 	return code;
 }
 
-/* A header names things; a row of data has a number somewhere. */
-static bool is_header(const struct field *fields, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		char *end;
-		strtod(fields[i].text, &end);
-		if (fields[i].bytes > 0 && *end == '\0')
-			return false;
-	}
-	return true;
-}
-
 /* The names of the columns from the options, the header, or the keys of the first lines. */
 static int columns_find(struct source *source, const struct source_options *options, struct error *err)
 {
@@ -446,7 +403,7 @@ static int columns_find(struct source *source, const struct source_options *opti
 		return error_set(err, E_DATA_LOSS,
 				 "line %llu has %zu columns, more than %d; is the delimiter right? (--delimiter)",
 				 (unsigned long long)row.line, count, SOURCE_COLUMNS_MAX);
-	if (options->columns != NULL && !is_header(fields, count)) {
+	if (options->columns != NULL && !source_is_header(fields, count)) {
 		source->kept_line = row.line;
 		return columns_given(source, options->columns, err);
 	}
@@ -471,21 +428,8 @@ int source_open(struct source **source, line_read read, void *context, const str
 	int code = line_buffer_init(&made->lines, read, context, row_max, err);
 	if (code == 0)
 		code = line_peek(&made->lines, 0, &text, &bytes, err);
-	if (code == 0 && bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
-		code = error_set(err, E_DATA_LOSS,
-				 "the file is UTF-16; convert it to UTF-8 first: `iconv -f UTF-16 -t UTF-8`");
-	/*
-	 * A packed file is unpacked by cli/input.c when it can look at it first; what comes through a
-	 * pipe it cannot.
-	 */
-	if (code == 0 && bytes >= 4 && (memcmp(text, "\x1f\x8b", 2) == 0 || memcmp(text, "\x28\xb5\x2f\xfd", 4) == 0))
-		code = error_set(err, E_DATA_LOSS,
-				 "the input is packed: give the file's name, or unpack it on the way (`zstd -dc` or "
-				 "`gzip -dc`)");
-	/* ZIP and the compound file of Office, https://en.wikipedia.org/wiki/List_of_file_signatures */
-	if (code == 0 && bytes >= 4 && (memcmp(text, "PK\x03\x04", 4) == 0 || memcmp(text, "\xd0\xcf\x11\xe0", 4) == 0))
-		code = error_set(err, E_DATA_LOSS,
-				 "it is a spreadsheet or a ZIP archive; save it as CSV (in UTF-8), or unzip it first");
+	if (code == 0)
+		code = source_is_text(text, bytes, err);
 	if (code == 0 && bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
 		line_drop(&made->lines, 3);
 		text += 3;

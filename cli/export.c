@@ -40,6 +40,7 @@ enum {
 	OPT_INACTIVE,
 	OPT_COUNT,
 	OPT_NAMES,
+	OPT_FILTER,
 	OPT_AS_OF,
 	OPT_GENERATION,
 	OPT_CONTINUE
@@ -87,6 +88,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case OPT_COUNT:
 		command->count = (uint32_t)cli_number(state, "--count", value, 1, 1000);
 		return 0;
+	case OPT_FILTER:
+		command->filter = *value ? value : NULL;
+		return 0;
 	case OPT_NAMES:
 		command->names = true;
 		return 0;
@@ -114,6 +118,7 @@ static const struct argp_option options[] = {
 	{ "active-within", OPT_ACTIVE, "SPAN", 0, "Only users with an event in the last SPAN, for example 30d", 2 },
 	{ "inactive-for", OPT_INACTIVE, "SPAN", 0, "Only users without any in the last SPAN, for example 90d", 2 },
 	{ "count", OPT_COUNT, "N", 0, "Items a user, 1 to 1000 (default: the definition's)", 2 },
+	{ "filter", OPT_FILTER, "FILTER", 0, "Only items that it lets through, beside the definition's own filter", 2 },
 	{ "with-names", OPT_NAMES, NULL, 0, "Also names and image URLs of the items", 2 },
 	{ "as-of", OPT_AS_OF, "TIME", 0, "As if it were then: later events do not count (default: when it begins)", 2 },
 	{ "generation", OPT_GENERATION, "N", 0, "From this kept model generation (default: the one served)", 2 },
@@ -139,6 +144,7 @@ static const struct cli_spec spec = {
 		"  kindred export wanted-next --out next.ndjson\n"
 		"  kindred export wanted-next --out next.csv.gz --format csv --compress gzip\n"
 		"  kindred export wanted-next --out names.csv --format csv --with-names\n"
+		"  kindred export wanted-next --out sale.csv --format csv --filter 'price < 20'\n"
 		"  kindred export wanted-next --out lapsed.ndjson.zst --compress zstd \\\n"
 		"      --active-within 365d --inactive-for 90d\n"
 		"  kindred export wanted-next --out next.ndjson --continue\n"
@@ -296,6 +302,7 @@ static int open_stream(struct export *export, struct rpc_stream **stream, struct
 	inactive.seconds = command->inactive_s;
 	request.definition = (char *)command->definition;
 	request.count = command->count;
+	request.filter = (char *)(command->filter ? command->filter : "");
 	request.with_names = command->names;
 	request.generation = command->generation;
 	request.as_of = command->as_of_ms >= 0 ? &as_of : NULL;

@@ -32,9 +32,8 @@ static const struct {
 };
 _Static_assert(sizeof sources / sizeof sources[0] == KINDRED__V1__SOURCE__SOURCE_EXPLORE + 1,
 	       "each source has its names");
-static const char *const shortfall_names[] = {
-	"wanted", "returned", "candidates", "excluded", "filtered", "unavailable"
-};
+static const char *const shortfall_names[] = { "wanted",   "returned",    "candidates",      "excluded",
+					       "filtered", "unavailable", "filtered_by_call" };
 #define SHORTFALL_FIELDS (sizeof shortfall_names / sizeof shortfall_names[0])
 
 void export_text_fini(struct export_text *text)

@@ -13,11 +13,12 @@ enum given { GIVEN_TEXT, GIVEN_FLAG, GIVEN_NUMBER, GIVEN_SPAN, GIVEN_TIME };
 static json_t *command_json(const struct export_command *command)
 {
 	static const char *const formats[] = { "ndjson", "csv" }, *const packings[] = { "none", "gzip", "zstd" };
-	return json_pack("{s:s, s:s, s:s, s:i, s:b, s:I, s:I, s:I, s:I}", "definition", command->definition, "format",
-			 formats[command->format], "compress", packings[command->packing], "count", (int)command->count,
-			 "with_names", (int)command->names, "active_within_s", (json_int_t)command->active_s,
-			 "inactive_for_s", (json_int_t)command->inactive_s, "as_of_ms", (json_int_t)command->as_of_ms,
-			 "generation", (json_int_t)command->generation);
+	return json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:I, s:I, s:I, s:I}", "definition", command->definition,
+			 "filter", command->filter ? command->filter : "", "format", formats[command->format],
+			 "compress", packings[command->packing], "count", (int)command->count, "with_names",
+			 (int)command->names, "active_within_s", (json_int_t)command->active_s, "inactive_for_s",
+			 (json_int_t)command->inactive_s, "as_of_ms", (json_int_t)command->as_of_ms, "generation",
+			 (json_int_t)command->generation);
 }
 
 static void hex(const uint8_t *bytes, size_t size, char *text)
@@ -64,7 +65,9 @@ static const char *given_text(const json_t *value, enum given kind, char *text, 
 	int64_t number = json_integer_value(value);
 	switch (kind) {
 	case GIVEN_TEXT:
-		return json_is_string(value) ? json_string_value(value) : "unknown";
+		return !json_is_string(value)      ? "unknown"
+		       : json_string_length(value) ? json_string_value(value)
+						   : "not given";
 	case GIVEN_FLAG:
 		return json_is_true(value) ? "given" : "not given";
 	case GIVEN_NUMBER:
@@ -93,6 +96,7 @@ static int refuse_other(const char *progress, const char *key, const json_t *bef
 		enum given kind;
 	} all[] = {
 		{ "definition", "the definition", GIVEN_TEXT },
+		{ "filter", "--filter", GIVEN_TEXT },
 		{ "format", "--format", GIVEN_TEXT },
 		{ "compress", "--compress", GIVEN_TEXT },
 		{ "count", "--count", GIVEN_NUMBER },
@@ -119,6 +123,8 @@ int export_state_read(struct export_state *state, const json_t *saved, const str
 	json_t *mine = command_json(command), *value, *theirs = json_object_get(saved, "command");
 	const char *key;
 	int code = 0;
+	if (theirs && !json_object_get(theirs, "filter"))
+		json_object_set_new(theirs, "filter", json_string("")); /* of a program that knew none */
 	json_object_foreach(mine, key, value)
 	{
 		if (code == 0 && !json_equal(value, json_object_get(theirs, key)))

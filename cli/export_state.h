@@ -18,7 +18,7 @@
 
 /* What decides about the lines of the file. */
 struct export_command {
-	const char *definition;
+	const char *definition, *filter; /* filter NULL: none */
 	enum export_format format;
 	enum export_packing packing;
 	int64_t active_s, inactive_s; /* 0: not given */

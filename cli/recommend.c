@@ -28,13 +28,23 @@ struct arguments {
 	uint64_t generation; /* 0: the one served */
 	const char *users_file;
 	Google__Protobuf__Timestamp as_of;
-	bool has_as_of, no_names;
-	const char *context_item;
+	bool has_as_of, no_names, explain;
+	const char *filter, *context_item; /* NULL: none */
 	Kindred__V1__ContextValue values[CONTEXT_MAX], *context[CONTEXT_MAX];
 	size_t context_count;
 };
 
-enum { OPT_COUNT = 0x5000, OPT_AS_OF, OPT_USERS_FILE, OPT_NO_NAMES, OPT_GENERATION, OPT_CONTEXT_ITEM, OPT_CONTEXT };
+enum {
+	OPT_COUNT = 0x5000,
+	OPT_AS_OF,
+	OPT_USERS_FILE,
+	OPT_NO_NAMES,
+	OPT_GENERATION,
+	OPT_CONTEXT_ITEM,
+	OPT_CONTEXT,
+	OPT_FILTER,
+	OPT_EXPLAIN
+};
 
 static void as_of_option(struct arguments *arguments, const char *value, struct argp_state *state)
 {
@@ -85,6 +95,12 @@ static error_t parse(int key, char *value, struct argp_state *state)
 	case OPT_CONTEXT:
 		context_option(arguments, value, state);
 		return 0;
+	case OPT_FILTER:
+		arguments->filter = value;
+		return 0;
+	case OPT_EXPLAIN:
+		arguments->explain = true;
+		return 0;
 	case OPT_NO_NAMES:
 		arguments->no_names = true;
 		return 0;
@@ -103,6 +119,8 @@ static const struct argp_option options[] = {
 	  1 },
 	{ "context", OPT_CONTEXT, "NAME=VALUE", 0,
 	  "Popular items with this value of the attribute come before others; may be repeated, all must hold", 1 },
+	{ "filter", OPT_FILTER, "FILTER", 0, "Only items that it lets through, beside the definition's own filter", 1 },
+	{ "explain", OPT_EXPLAIN, NULL, 0, "Also what each score is made of: which items of the user led there", 1 },
 	{ "no-names", OPT_NO_NAMES, NULL, 0, "Ids only", 1 },
 	{ 0 },
 };
@@ -118,6 +136,7 @@ static const struct cli_spec spec = {
 		 "Examples:\n"
 		 "  kindred recommend wanted-next john\n"
 		 "  kindred recommend wanted-next john jane --count 5 --json\n"
+		 "  kindred recommend wanted-next john --filter 'price < 50' --explain\n"
 		 "  kindred recommend wanted-next somebody-new --context-item korva-strike-fg\n"
 		 "  kindred recommend wanted-next somebody-new --context sport=soccer\n"
 		 "  kindred recommend wanted-next --users-file users.txt > next.ndjson\n",
@@ -149,17 +168,51 @@ static const char *source_name(Kindred__V1__Source source)
 	}
 }
 
-static void print_items(Kindred__V1__RecommendedItem *const *items, size_t count)
+/* What a part of a score comes from. */
+static const char *part_name(const Kindred__V1__ScorePart *part)
 {
-	static const char *const headers[] = { "", "item", "name", "score", "source" };
+	switch (part->kind) {
+	case KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_TREND:
+		return "season and trend";
+	case KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_POPULAR:
+		return "popularity";
+	default:
+		return *part->name ? part->name : *part->item_id ? part->item_id : "further items";
+	}
+}
+
+/* "Korva Strike 812, Match Ball again 90, season and trend -33" */
+static void print_parts(struct table *table, const Kindred__V1__RecommendedItem *item)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+	if (!out)
+		return;
+	for (size_t i = 0; i < item->n_parts; i++) {
+		const Kindred__V1__ScorePart *part = item->parts[i];
+		bool again = part->kind == KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_REPEAT;
+		fprintf(out, "%s%s%s %" PRId64, i ? ", " : "", part_name(part), again ? " again" : "", part->amount);
+	}
+	table_cell(table, fclose(out) == 0 ? text : "");
+	free(text);
+}
+
+static void print_items(Kindred__V1__RecommendedItem *const *items, size_t count, bool explain)
+{
+	static const char *const headers[] = { "", "item", "name", "score", "source", "made of" };
 	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT, TABLE_FLEXIBLE, TABLE_RIGHT, TABLE_LEFT };
-	struct table *table = table_new(5, headers, kinds);
+	static const enum table_column explained[] = { TABLE_RIGHT, TABLE_LEFT, TABLE_LEFT,
+						       TABLE_RIGHT, TABLE_LEFT, TABLE_FLEXIBLE };
+	struct table *table = table_new(explain ? 6 : 5, headers, explain ? explained : kinds);
 	for (size_t i = 0; i < count; i++) {
 		table_format(table, "%zu", i + 1);
 		table_cell(table, items[i]->item_id);
 		table_cell(table, items[i]->name);
 		table_format(table, "%u", items[i]->score);
 		table_cell(table, source_name(items[i]->source));
+		if (explain)
+			print_parts(table, items[i]);
 	}
 	table_write(table, stdout, terminal_width(stdout));
 	table_free(table);
@@ -175,16 +228,17 @@ static void print_shortfall(const Kindred__V1__Shortfall *shortfall)
 		       shortfall->returned, shortfall->wanted);
 		return;
 	}
-	printf("%u of %u: of %u candidates %u were excluded by the user's own events, %u by the filter, %u are hidden "
-	       "or gone\n",
-	       shortfall->returned, shortfall->wanted, shortfall->candidates, shortfall->excluded, shortfall->filtered,
-	       shortfall->unavailable);
-	if (shortfall->returned == 0 && shortfall->filtered > 0)
+	printf("%u of %u: of %u candidates %u were excluded by the user's own events, %u by the filter, ",
+	       shortfall->returned, shortfall->wanted, shortfall->candidates, shortfall->excluded, shortfall->filtered);
+	if (shortfall->filtered_by_call > 0)
+		printf("%u by --filter, ", shortfall->filtered_by_call);
+	printf("%u are hidden or gone\n", shortfall->unavailable);
+	if (shortfall->returned == 0 && (shortfall->filtered > 0 || shortfall->filtered_by_call > 0))
 		printf("Texts in a filter are compared exactly, also upper and lower case; `kindred catalog get "
 		       "CATALOG ITEM_ID` shows an item's values\n");
 }
 
-static int print_answer(struct cli *cli, const char *user, const Kindred__V1__RecommendResponse *response,
+static int print_answer(struct cli *cli, const char *user, const Kindred__V1__RecommendResponse *response, bool explain,
 			double seconds)
 {
 	char elapsed[TEXT_MAX];
@@ -199,7 +253,7 @@ static int print_answer(struct cli *cli, const char *user, const Kindred__V1__Re
 	       text_s(response->n_items), text_elapsed(seconds, elapsed), response->generation,
 	       response->definition_version);
 	if (response->n_items > 0)
-		print_items(response->items, response->n_items);
+		print_items(response->items, response->n_items, explain);
 	print_shortfall(response->shortfall);
 	return 0;
 }
@@ -215,6 +269,8 @@ static int recommend_user(struct cli *cli, const struct arguments *arguments, co
 	request.generation = arguments->generation;
 	request.as_of = arguments->has_as_of ? (Google__Protobuf__Timestamp *)&arguments->as_of : NULL;
 	request.with_names = !arguments->no_names;
+	request.filter = (char *)(arguments->filter ? arguments->filter : "");
+	request.explain = arguments->explain;
 	request.context_item = (char *)(arguments->context_item ? arguments->context_item : "");
 	request.n_context = arguments->context_count;
 	request.context = (Kindred__V1__ContextValue **)arguments->context;
@@ -224,7 +280,7 @@ static int recommend_user(struct cli *cli, const struct arguments *arguments, co
 	double seconds = (double)(clock_monotonic_ns() - start_ns) / 1e9;
 	if (code != 0)
 		return code;
-	code = print_answer(cli, user, response, seconds);
+	code = print_answer(cli, user, response, arguments->explain, seconds);
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 	return code;
 }
@@ -285,6 +341,8 @@ static int send_batch(struct many *many, struct error *err)
 	request.generation = many->arguments->generation;
 	request.as_of = many->arguments->has_as_of ? (Google__Protobuf__Timestamp *)&many->arguments->as_of : NULL;
 	request.with_names = !many->arguments->no_names;
+	request.filter = (char *)(many->arguments->filter ? many->arguments->filter : "");
+	request.explain = many->arguments->explain;
 	request.context_item = (char *)(many->arguments->context_item ? many->arguments->context_item : "");
 	request.n_context = many->arguments->context_count;
 	request.context = (Kindred__V1__ContextValue **)many->arguments->context;

@@ -1,4 +1,5 @@
 #include "common/score.h"
+#include "common/score_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -106,13 +107,6 @@ void scorer_next(struct scorer *scorer, const struct model_relation *relation, c
 	}
 }
 
-/* What a profile item counts for itself. */
-static uint32_t self_part(uint32_t weight, uint32_t best, uint32_t self_q12)
-{
-	uint64_t part = (uint64_t)(weight * best >> 12) * self_q12 >> 12;
-	return part < UINT16_MAX ? (uint32_t)part : UINT16_MAX;
-}
-
 /* The numbers of the profile's items, those that are not cold first. Returns how many these are. */
 static uint32_t cold_last(const uint64_t *cold, const struct profile_item *profile, uint32_t count, uint16_t *order)
 {
@@ -160,19 +154,10 @@ static uint32_t find_lists(const struct model_relation *relation, const struct p
 /* What the list can add at most. Reads its first neighbour, so not before it is time. */
 static void weigh_list(const struct model_relation *relation, struct list *list)
 {
-	const struct model_serving *serving = &relation->serving;
-	uint32_t alone = relation->best_weight ? relation->best_weight : 1;
 	uint32_t best = list->count ? model_entry_weight(list->entries[0], relation->row_mask) : 0;
-	if (serving->self_q12)
-		list->self = self_part(list->weight, best ? best : alone,
-				       list->newest ? serving->self_newest_q12 : serving->self_q12);
+	if (relation->serving.self_q12)
+		list->self = score_self_part(relation, list->weight, best, list->newest);
 	list->bound = (list->weight * best >> 12) + list->self;
-}
-
-/* What a neighbour gets from a profile item of that weight. */
-static inline uint32_t part_of(uint32_t entry, uint32_t row_mask, uint32_t weight)
-{
-	return (uint32_t)((uint64_t)(entry & ~row_mask) * weight >> 28);
 }
 
 static void add_list(struct scorer *scorer, const struct list *list, uint32_t row_mask)
@@ -182,14 +167,14 @@ static void add_list(struct scorer *scorer, const struct list *list, uint32_t ro
 	size_t touched_count = scorer->touched_count;
 	uint32_t weight = list->weight, count = list->count;
 	/* the weights do not rise: parts of 0 are at the end */
-	while (count && part_of(entries[count - 1], row_mask, weight) == 0)
+	while (count && score_part(entries[count - 1], row_mask, weight) == 0)
 		count--;
 #pragma GCC unroll 4
 	for (uint32_t at = 0; at < count; at++) {
 		uint32_t row = entries[at] & row_mask, sum = sums[row];
 		touched[touched_count] = row; /* without a branch: a good third of the rows are new, in no order */
 		touched_count += sum < 1;
-		sums[row] = sum + part_of(entries[at], row_mask, weight);
+		sums[row] = sum + score_part(entries[at], row_mask, weight);
 	}
 	scorer->touched_count = (uint32_t)touched_count;
 	add_part(scorer, list->row, list->self);
@@ -231,20 +216,9 @@ static bool judged_shown(score_judge judge, void *context, uint32_t row, struct 
 {
 	if (!judge)
 		return true;
-	switch (judge(context, row)) {
-	case SCORE_SHOW:
-		return true;
-	case SCORE_EXCLUDED:
-		counts->excluded++;
-		return false;
-	case SCORE_FILTERED:
-		counts->filtered++;
-		return false;
-	case SCORE_UNAVAILABLE:
-		counts->unavailable++;
-		return false;
-	}
-	return false;
+	enum score_verdict verdict = judge(context, row);
+	counts->judged[verdict]++;
+	return verdict == SCORE_SHOW;
 }
 
 /* The greatest sum of a row that may be shown. Few rows are judged: only those greater than all before. */
@@ -291,11 +265,6 @@ struct best {
 	uint32_t personal; /* the first so many: a list led to them; the others are popular ones */
 };
 
-static uint32_t multiplied(const struct model_relation *relation, uint32_t row, uint64_t sum)
-{
-	return relation->multipliers ? (uint32_t)(sum * relation->multipliers[row] >> 12) : (uint32_t)sum;
-}
-
 static void best_begin(struct best *best)
 {
 	best->found = 0;
@@ -306,7 +275,7 @@ static void best_begin(struct best *best)
 static void offer(struct best *best, uint32_t row, uint32_t sum, uint32_t t)
 {
 	struct scored one = { .row = row,
-			      .score = multiplied(best->relation, row, sum),
+			      .score = score_multiplied(best->relation, row, sum),
 			      .popular = t >= best->personal,
 			      .by_warm = t < best->by_warm };
 	bool full = best->found == best->n;
@@ -364,7 +333,7 @@ static void add_to_few(uint32_t *sums, const uint64_t *filter, const struct list
 		uint32_t row = list->entries[at] & row_mask;
 		/* it may be another row with the same bit: that has no place anyway, but a sum of 0 has to stay 0 */
 		if ((filter[row / 64 % FILTER_WORDS] & filter_bit(row)) && sums[row])
-			sums[row] += part_of(list->entries[at], row_mask, list->weight);
+			sums[row] += score_part(list->entries[at], row_mask, list->weight);
 	}
 	if (sums[list->row])
 		sums[list->row] += list->self;
@@ -450,7 +419,8 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 		if (!may_end || p + 1 == count)
 			continue;
 		rest -= list->bound;
-		uint32_t nth = best->n <= list->count ? part_of(list->entries[best->n - 1], row_mask, list->weight) : 0;
+		uint32_t nth =
+			best->n <= list->count ? score_part(list->entries[best->n - 1], row_mask, list->weight) : 0;
 		guess = nth > guess ? nth : guess;
 		if (rest > guess)
 			continue;

@@ -59,14 +59,21 @@ int scorer_resize(struct scorer *scorer, uint32_t rows); /* before a larger mode
 void scorer_next(struct scorer *scorer, const struct model_relation *relation, const struct profile_item *profile,
 		 uint32_t count);
 
-/* Why a row may not be shown. */
-enum score_verdict { SCORE_SHOW, SCORE_EXCLUDED, SCORE_FILTERED, SCORE_UNAVAILABLE };
+/* Whether a row may be shown, or why not. */
+enum score_verdict {
+	SCORE_SHOW,
+	SCORE_EXCLUDED, /* by the user's own events */
+	SCORE_FILTERED, /* by the definition's filter */
+	SCORE_FILTERED_BY_CALL, /* by the filter of this call alone */
+	SCORE_UNAVAILABLE,
+	SCORE_VERDICTS
+};
 typedef enum score_verdict (*score_judge)(void *context, uint32_t row);
 
 struct score_counts {
 	/* exact when fewer than n were found; with n, not all are looked at */
 	uint32_t candidates; /* rows that something in the profile led to, or that were blended in */
-	uint32_t excluded, filtered, unavailable; /* of those judged */
+	uint32_t judged[SCORE_VERDICTS]; /* of those that the judge was asked about, by what it said */
 };
 
 /*

@@ -15,7 +15,7 @@
 struct common {
 	uint64_t definition; /* hash of the name */
 	int64_t active_ms, inactive_ms;
-	uint32_t count, with_names;
+	uint32_t count, fields; /* with_names, and 2: explain */
 };
 
 static int read_span(const char *name, const Google__Protobuf__Duration *span, int64_t *ms, struct error *err)
@@ -55,8 +55,8 @@ static int read_cursor(const ProtobufCBinaryData *bytes, uint32_t shards, struct
 	request->continues = true;
 	if (asked.request != request->pinned.request)
 		rc = error_set(err, E_INVALID,
-			       "cursor: of another request; definition, count, with_names, active_within and "
-			       "inactive_for must be as in the call that it is from");
+			       "cursor: of another request; definition, count, filter, explain, with_names, "
+			       "active_within and inactive_for must be as in the call that it is from");
 	else if (asked.generation && asked.generation != request->pinned.generation)
 		rc = error_set(err, E_INVALID,
 			       "generation: %" PRIu64 ", but the cursor is of %" PRIu64 "; leave it unset",
@@ -73,7 +73,8 @@ static int read_cursor(const ProtobufCBinaryData *bytes, uint32_t shards, struct
 static int take(const Kindred__V1__RecommendAudienceRequest *message, uint32_t shards, struct audience_request *request,
 		struct error *err)
 {
-	struct common common = { .count = message->count, .with_names = message->with_names != 0 };
+	struct common common = { .count = message->count,
+				 .fields = (message->with_names ? 1 : 0) | (message->explain ? 2 : 0) };
 	int rc = read_span("active_within", message->active_within, &request->active_ms, err);
 
 	if (!rc)
@@ -91,6 +92,8 @@ static int take(const Kindred__V1__RecommendAudienceRequest *message, uint32_t s
 	common.active_ms = request->active_ms;
 	common.inactive_ms = request->inactive_ms;
 	request->pinned.request = XXH3_64bits(&common, sizeof common);
+	if (*message->filter) /* by itself: cursors of calls without one are as they were before there were filters */
+		request->pinned.request ^= XXH3_64bits(message->filter, strlen(message->filter));
 	request->pinned.generation = message->generation;
 	return message->cursor.len ? read_cursor(&message->cursor, shards, request, err) : 0;
 }

@@ -1,30 +1,79 @@
 #include "worker/answer.h"
 #include "common/ids.h"
+#include "kindred/v1/recommend.pb-c.h"
+#include "worker/explain.h"
 
 /* Field numbers are those of proto/kindred/v1/recommend.proto. */
 
 #define ITEM_BYTES_MAX (4 * HEAD_BYTES_MAX + 2 * UINT32_BYTES_MAX) /* of an item without its texts */
-#define SHORTFALL_BYTES_MAX (HEAD_BYTES_MAX + 6 * UINT32_BYTES_MAX)
+/* of a part of a score without its texts: its own head, two for texts, an amount and a kind */
+#define PART_BYTES_MAX (3 * HEAD_BYTES_MAX + 11 + 2)
+#define SHORTFALL_BYTES_MAX (HEAD_BYTES_MAX + 7 * UINT32_BYTES_MAX)
 
+static void close_at(struct blob *out, const uint8_t *at)
+{
+	out->used = (size_t)(at - out->data);
+}
+
+/* With room for it: text_bytes of id and name, and PART_BYTES_MAX. */
+static uint8_t *put_part(uint8_t *at, uint32_t kind, struct text_view id, int64_t amount, struct text_view name)
+{
+	if (amount == 0)
+		return at;
+	uint64_t number = (uint64_t)amount; /* as protobuf's int64: 10 bytes when it is less than 0 */
+	at = put_message(at, 6, text_bytes(id.bytes) + uint_bytes(number) + uint_bytes(kind) + text_bytes(name.bytes));
+	at = put_text(at, 1, id.data, id.bytes);
+	at = put_uint(at, 2, number);
+	at = put_uint(at, 3, kind);
+	return put_text(at, 4, name.data, name.bytes);
+}
+
+static bool put_parts(struct blob *out, const struct recipe *recipe, const struct explanation *explanation,
+		      bool with_names)
+{
+	static const struct text_view none = { "", 0 };
+	for (uint32_t i = 0; i < explanation->count; i++) {
+		const struct explain_part *part = &explanation->parts[i];
+		struct text_view id = model_item_id(recipe->catalog, part->row);
+		struct text_view name = with_names ? recipe_item_name(recipe, part->row) : none;
+		if (!blob_reserve(out, (size_t)id.bytes + name.bytes + PART_BYTES_MAX))
+			return false;
+		close_at(out, put_part(out->data + out->used, part->kind, id, part->amount, name));
+	}
+	if (!blob_reserve(out, 3 * PART_BYTES_MAX))
+		return false;
+	uint8_t *at = out->data + out->used;
+	at = put_part(at, KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_NEIGHBOUR, none, explanation->rest, none);
+	at = put_part(at, KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_TREND, none, explanation->trend, none);
+	at = put_part(at, KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_POPULAR, none, explanation->popular, none);
+	close_at(out, at);
+	return true;
+}
+
+/* explanation NULL: none is asked for. */
 static bool put_item(struct blob *out, uint32_t number, const struct recipe *recipe, const struct recommended *item,
-		     bool with_names)
+		     const struct explanation *explanation, bool with_names)
 {
 	struct text_view id = model_item_id(recipe->catalog, item->row), name = { "", 0 }, image = { "", 0 };
 	if (with_names) {
 		name = recipe_item_name(recipe, item->row);
 		image = recipe_item_image(recipe, item->row);
 	}
-	size_t texts = (size_t)id.bytes + name.bytes + image.bytes;
+	size_t texts = (size_t)id.bytes + name.bytes + image.bytes, begin = out->used;
 	if (!blob_reserve(out, texts + ITEM_BYTES_MAX))
 		return false;
-	unsigned head = texts < 100 ? 2 : 3; /* texts of that length and two numbers are less than 128 bytes */
-	uint8_t *begin = out->data + out->used, *at = message_begin(begin, head);
+	/* texts of that length and two numbers are less than 128 bytes */
+	unsigned head = texts < 100 && !explanation ? 2 : 3;
+	uint8_t *at = message_begin(out->data + begin, head);
 	at = put_text(at, 1, id.data, id.bytes);
 	at = put_uint(at, 2, item->score);
 	at = put_uint(at, 3, item->source);
 	at = put_text(at, 4, name.data, name.bytes);
 	at = put_text(at, 5, image.data, image.bytes);
-	out->used = (size_t)(message_end(begin, head, number, at) - out->data);
+	close_at(out, at);
+	if (explanation && (!put_parts(out, recipe, explanation, with_names) || !blob_reserve(out, HEAD_BYTES_MAX)))
+		return false;
+	close_at(out, message_end(out->data + begin, head, number, out->data + out->used));
 	return true;
 }
 
@@ -35,7 +84,8 @@ static bool put_items(struct blob *out, uint32_t number, const struct recipe *re
 	for (uint32_t i = 0; i < found->count; i++) /* no id is in a cache: all of them at once */
 		__builtin_prefetch(model_item_id(recipe->catalog, found->items[i].row).data);
 	for (uint32_t i = 0; i < found->count && good; i++)
-		good = put_item(out, number, recipe, &found->items[i], with_names);
+		good = put_item(out, number, recipe, &found->items[i],
+				found->explanations ? &found->explanations[i] : NULL, with_names);
 	return good;
 }
 
@@ -48,16 +98,12 @@ static uint8_t *put_shortfall(uint8_t *at, uint32_t number, const struct recomme
 	at = message_begin(begin, 2);
 	at = put_uint(at, 1, found->wanted);
 	at = put_uint(at, 2, found->count);
-	at = put_uint(at, 3, found->candidates);
-	at = put_uint(at, 4, found->excluded);
-	at = put_uint(at, 5, found->filtered);
-	at = put_uint(at, 6, found->unavailable);
+	at = put_uint(at, 3, found->counts.candidates);
+	at = put_uint(at, 4, found->counts.judged[SCORE_EXCLUDED]);
+	at = put_uint(at, 5, found->counts.judged[SCORE_FILTERED]);
+	at = put_uint(at, 6, found->counts.judged[SCORE_UNAVAILABLE]);
+	at = put_uint(at, 7, found->counts.judged[SCORE_FILTERED_BY_CALL]);
 	return message_end(begin, 2, number, at);
-}
-
-static void close_at(struct blob *out, const uint8_t *at)
-{
-	out->used = (size_t)(at - out->data);
 }
 
 bool answer_one(struct blob *out, const struct recipe *recipe, const struct recommendation *found, bool with_names)

@@ -15,8 +15,9 @@ struct audience {
 	struct audience *next;
 	uint64_t number;
 	struct recipe *recipe; /* held */
+	struct call_filter *filter; /* NULL: none */
 	uint32_t count;
-	bool with_names;
+	bool with_names, explain;
 	int64_t as_of_ms, newest_after_ms, newest_until_ms;
 	uint32_t shard, end; /* indexes */
 	struct shard_cursor at;
@@ -39,6 +40,7 @@ static void audience_free(struct audience *audience)
 {
 	if (audience->recipe)
 		recipe_unref(audience->recipe);
+	call_filter_free(audience->filter);
 	blob_fini(&audience->portion);
 	free(audience);
 }
@@ -100,7 +102,7 @@ static int open_walk(struct worker *worker, struct audience *audience, const Kin
 	int code = request_read(open->request.data, open->request.len, REQUEST_AUDIENCE, open->as_of_ms, &request, err);
 	request.generation = open->generation;
 	if (!code)
-		code = recommend_recipe(worker, &request, &recipe, err);
+		code = recommend_recipe(worker, &request, &recipe, &audience->filter, err);
 	if (code)
 		return code;
 	if (recipe->definition_version != open->definition_version)
@@ -120,6 +122,7 @@ static int open_walk(struct worker *worker, struct audience *audience, const Kin
 	recipe_ref(recipe);
 	audience->count = request.count ? request.count : recipe->count;
 	audience->with_names = request.with_names;
+	audience->explain = request.explain;
 	audience->as_of_ms = open->as_of_ms;
 	audience->newest_after_ms = open->newest_after_ms;
 	audience->newest_until_ms = open->newest_until_ms;
@@ -285,6 +288,8 @@ static void gather(struct walk_slice *slice, struct text_view user, const struct
 	job->reader = slice->reader;
 	job->ask = (struct recommend_ask){ .user = user,
 					   .history = *history,
+					   .filter = audience->filter,
+					   .explain = audience->explain,
 					   .count = audience->count,
 					   .as_of_ms = audience->as_of_ms,
 					   .until_ms = audience->as_of_ms };

@@ -10,7 +10,8 @@
  *     dispatch.c       one switch over all kinds of frames
  *     instructions.c   what the server tells us: setup, catalogs and definitions (rules.c), items (overlay.c),
  *                      generations (generations.c)
- *     recommend_call.c one user's recommendations: request.c -> recipe.c -> recommend.c -> answer.c
+ *     recommend_call.c one user's recommendations: request.c -> recipe.c, call_filter.c -> recommend.c,
+ *                      explain.c -> answer.c
  *     many.c           the same for thousands of users, in slices
  *     write_call.c     events in: ingest.c checks, writer.c is the thread, group.c the group commit,
  *                      common/turns.c who goes first

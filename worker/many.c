@@ -20,6 +20,7 @@ struct many_call {
 	bool begun; /* its users are in many->users */
 	uint32_t users_done;
 	struct recipe *recipe; /* held */
+	struct call_filter *filter; /* NULL: none */
 	struct blob reply;
 };
 
@@ -56,6 +57,7 @@ static void call_done(struct many *many, struct many_call *call)
 {
 	if (call->recipe)
 		recipe_unref(call->recipe);
+	call_filter_free(call->filter);
 	if (many->spare || call->payload.room > SPARE_BYTES || call->reply.room > SPARE_BYTES)
 		call_free(call);
 	else
@@ -102,7 +104,7 @@ static int read_call(struct many *many, struct many_call *call, const struct fra
 				err);
 	struct recipe *recipe;
 	if (!code)
-		code = recommend_recipe(worker, &call->request, &recipe, err);
+		code = recommend_recipe(worker, &call->request, &recipe, &call->filter, err);
 	if (code)
 		return code;
 	recipe_ref(recipe);
@@ -231,7 +233,7 @@ static int answer_some(struct worker *worker, struct many_call *call, const stru
 {
 	struct recommend_job jobs[RECOMMEND_JOBS];
 	for (uint32_t i = 0; i < count; i++)
-		recommend_job_make(worker, call->recipe, &call->request, users[i].id, &jobs[i]);
+		recommend_job_make(worker, call->recipe, &call->request, call->filter, users[i].id, &jobs[i]);
 	recommend(&worker->recommender, call->recipe, jobs, count);
 	for (uint32_t i = 0; i < count; i++) {
 		if (!answer(worker, call, &jobs[i]))

@@ -1,5 +1,6 @@
 #include "worker/recommend.h"
 #include "kindred/v1/recommend.pb-c.h"
+#include "worker/explain.h"
 #include "worker/explore.h"
 #include "worker/source.h"
 
@@ -34,7 +35,7 @@ struct run {
 	uint32_t context_row; /* of the item being looked at; MODEL_NO_ROW: none that the generation has */
 	bool has_last;
 	struct recipe_item last; /* the item of the newest event of the definition */
-	bool unfiltered; /* the judge does not ask the filter */
+	bool unfiltered; /* the judge does not ask the definition's filter */
 
 	struct recommendation *answer;
 };
@@ -254,12 +255,14 @@ static enum score_verdict verdict_of(const struct run *run, uint32_t row, unsign
 		return SCORE_UNAVAILABLE;
 	if (mark & MARK_EXCLUDED)
 		return SCORE_EXCLUDED;
+	/* before the definition's, which may be left out */
+	const struct recipe_item *last = run->has_last ? &run->last : NULL;
+	if (run->ask->filter && !call_filter_passes(run->ask->filter, &item, last))
+		return SCORE_FILTERED_BY_CALL;
 	if (run->unfiltered)
 		return SCORE_SHOW;
 	if (recipe->filter_last)
-		return filter_match(recipe->filter, recipe_value, &item, run->has_last ? &run->last : NULL)
-			       ? SCORE_SHOW
-			       : SCORE_FILTERED;
+		return filter_match(recipe->filter, recipe_value, &item, last) ? SCORE_SHOW : SCORE_FILTERED;
 	return standing == RECIPE_FILTERED ? SCORE_FILTERED : SCORE_SHOW;
 }
 
@@ -295,9 +298,8 @@ static int score_neighbours(struct run *run, struct error *err)
 	struct scored *top = arena_alloc(arena, run->ask->count * sizeof *top);
 	if (!top)
 		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
-	struct score_counts counts;
 	uint32_t found = scorer_top(run->recommender->scorer, relation, run->profile, run->profile_count,
-				    run->ask->count, judge, run, top, &counts);
+				    run->ask->count, judge, run, top, &answer->counts);
 	for (uint32_t i = 0; i < found; i++)
 		answer->items[i] = (struct recommended){
 			.row = top[i].row,
@@ -308,10 +310,6 @@ static int score_neighbours(struct run *run, struct error *err)
 			 answer->items, found))
 		return error_set(err, E_EXHAUSTED, "no memory for %u items", run->ask->count);
 	answer->count = found;
-	answer->candidates = counts.candidates;
-	answer->excluded = counts.excluded;
-	answer->filtered = counts.filtered;
-	answer->unavailable = counts.unavailable;
 	return 0;
 }
 
@@ -319,10 +317,8 @@ static int score_neighbours(struct run *run, struct error *err)
 
 static void count_verdict(struct recommendation *answer, enum score_verdict verdict)
 {
-	answer->candidates++;
-	answer->excluded += verdict == SCORE_EXCLUDED;
-	answer->filtered += verdict == SCORE_FILTERED;
-	answer->unavailable += verdict == SCORE_UNAVAILABLE;
+	answer->counts.candidates++;
+	answer->counts.judged[verdict]++;
 }
 
 /* Whether a popular row is shown. Each row counts once, whoever looked at it first. */
@@ -337,7 +333,7 @@ static bool take_popular(struct run *run, uint32_t row)
 	if (!(mark & MARK_FILTERED) || !run->unfiltered)
 		return false;
 	/* only the filter was against it, and it is not asked now */
-	run->answer->filtered--;
+	run->answer->counts.judged[SCORE_FILTERED]--;
 	set_mark(run->recommender, row, MARK_SEEN);
 	return true;
 }
@@ -434,6 +430,18 @@ static int explore(struct run *run, struct error *err)
 	return 0;
 }
 
+/* --- explanations --- */
+
+static int explain_items(struct run *run, struct error *err)
+{
+	struct recommendation *answer = run->answer;
+	if (!run->ask->explain)
+		return 0;
+	answer->explanations = explain(&run->recommender->arena, run->recipe->relation, run->profile,
+				       run->profile_count, answer->items, answer->count);
+	return answer->explanations ? 0 : error_set(err, E_EXHAUSTED, "no memory to explain %u items", answer->count);
+}
+
 /* --- the steps --- */
 
 /* From here on the marks are this user's. */
@@ -450,8 +458,9 @@ static int mark_excluded(struct run *run, struct error *err)
 
 static int (*const asking[])(struct run *run, struct error *err) = { read_history, take_context, walk_history,
 								     make_profile };
-static int (*const ranking[])(struct run *run, struct error *err) = { mark_excluded, score_neighbours,
-								      take_popular_items, fill_up, explore };
+static int (*const ranking[])(struct run *run,
+			      struct error *err) = { mark_excluded, score_neighbours, take_popular_items,
+						     fill_up,       explore,          explain_items };
 #define STEPS(list) (sizeof(list) / sizeof(list)[0])
 
 static int begin(struct run *run, struct error *err)

@@ -17,6 +17,7 @@
 #include "common/arena.h"
 #include "common/error.h"
 #include "common/score.h"
+#include "worker/call_filter.h"
 #include "worker/context.h"
 #include "worker/recipe.h"
 #include "worker/shards.h"
@@ -44,17 +45,21 @@ struct recommended {
 	uint32_t source; /* Kindred__V1__Source */
 };
 
+struct explanation;
+
 struct recommendation {
 	struct recommended *items; /* best first; in the recommender's arena, until its next call */
-	uint32_t count;
-	/* kindred.v1.Shortfall, when count < wanted */
-	uint32_t wanted, candidates, excluded, filtered, unavailable;
+	struct explanation *explanations; /* one an item (worker/explain.h); NULL: not asked for */
+	uint32_t count, wanted;
+	struct score_counts counts; /* kindred.v1.Shortfall, when count < wanted */
 };
 
 struct recommend_ask {
 	struct text_view user; /* checked */
 	struct history history; /* of the reader's transaction, when it is at hand; count 0: it is looked up */
 	const struct context *context; /* resolved; NULL: none */
+	struct call_filter *filter; /* NULL: none */
+	bool explain;
 	uint32_t count; /* 1..RECIPE_COUNT_MAX */
 	/*
 	 * Events after until_ms do not count; lookback is counted back from as_of_ms. A call that gives no as_of

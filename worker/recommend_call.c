@@ -4,12 +4,16 @@
 #include "worker/answer.h"
 #include "worker/worker.h"
 
+#include <string.h>
+
 void recommend_job_make(struct worker *worker, const struct recipe *recipe, const struct request *request,
-			struct text_view user, struct recommend_job *job)
+			struct call_filter *filter, struct text_view user, struct recommend_job *job)
 {
 	struct error *err = &job->err;
 	err->code = 0;
 	job->ask = (struct recommend_ask){ .user = user,
+					   .filter = filter,
+					   .explain = request->explain,
 					   .count = request->count ? request->count : recipe->count,
 					   .as_of_ms = request->as_of_ms,
 					   .until_ms = request->timed ? request->as_of_ms : INT64_MAX };
@@ -24,14 +28,19 @@ void recommend_job_make(struct worker *worker, const struct recipe *recipe, cons
 	context_resolve(&job->context, recipe, err);
 }
 
-int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err)
+int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe,
+		     struct call_filter **filter, struct error *err)
 {
 	struct generation *generation;
+	*filter = NULL;
 	int code = generations_pick(&worker->generations, request->generation, &generation, err);
-	if (code)
-		return code;
-	return recipe_find(recipe, &worker->rules, generation, worker->shards.count, request->definition.data,
-			   request->definition.bytes, err);
+	if (!code)
+		code = recipe_find(recipe, &worker->rules, generation, worker->shards.count, request->definition.data,
+				   request->definition.bytes, err);
+	if (!code)
+		code = call_filter_make(filter, &worker->rules, *recipe, request->filter, request->kind != REQUEST_ONE,
+					err);
+	return code;
 }
 
 static int take(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
@@ -39,19 +48,21 @@ static int take(struct worker *worker, const struct frame_head *head, const uint
 	struct recommend_calls *calls = &worker->recommend_calls;
 	struct request request;
 	struct recipe *recipe;
+	struct call_filter *filter;
 	if (head->timeout_ms != UINT32_MAX && worker_deadline_ns(worker, head) <= clock_monotonic_ns()) {
 		worker->expired_calls++;
 		return error_set(err, E_DEADLINE, "the deadline passed before the call was worked on");
 	}
 	int code = request_read(payload, head->bytes, REQUEST_ONE, clock_wall_ms(), &request, err);
 	if (!code)
-		code = recommend_recipe(worker, &request, &recipe, err);
+		code = recommend_recipe(worker, &request, &recipe, &filter, err);
 	if (code)
 		return code;
 	if (calls->count == RECOMMEND_JOBS || (calls->count && calls->recipe != recipe))
 		recommend_calls_answer(worker);
 	calls->recipe = recipe;
-	recommend_job_make(worker, recipe, &request, request.user, &calls->jobs[calls->count]);
+	recommend_job_make(worker, recipe, &request, filter, request.user, &calls->jobs[calls->count]);
+	calls->filters[calls->count] = filter;
 	calls->calls[calls->count] = head->call;
 	calls->with_names[calls->count++] = request.with_names;
 	return 0;
@@ -91,8 +102,10 @@ void recommend_calls_answer(struct worker *worker)
 	struct recommend_calls *calls = &worker->recommend_calls;
 	if (calls->count)
 		recommend(&worker->recommender, calls->recipe, calls->jobs, calls->count);
-	for (uint32_t at = 0; at < calls->count; at++)
+	for (uint32_t at = 0; at < calls->count; at++) {
 		answer(worker, at);
+		call_filter_free(calls->filters[at]);
+	}
 	calls->answered += calls->count;
 	calls->count = 0;
 }

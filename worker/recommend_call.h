@@ -18,6 +18,7 @@ struct recommend_calls {
 	uint64_t answered; /* since the start, errors too */
 	uint64_t calls[RECOMMEND_JOBS];
 	bool with_names[RECOMMEND_JOBS];
+	struct call_filter *filters[RECOMMEND_JOBS]; /* NULL: none */
 	struct recommend_job jobs[RECOMMEND_JOBS];
 };
 
@@ -26,8 +27,12 @@ void recommend_call(struct worker *worker, const struct frame_head *head, const 
 /* Before a frame of another kind, and when what was read is at its end. */
 void recommend_calls_answer(struct worker *worker);
 
-/* The recipe of a request's definition, of the generation it asks for. Errors: generations_pick's and recipe_find's. */
-int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe, struct error *err);
+/*
+ * The recipe of a request's definition, of the generation it asks for, and the request's own filter (the caller's
+ * to free; NULL: it has none). Errors: those of generations_pick, recipe_find and call_filter_make.
+ */
+int recommend_recipe(struct worker *worker, const struct request *request, struct recipe **recipe,
+		     struct call_filter **filter, struct error *err);
 
 /*
  * Makes the job of one user of a request, to be read from that user's shard until shards_release().
@@ -35,6 +40,6 @@ int recommend_recipe(struct worker *worker, const struct request *request, struc
  * or the errors of shard_read_begin.
  */
 void recommend_job_make(struct worker *worker, const struct recipe *recipe, const struct request *request,
-			struct text_view user, struct recommend_job *job);
+			struct call_filter *filter, struct text_view user, struct recommend_job *job);
 
 #endif

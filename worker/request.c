@@ -15,13 +15,7 @@ enum request_field {
 	REQUEST_CONTEXT = 13,
 };
 
-/* The fields as they came. */
-struct raw_request {
-	struct text_view as_of, filter;
-	bool explain;
-};
-
-static void take_text(const struct wire_field *field, struct request *request, struct raw_request *raw)
+static void take_text(const struct wire_field *field, struct request *request, struct text_view *as_of)
 {
 	if (field->number == REQUEST_USER) {
 		request->user = decode_text(field);
@@ -29,36 +23,26 @@ static void take_text(const struct wire_field *field, struct request *request, s
 	} else if (field->number == REQUEST_DEFINITION) {
 		request->definition = decode_text(field);
 	} else if (field->number == REQUEST_AS_OF) {
-		raw->as_of = decode_text(field);
+		*as_of = decode_text(field);
 		request->timed = true;
 	} else if (field->number == REQUEST_CONTEXT_ITEM) {
 		request->context.item = decode_text(field);
 	} else if (field->number == REQUEST_FILTER) {
-		raw->filter = decode_text(field);
+		request->filter = decode_text(field);
 	}
 }
 
-static void take_number(const struct wire_field *field, struct request *request, struct raw_request *raw)
+static void take_number(const struct wire_field *field, struct request *request)
 {
 	uint64_t value = decode_varint(field);
 	if (field->number == REQUEST_COUNT)
 		request->count = (uint32_t)value;
 	else if (field->number == REQUEST_EXPLAIN)
-		raw->explain = value != 0;
+		request->explain = value != 0;
 	else if (field->number == REQUEST_GENERATION)
 		request->generation = value;
 	else if (field->number == REQUEST_WITH_NAMES)
 		request->with_names = value != 0;
-}
-
-static int check_served(const struct raw_request *raw, struct error *err)
-{
-	static const char text[] = "is not served yet; leave it unset";
-	if (raw->filter.bytes)
-		return error_set(err, E_UNIMPLEMENTED, "filter: a filter for one call %s", text);
-	if (raw->explain)
-		return error_set(err, E_UNIMPLEMENTED, "explain: the parts of a score: this %s", text);
-	return 0;
 }
 
 static int check_users(const struct request *request, enum request_kind kind, struct error *err)
@@ -69,9 +53,9 @@ static int check_users(const struct request *request, enum request_kind kind, st
 	return 0;
 }
 
-static int check_as_of(const struct raw_request *raw, struct request *request, struct error *err)
+static int check_as_of(struct text_view as_of, struct request *request, struct error *err)
 {
-	if (request->timed && (decode_timestamp(raw->as_of, &request->as_of_ms) || request->as_of_ms < TIME_MIN_MS))
+	if (request->timed && (decode_timestamp(as_of, &request->as_of_ms) || request->as_of_ms < TIME_MIN_MS))
 		return error_set(err, E_INVALID, "as_of: not a time from 1970 to 9999");
 	return 0;
 }
@@ -81,8 +65,10 @@ int request_read(const void *payload, size_t bytes, enum request_kind kind, int6
 {
 	static const char *const names[] = { "", "Many", "Audience" };
 	static const struct text_view none = { "", 0 };
-	struct raw_request raw = { .as_of = none, .filter = none };
-	*request = (struct request){ .user = none, .definition = none, .as_of_ms = now_ms, .context.item = none };
+	struct text_view as_of = none;
+	*request = (struct request){
+		.kind = kind, .user = none, .definition = none, .filter = none, .as_of_ms = now_ms, .context.item = none
+	};
 	struct wire_cursor cursor = decode_start(payload, bytes);
 	struct wire_field field;
 	int got;
@@ -91,17 +77,15 @@ int request_read(const void *payload, size_t bytes, enum request_kind kind, int6
 			if (context_take(&request->context, decode_text(&field), err))
 				return err->code;
 		} else if (field.type == WIRE_BYTES)
-			take_text(&field, request, &raw);
+			take_text(&field, request, &as_of);
 		else if (field.type == WIRE_VARINT)
-			take_number(&field, request, &raw);
+			take_number(&field, request);
 	}
 	if (got < 0)
 		return error_set(err, E_INVALID, "request: not a kindred.v1.Recommend%sRequest", names[kind]);
-	int code = check_served(&raw, err);
+	int code = check_users(request, kind, err);
 	if (!code)
-		code = check_users(request, kind, err);
-	if (!code)
-		code = check_as_of(&raw, request, err);
+		code = check_as_of(as_of, request, err);
 	if (!code && request->count > RECIPE_COUNT_MAX)
 		code = error_set(err, E_INVALID, "count: %u; 1 to %d are allowed, 0 for the definition's count",
 				 request->count, RECIPE_COUNT_MAX);

@@ -18,6 +18,7 @@
 enum request_kind { REQUEST_ONE, REQUEST_MANY, REQUEST_AUDIENCE };
 
 struct request {
+	enum request_kind kind;
 	struct text_view user; /* the last one, when there are many; not checked */
 	uint32_t users;
 	struct text_view definition;
@@ -25,13 +26,13 @@ struct request {
 	bool timed; /* as_of was given */
 	int64_t as_of_ms; /* now_ms when it was not */
 	uint64_t generation; /* 0: the active one */
-	bool with_names;
+	struct text_view filter; /* of this call alone; empty: none */
+	bool with_names, explain;
 	struct context context; /* to be resolved */
 };
 
 /*
- * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. E_UNIMPLEMENTED: a
- * field that is not served yet is set; the text names it. Users are only counted (1 for a RecommendRequest,
+ * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. Users are only counted (1 for a RecommendRequest,
  * 1 to 10,000 when many, none for an audience).
  */
 int request_read(const void *payload, size_t bytes, enum request_kind kind, int64_t now_ms, struct request *request,

@@ -1,61 +1,11 @@
 #include "worker/source.h"
 #include "kindred/v1/recommend.pb-c.h"
+#include "worker/places.h"
 
 #include <string.h>
 
 #define PERSONAL KINDRED__V1__SOURCE__SOURCE_PERSONAL
 #define SIMILAR KINDRED__V1__SOURCE__SOURCE_SIMILAR
-
-/*
- * Where the answer's rows are: open addressing, linear. Before it a filter of a bit for each of them,
- * in two cache lines: hardly a neighbour passes it.
- */
-#define FILTER_BITS 1024u
-struct places {
-	uint64_t filter[FILTER_BITS / 64];
-	struct recommended **slots; /* NULL: free */
-	uint32_t mask;
-};
-
-static uint32_t slot_of(const struct places *places, uint32_t row)
-{
-	return (row * UINT32_C(2654435769) >> 7) & places->mask;
-}
-
-static bool places_make(struct places *places, struct arena *arena, struct recommended *items, uint32_t count)
-{
-	uint32_t size = 16;
-	while (size < 4 * count)
-		size *= 2;
-	memset(places->filter, 0, sizeof places->filter);
-	places->mask = size - 1;
-	places->slots = arena_zalloc(arena, size * sizeof *places->slots);
-	if (!places->slots)
-		return false;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t slot = slot_of(places, items[i].row);
-		while (places->slots[slot])
-			slot = (slot + 1) & places->mask;
-		places->slots[slot] = &items[i];
-		places->filter[items[i].row / 64 % (FILTER_BITS / 64)] |= UINT64_C(1) << items[i].row % 64;
-	}
-	return true;
-}
-
-static inline bool may_have(const struct places *places, uint32_t row)
-{
-	return places->filter[row / 64 % (FILTER_BITS / 64)] >> row % 64 & 1;
-}
-
-/* The row's place in the answer; NULL: it has none. */
-static struct recommended *place_of(const struct places *places, uint32_t row)
-{
-	struct recommended *item;
-	for (uint32_t slot = slot_of(places, row); (item = places->slots[slot]); slot = (slot + 1) & places->mask)
-		if (item->row == row)
-			return item;
-	return NULL;
-}
 
 /* The profile's lists that count, those of cold items last: what is learnt is hardly ever found there. */
 struct lists {
@@ -111,9 +61,9 @@ static uint32_t turn_list(const struct places *places, const struct model_relati
 	uint32_t turned = 0;
 	for (uint64_t at = relation->offsets[list]; at < relation->offsets[list + 1]; at++) {
 		uint32_t row = model_entry_row(relation->entries[at], relation->row_mask);
-		if (!may_have(places, row))
+		if (!places_may_have(places, row))
 			continue;
-		struct recommended *item = place_of(places, row);
+		struct recommended *item = places_find(places, row);
 		if (item && item->source == SIMILAR && is_learnt(relation, list, at, row)) {
 			item->source = PERSONAL;
 			turned++;
@@ -156,7 +106,7 @@ static bool learnt_leads(const struct lists *lists, uint32_t row)
 static void turn_all(const struct places *places, const struct lists *lists, uint32_t similar)
 {
 	for (uint32_t i = 0; similar && i < lists->count; i++) {
-		struct recommended *own = place_of(places, lists->rows[i]);
+		struct recommended *own = places_find(places, lists->rows[i]);
 		if (own && own->source == SIMILAR) {
 			own->source = PERSONAL;
 			similar--;

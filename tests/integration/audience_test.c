@@ -88,6 +88,16 @@ static void hang_up(void)
 	audience.stream = NULL;
 }
 
+/* For the filter price < 5; the price of an item is its number and one. */
+static void expect_cheap_and_explained(const Kindred__V1__RecommendedItem *item)
+{
+	int64_t sum = 0;
+	for (size_t i = 0; i < item->n_parts; i++)
+		sum += item->parts[i]->amount;
+	assert_true(item->item_id[1] < '4');
+	assert_true(item->n_parts > 0 && sum == item->score);
+}
+
 static void take_user(const Kindred__V1__UserRecommendations *result)
 {
 	unsigned number = (unsigned)strtoul(result->user_id + 1, NULL, 10);
@@ -100,6 +110,8 @@ static void take_user(const Kindred__V1__UserRecommendations *result)
 	if (*seen)
 		fail_msg("user %s comes a second time", result->user_id);
 	*seen = true;
+	for (size_t i = 0; i < result->n_items && audience.request.explain; i++)
+		expect_cheap_and_explained(result->items[i]);
 	audience.users++;
 }
 
@@ -202,6 +214,34 @@ static void test_everybody_once(void **state)
 	call_again();
 	read_to_the_end();
 	expect_all();
+}
+
+static void test_filter_and_explain(void **state)
+{
+	struct error err;
+	(void)state;
+	audience_begin();
+	audience.request.filter = (char *)"price < 5";
+	audience.request.explain = true;
+	call_again();
+	assert_int_equal(read_some(2, &err), 1);
+	hang_up();
+	call_again(); /* goes on behind the cursor */
+	read_to_the_end();
+	expect_all();
+	struct output output = cluster_run(
+		&cluster, CLI("export", "wanted-next", "--filter", "price < 5", "--format", "csv", "--quiet"));
+	unsigned lines = 0;
+	char *save = NULL;
+	assert_int_equal(output.code, 0);
+	for (char *line = strtok_r(output.out, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char item = 0;
+		if (sscanf(line, "%*[^,],%*u,%*c%c", &item) == 1)
+			assert_in_range(item, '0', '3');
+		lines++;
+	}
+	assert_in_range(lines, USERS + SHOP_USERS + 1, UINT32_MAX);
+	output_free(&output);
 }
 
 static void test_by_activity(void **state)
@@ -494,6 +534,9 @@ static void test_cursors_are_checked(void **state)
 	audience.request.count = 39;
 	assert_int_equal(fails_with("another request"), E_INVALID);
 	audience.request.count = 40;
+	audience.request.filter = (char *)"price < 5";
+	assert_int_equal(fails_with("another request"), E_INVALID);
+	audience.request.filter = (char *)"";
 	audience.cursor[20] ^= 1;
 	assert_int_equal(fails_with("damaged"), E_INVALID);
 	audience.cursor[20] ^= 1;
@@ -510,8 +553,8 @@ static void test_cursors_are_checked(void **state)
 	audience.request.definition = (char *)"none";
 	assert_int_equal(fails_with("none of that name"), E_NOT_FOUND);
 	audience_begin();
-	audience.request.filter = (char *)"price < 5";
-	assert_int_equal(fails_with("filter"), E_UNIMPLEMENTED);
+	audience.request.filter = (char *)"price < true";
+	assert_int_equal(fails_with("filter, character"), E_INVALID);
 	audience_begin();
 	audience.request.generation = 9999;
 	assert_int_equal(fails_with("not kept"), E_PRECONDITION);
@@ -541,6 +584,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everybody_once),
+		cmocka_unit_test(test_filter_and_explain),
 		cmocka_unit_test(test_by_activity),
 		cmocka_unit_test(test_goes_on_behind_every_response),
 		cmocka_unit_test(test_slow_client),

@@ -298,19 +298,50 @@ static void test_as_of(void **state)
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 }
 
-static void test_unserved_features_say_so(void **state)
+static void expect_explained(const json_t *item)
 {
+	json_int_t sum = 0;
+	json_t *part;
+	size_t i;
+	json_array_foreach(json_object_get(item, "parts"), i, part) sum +=
+		json_integer_value(json_object_get(part, "amount"));
+	assert_true(json_array_size(json_object_get(item, "parts")) > 0);
+	assert_int_equal(sum, json_integer_value(json_object_get(item, "score")));
+	/* the price of an item is its number and one */
+	assert_true(json_string_value(json_object_get(item, "item_id"))[1] < '4');
+}
+
+/* A filter of the call alone and the parts of scores, for one user and for a file of them. */
+static void test_filter_and_explain(void **state)
+{
+	char path[256];
 	(void)state;
-	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
-	struct error err;
-	Kindred__V1__RecommendResponse *answer = NULL;
-	request.user_id = (char *)"u1";
-	request.definition = (char *)"wanted-next";
-	request.filter = (char *)"price < 5";
-	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
-				 &kindred__v1__recommend_response__descriptor, &answer, &err),
-			 E_UNIMPLEMENTED);
-	assert_non_null(strstr(err.text, "filter"));
+	snprintf(path, sizeof path, "%s/two.txt", cluster.home);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file, "u7\nu8\n");
+	fclose(file);
+	for (unsigned way = 0; way < 2; way++) {
+		struct output output = cluster_run(&cluster, way ? CLI("recommend", "wanted-next", "--users-file", path,
+								       "--filter", "price < 5", "--explain", "--quiet")
+								 : CLI("recommend", "wanted-next", "u7", "u8",
+								       "--filter", "price < 5", "--explain", "--json"));
+		assert_int_equal(output.code, 0);
+		unsigned users = 0;
+		char *save = NULL;
+		for (char *line = strtok_r(output.out, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+			json_t *json = json_loads(line, 0, NULL), *item;
+			size_t i;
+			assert_non_null(json);
+			json_array_foreach(json_object_get(json, "items"), i, item) expect_explained(item);
+			users += i > 0;
+			json_decref(json);
+		}
+		assert_int_equal(users, 2);
+		output_free(&output);
+	}
+	cluster_fails(&cluster, "there is no attribute 'prize'",
+		      CLI("recommend", "wanted-next", "u7", "--filter", "prize < 5"));
 }
 
 /* A definition's update is a new version, and acts on the next call. */
@@ -375,7 +406,7 @@ int main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_forgetting),
 		cmocka_unit_test(test_as_of),
-		cmocka_unit_test(test_unserved_features_say_so),
+		cmocka_unit_test(test_filter_and_explain),
 		cmocka_unit_test(test_definition_versions),
 		cmocka_unit_test(test_users_file),
 		cmocka_unit_test(test_new_items),

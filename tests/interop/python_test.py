@@ -89,8 +89,11 @@ def main():
         grpc.StatusCode.NOT_FOUND, lambda: recommend.Recommend(Request(user_id="x", definition="none"), timeout=TIMEOUT)))
     check("no user is INVALID_ARGUMENT", fails(
         grpc.StatusCode.INVALID_ARGUMENT, lambda: recommend.Recommend(Request(definition="wanted-next"), timeout=TIMEOUT)))
-    check("an unserved feature is UNIMPLEMENTED", fails(grpc.StatusCode.UNIMPLEMENTED, lambda: recommend.Recommend(
-        Request(user_id="x", definition="wanted-next", explain=True), timeout=TIMEOUT)))
+    explained = recommend.Recommend(Request(user_id="interop-1", definition="wanted-next", explain=True), timeout=TIMEOUT)
+    check("the parts of a score add up to it",
+          explained.items and all(sum(p.amount for p in i.parts) == i.score for i in explained.items))
+    check("a filter that does not compile is INVALID_ARGUMENT", fails(grpc.StatusCode.INVALID_ARGUMENT, lambda: recommend.Recommend(
+        Request(user_id="x", definition="wanted-next", filter="no such"), timeout=TIMEOUT)))
     unknown = channel.unary_unary("/kindred.v1.NoService/NoMethod")
     check("an unknown method is UNIMPLEMENTED", fails(grpc.StatusCode.UNIMPLEMENTED, lambda: unknown(b"", timeout=TIMEOUT)))
     broken = channel.unary_unary("/kindred.v1.RecommendationService/Recommend")

@@ -53,6 +53,13 @@ static void test_another_command_is_refused(void **state)
 	other.names = true;
 	assert_int_equal(export_state_read(&after, saved, &other, "next.csv.progress", &err), E_INVALID);
 	assert_non_null(strstr(err.text, "--with-names was not given, and is given now"));
+	other = command;
+	other.filter = "price < 5";
+	assert_int_equal(export_state_read(&after, saved, &other, "next.csv.progress", &err), E_INVALID);
+	assert_non_null(strstr(err.text, "--filter was not given, and is price < 5 now"));
+	/* saved by a program that knew no filters */
+	json_object_del(json_object_get(saved, "command"), "filter");
+	assert_int_equal(export_state_read(&after, saved, &command, "next.csv.progress", &err), 0);
 	json_decref(saved);
 }
 

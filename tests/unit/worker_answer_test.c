@@ -11,6 +11,7 @@
 
 #include "kindred/v1/recommend.pb-c.h"
 #include "worker/answer.h"
+#include "worker/explain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,35 @@ static int setup(void **state)
 	return 0;
 }
 
+/* The parts in their order: those of items, what further ones gave, trend, popularity; none of them is 0. */
+static void check_parts(const Kindred__V1__RecommendedItem *item, const struct explanation *explanation,
+			bool with_names)
+{
+	int64_t others[] = { explanation->rest, explanation->trend, explanation->popular };
+	static const Kindred__V1__ScorePartKind kinds[] = { KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_NEIGHBOUR,
+							    KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_TREND,
+							    KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_POPULAR };
+	size_t at = 0;
+	for (uint32_t i = 0; i < explanation->count; i++, at++) {
+		const struct explain_part *part = &explanation->parts[i];
+		assert_true(at < item->n_parts);
+		assert_int_equal(strlen(item->parts[at]->item_id), id_bytes[part->row]);
+		assert_int_equal(strlen(item->parts[at]->name), with_names ? name_bytes[part->row] : 0);
+		assert_int_equal(item->parts[at]->kind, part->kind);
+		assert_true(item->parts[at]->amount == part->amount);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (others[i] == 0)
+			continue;
+		assert_true(at < item->n_parts);
+		assert_string_equal(item->parts[at]->item_id, "");
+		assert_int_equal(item->parts[at]->kind, kinds[i]);
+		assert_true(item->parts[at]->amount == others[i]);
+		at++;
+	}
+	assert_int_equal(item->n_parts, at);
+}
+
 /* Unpacks it, checks the items, and packs it again. */
 static void check(const struct blob *out, size_t from, const ProtobufCMessageDescriptor *type,
 		  const struct recommendation *found, const char *user, bool with_names)
@@ -91,11 +121,15 @@ static void check(const struct blob *out, size_t from, const ProtobufCMessageDes
 		assert_int_equal(strlen(items[i]->image_url), with_names ? image_bytes[row] : 0);
 		assert_int_equal(items[i]->score, found->items[i].score);
 		assert_int_equal(items[i]->source, found->items[i].source);
+		if (found->explanations)
+			check_parts(items[i], &found->explanations[i], with_names);
+		else
+			assert_int_equal(items[i]->n_parts, 0);
 	}
 	assert_int_equal(shortfall != NULL, found->count < found->wanted);
 	if (shortfall) {
-		assert_int_equal(shortfall->candidates, found->candidates);
-		assert_int_equal(shortfall->unavailable, found->unavailable);
+		assert_int_equal(shortfall->candidates, found->counts.candidates);
+		assert_int_equal(shortfall->unavailable, found->counts.judged[SCORE_UNAVAILABLE]);
 	}
 	protobuf_c_message_free_unpacked(message, NULL);
 }
@@ -105,15 +139,29 @@ static void test_the_bytes_are_protobufs(void **state)
 	static const uint32_t scores[] = { 0, 1, 127, 128, 16383, 16384, UINT32_MAX };
 	static const char *const users[] = { "u", "a user of another length than the first has, and so on and on" };
 	struct recommended items[2 * ITEMS];
+	static struct explanation explanations[ITEMS];
 	(void)state;
+	for (uint32_t i = 1; i < ITEMS; i++) { /* the first has no part at all */
+		explanations[i].count = i;
+		for (uint32_t p = 0; p < i; p++)
+			explanations[i].parts[p] = (struct explain_part){ .kind = 1 + p % 2,
+									  .row = (i + p) % ITEMS,
+									  .amount = scores[1 + p % 6] };
+		explanations[i].rest = scores[i % 7];
+		explanations[i].trend = i % 2 ? -(int64_t)scores[6 - i % 7] : scores[i % 5];
+		explanations[i].popular = scores[(i + 3) % 7];
+	}
 	for (uint32_t first = 0; first < ITEMS; first++)
 		for (uint32_t count = 0; count <= ITEMS; count++)
-			for (int way = 0; way < 4; way++) {
-				struct recommendation found = { .items = items,
-								.count = count,
-								.wanted = way & 1 ? count : count + 200,
-								.candidates = UINT32_MAX,
-								.unavailable = way ? first : UINT32_MAX };
+			for (int way = 0; way < 8; way++) {
+				struct recommendation found = {
+					.items = items,
+					.explanations = way & 4 ? explanations : NULL,
+					.count = count,
+					.wanted = way & 1 ? count : count + 200,
+					.counts = { .candidates = UINT32_MAX,
+						    .judged = { [SCORE_UNAVAILABLE] = way ? first : UINT32_MAX } }
+				};
 				bool with_names = way & 2;
 				for (uint32_t i = 0; i < count; i++)
 					items[i] = (struct recommended){ .row = (first + i) % ITEMS,

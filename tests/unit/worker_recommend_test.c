@@ -13,7 +13,6 @@
 #define STATUS_NOT_FOUND 5
 #define STATUS_PRECONDITION 9
 #define STATUS_UNAVAILABLE 14
-#define STATUS_UNIMPLEMENTED 12
 
 static void test_answers_from_the_last_events(void **state)
 {
@@ -190,6 +189,97 @@ static void test_filters_and_their_last_item(void **state)
 	shop_worker_expect(process, "jane", 5, "item-7* item-6*");
 }
 
+static void expect_filtered(struct worker_process *process, const char *user, const char *filter, const char *items,
+			    uint32_t by_definition, uint32_t by_call)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	request.user_id = (char *)user;
+	request.definition = (char *)"next";
+	request.filter = (char *)filter;
+	request.count = 9; /* more than there are */
+	Kindred__V1__RecommendResponse *response = worker_recommend_request(process, &request);
+	assert_string_equal(worker_recommended(response), items);
+	assert_int_equal(response->shortfall->candidates, 8);
+	assert_int_equal(response->shortfall->filtered, by_definition);
+	assert_int_equal(response->shortfall->filtered_by_call, by_call);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
+/* Beside the definition's filter, for personal and popular items; the next call does not know it. */
+static void test_a_filter_for_one_call(void **state)
+{
+	struct shop_worker *shop = *state;
+	struct worker_process *process = &shop->process;
+	worker_ingest_one(process, "john", "item-0", "Viewed", 1000);
+	expect_filtered(process, "john", "price > 20 AND price < 65", "item-2 item-3 item-4 item-5", 0, 4);
+	expect_filtered(process, "john", " ", "item-1 item-2 item-3 item-4 item-5 item-6 item-7 item-0*", 0, 0);
+	shop->rules.definition.filter = (char *)"price < 65";
+	shop_worker_update(shop);
+	expect_filtered(process, "john", "category = last.category", "item-2 item-4 item-0*", 1, 4);
+	expect_filtered(process, "jane", "price > 20", "item-2* item-3* item-4* item-5*", 2, 2);
+	/* it holds also where the definition's filter is left out */
+	shop->rules.fallback.ignore_filter = true;
+	shop_worker_update(shop);
+	expect_filtered(process, "john", "price > 50", "item-5 item-6* item-7*", 0, 5);
+	expect_filtered(process, "jane", "price > 50", "item-5* item-6* item-7*", 0, 5);
+	shop_worker_expect(process, "jane", 3, "item-0* item-1* item-2*");
+}
+
+static void expect_part(const Kindred__V1__RecommendedItem *item, size_t at, const char *from, int64_t amount,
+			Kindred__V1__ScorePartKind kind)
+{
+	assert_in_range(at, 0, item->n_parts - 1);
+	assert_string_equal(item->parts[at]->item_id, from);
+	assert_int_equal(item->parts[at]->amount, amount);
+	assert_int_equal(item->parts[at]->kind, kind);
+}
+
+static void test_explains_scores(void **state)
+{
+	struct worker_process *process = *state;
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	worker_ingest_one(process, "john", "item-0", "Viewed", 1000);
+	worker_ingest_one(process, "john", "item-4", "Purchased", 2000);
+	request.user_id = (char *)"john";
+	request.definition = (char *)"next";
+	request.count = 8;
+	request.explain = true;
+	request.with_names = true;
+	Kindred__V1__RecommendResponse *response = worker_recommend_request(process, &request);
+	/* as test_scores_are_exact has them */
+	assert_string_equal(response->items[0]->item_id, "item-5");
+	assert_int_equal(response->items[0]->n_parts, 2);
+	expect_part(response->items[0], 0, "item-4", 60000, KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_NEIGHBOUR);
+	expect_part(response->items[0], 1, "item-0", 819 * 56000 >> 12,
+		    KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_NEIGHBOUR);
+	assert_string_equal(response->items[0]->parts[0]->name, "Item 4");
+	assert_int_equal(response->n_items, 8);
+	for (size_t i = 0; i < response->n_items; i++) {
+		int64_t sum = 0;
+		for (size_t p = 0; p < response->items[i]->n_parts; p++)
+			sum += response->items[i]->parts[p]->amount;
+		assert_int_equal(sum, response->items[i]->score);
+	}
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+
+	request.user_id = (char *)"jane";
+	request.with_names = false;
+	response = worker_recommend_request(process, &request);
+	assert_int_equal(response->items[0]->n_parts, 1);
+	expect_part(response->items[0], 0, "", response->items[0]->score,
+		    KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_POPULAR);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	request.context_item = (char *)"item-4";
+	response = worker_recommend_request(process, &request);
+	expect_part(response->items[0], 0, "item-4", 60000, KINDRED__V1__SCORE_PART_KIND__SCORE_PART_KIND_NEIGHBOUR);
+	assert_string_equal(response->items[0]->parts[0]->name, "");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	request.explain = false;
+	response = worker_recommend_request(process, &request);
+	assert_int_equal(response->items[0]->n_parts, 0);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
 static void test_popular_strategy(void **state)
 {
 	struct shop_worker *shop = *state;
@@ -260,7 +350,7 @@ static void test_changes_of_items_act_at_once(void **state)
 	kindred__v1__recommend_response__free_unpacked(short_of, NULL);
 }
 
-static void test_says_what_it_does_not_serve(void **state)
+static void test_refuses_what_it_cannot_answer(void **state)
 {
 	struct shop_worker *shop = *state;
 	struct worker_process *process = &shop->process;
@@ -269,12 +359,11 @@ static void test_says_what_it_does_not_serve(void **state)
 	request.definition = (char *)"next";
 #define EXPECT_ERROR(status, text)                                                                                     \
 	worker_expect_error(process, worker_send_message(process, FRAME_CALL_RECOMMEND, &request.base), status, text)
-	request.filter = (char *)"price < 5";
-	EXPECT_ERROR(STATUS_UNIMPLEMENTED, "filter: ");
+	request.filter = (char *)"price < \"5\"";
+	EXPECT_ERROR(STATUS_INVALID, "filter, character 9: ");
+	request.filter = (char *)"colour = \"red\"";
+	EXPECT_ERROR(STATUS_INVALID, "'colour'");
 	request.filter = (char *)"";
-	request.explain = true;
-	EXPECT_ERROR(STATUS_UNIMPLEMENTED, "explain: ");
-	request.explain = false;
 	request.generation = 77;
 	EXPECT_ERROR(STATUS_UNAVAILABLE, "generation: 77 is not loaded");
 	request.generation = 0;
@@ -327,7 +416,8 @@ int main(void)
 		TEST(test_excludes_what_was_touched),    TEST(test_a_long_history_counts_to_its_end),
 		TEST(test_as_of_a_moment_in_the_past),   TEST(test_an_event_from_a_clock_ahead_is_seen),
 		TEST(test_filters_and_their_last_item),  TEST(test_popular_strategy),
-		TEST(test_changes_of_items_act_at_once), TEST(test_says_what_it_does_not_serve),
+		TEST(test_a_filter_for_one_call),        TEST(test_explains_scores),
+		TEST(test_changes_of_items_act_at_once), TEST(test_refuses_what_it_cannot_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

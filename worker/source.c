@@ -11,6 +11,7 @@
 struct lists {
 	const struct model_relation *relation;
 	uint32_t rows[PROFILE_MAX]; /* whose they are */
+	bool selves[PROFILE_MAX]; /* the item counts for itself */
 	uint32_t count;
 	bool any_cold;
 };
@@ -20,24 +21,26 @@ static bool is_cold(const struct model_relation *relation, uint32_t row)
 	return relation->cold && model_bit(relation->cold, row);
 }
 
+static void add_list(struct lists *lists, const struct profile_item *profile, uint32_t number)
+{
+	const struct model_serving *serving = &lists->relation->serving;
+	lists->rows[lists->count] = profile[number].row;
+	lists->selves[lists->count++] = number == 0 ? serving->self_newest_q12 : serving->self_q12;
+}
+
 static void lists_make(struct lists *lists, const struct model_relation *relation, const struct profile_item *profile,
 		       uint32_t profile_count, uint32_t context_row)
 {
-	uint32_t cold[PROFILE_MAX], cold_count = 0;
 	lists->relation = relation;
 	lists->count = 0;
-	for (uint32_t p = 0; p < profile_count; p++) {
-		uint32_t row = profile[p].row;
-		if (row == context_row)
-			continue;
-		if (is_cold(relation, row))
-			cold[cold_count++] = row;
-		else
-			lists->rows[lists->count++] = row;
-	}
-	lists->any_cold = cold_count > 0;
-	memcpy(lists->rows + lists->count, cold, cold_count * sizeof *cold);
-	lists->count += cold_count;
+	for (uint32_t p = 0; p < profile_count; p++)
+		if (profile[p].row != context_row && !is_cold(relation, profile[p].row))
+			add_list(lists, profile, p);
+	uint32_t warm = lists->count;
+	for (uint32_t p = 0; relation->cold && p < profile_count; p++)
+		if (profile[p].row != context_row && is_cold(relation, profile[p].row))
+			add_list(lists, profile, p);
+	lists->any_cold = lists->count > warm;
 }
 
 /*
@@ -97,7 +100,7 @@ static bool learnt_in(const struct model_relation *relation, uint32_t list, uint
 static bool learnt_leads(const struct lists *lists, uint32_t row)
 {
 	for (uint32_t i = 0; i < lists->count; i++)
-		if (lists->rows[i] == row || learnt_in(lists->relation, lists->rows[i], row))
+		if ((lists->rows[i] == row && lists->selves[i]) || learnt_in(lists->relation, lists->rows[i], row))
 			return true;
 	return false;
 }
@@ -106,7 +109,7 @@ static bool learnt_leads(const struct lists *lists, uint32_t row)
 static void turn_all(const struct places *places, const struct lists *lists, uint32_t similar)
 {
 	for (uint32_t i = 0; similar && i < lists->count; i++) {
-		struct recommended *own = places_find(places, lists->rows[i]);
+		struct recommended *own = lists->selves[i] ? places_find(places, lists->rows[i]) : NULL;
 		if (own && own->source == SIMILAR) {
 			own->source = PERSONAL;
 			similar--;

@@ -69,11 +69,19 @@ static enum lead lead_of(const struct model_relation *relation, uint32_t from, u
 	return LEADS_NOT;
 }
 
+/* Whether an item of the profile counts for itself. */
+static bool counts_itself(const struct question *q, uint32_t p)
+{
+	const struct model_serving *serving = &q->relation.serving;
+	return (p == 0 ? serving->self_newest_q12 : serving->self_q12) > 0;
+}
+
 /* By itself or by a neighbour. */
 static bool led_to(const struct question *q, uint32_t row)
 {
 	for (uint32_t p = 0; p < q->profile_count; p++)
-		if (q->profile[p].row == row || lead_of(&q->relation, q->profile[p].row, row) != LEADS_NOT)
+		if ((q->profile[p].row == row && counts_itself(q, p)) ||
+		    lead_of(&q->relation, q->profile[p].row, row) != LEADS_NOT)
 			return true;
 	return false;
 }
@@ -102,6 +110,10 @@ static void ask(uint64_t *seed, struct question *q)
 		.by_attributes = kind == 0 ? NULL : q->by_attributes,
 		.cold = kind <= 1 ? NULL : q->cold,
 	};
+	if (events_fixture_random(seed, 2))
+		q->relation.serving.self_q12 = SCORE_ONE;
+	if (q->relation.serving.self_q12 && events_fixture_random(seed, 2))
+		q->relation.serving.self_newest_q12 = SCORE_ONE;
 	q->profile_count = 1 + events_fixture_random(seed, q->row_count);
 	draw(seed, numbers, q->profile_count, q->row_count);
 	for (uint32_t p = 0; p < q->profile_count; p++)
@@ -137,7 +149,9 @@ static uint32_t plainly(const struct question *q, uint32_t row)
 		return PERSONAL;
 	for (uint32_t p = 0; p < q->profile_count; p++) {
 		uint32_t from = q->profile[p].row;
-		if (from != q->context_row && (from == row || lead_of(&q->relation, from, row) == LEADS_AS_LEARNT))
+		if (from == q->context_row)
+			continue;
+		if ((from == row && counts_itself(q, p)) || lead_of(&q->relation, from, row) == LEADS_AS_LEARNT)
 			return PERSONAL;
 	}
 	return SIMILAR;
@@ -238,9 +252,41 @@ static void test_memory(void **state)
 	arena_fini(&arena);
 }
 
+/*
+ * An item that the user had, which only the item being looked at leads to, or attributes alone: it is similar, as any
+ * other would be, unless it counts for itself.
+ */
+static void test_the_users_own_items(void **state)
+{
+	enum { LOOKED_AT, OWN, ALIKE, ROWS };
+	uint64_t offsets[ROWS + 1] = { 0, 1, 1, 2 }, by_attributes = 2, cold = 1u << ALIKE;
+	uint32_t entries[] = { 7u << 16 | OWN, 7u << 16 | OWN };
+	struct model_relation relation = { .offsets = offsets,
+					   .entries = entries,
+					   .row_mask = UINT16_MAX,
+					   .by_attributes = &by_attributes,
+					   .cold = &cold };
+	struct profile_item looking[] = { { LOOKED_AT, SCORE_ONE }, { OWN, SCORE_ONE } },
+			    alike[] = { { ALIKE, SCORE_ONE }, { OWN, SCORE_ONE } };
+	struct arena arena;
+	(void)state;
+	assert_int_equal(arena_init(&arena, 4096, 0), 0);
+	for (uint32_t self = 0; self <= SCORE_ONE; self += SCORE_ONE) {
+		struct recommended item = { .row = OWN };
+		relation.serving.self_q12 = self;
+		assert_true(source_find(&arena, &relation, looking, 2, LOOKED_AT, &item, 1));
+		assert_int_equal(item.source, self ? PERSONAL : SIMILAR);
+		item.source = NOT_TOLD;
+		assert_true(source_find(&arena, &relation, alike, 2, MODEL_NO_ROW, &item, 1));
+		assert_int_equal(item.source, self ? PERSONAL : SIMILAR);
+	}
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_users_own_items),
 		cmocka_unit_test(test_as_the_plain_way),
 		cmocka_unit_test(test_scoring_tells_the_same),
 		cmocka_unit_test(test_memory),

@@ -53,7 +53,7 @@ struct lists {
 struct lists_window {
 	uint32_t from_s;
 	uint64_t to_s;
-	uint32_t session_s; /* a list ends where its user did nothing for longer; 0: one list a user */
+	uint32_t session_s; /* a list ends where its user did nothing for so long; 0: one list a user */
 	uint32_t user_step; /* of the users only every user_step-th, for a first look; 0: all */
 };
 

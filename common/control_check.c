@@ -46,6 +46,8 @@ static int check_text(const char *field, const char *text, size_t max, struct er
 {
 	size_t bytes = strlen(text);
 
+	if (bytes > max)
+		return error_set(err, E_INVALID, "%s: %zu bytes; at most %zu are allowed", field, bytes, max);
 	return bytes == 0 ? 0 : id_check(field, text, bytes, max, err);
 }
 

@@ -194,7 +194,7 @@ static void bad_rules_are_refused_with_the_field(void **state)
 	REFUSED("fallback.kind: 4");
 	given->fallback = NULL;
 	given->description = long_text(1025, 'd');
-	REFUSED("description: 1025 bytes");
+	REFUSED("description: 1025 bytes; at most 1024 are allowed");
 	given->description = (char *)"";
 #undef REFUSED
 	assert_int_equal(control_definition_get(control, "next", 0, &none, &err), E_NOT_FOUND);

@@ -297,11 +297,11 @@ static void bad_items_are_refused_with_the_field(void **state)
 	refused(an_item("", "x"), "id: empty");
 	refused(an_item(long_text(257, 'i'), "x"), "id: 257 bytes; 1 to 256");
 	refused(an_item("\xc3\x28", "x"), "id: ");
-	refused(an_item("a", long_text(1025, 'n')), "name: 1025 bytes");
+	refused(an_item("a", long_text(1025, 'n')), "name: 1025 bytes; at most 1024 are allowed");
 	refused(an_item("a", "\xff"), "name: ");
 	item = an_item("a", "x");
 	item->image_url = long_text(2049, 'u');
-	refused(item, "image_url: 2049 bytes");
+	refused(item, "image_url: 2049 bytes; at most 2048 are allowed");
 	item = an_item("a", "x");
 	set_number(item, "prize", 1);
 	refused(item, "\"prize\" is not in the schema of catalog \"shop\"");
@@ -321,7 +321,7 @@ static void bad_items_are_refused_with_the_field(void **state)
 	refused(item, "\"price\" is given twice");
 	item = an_item("a", "x");
 	set_string(item, "category", long_text(4097, 'c'));
-	refused(item, "category: 4097 bytes");
+	refused(item, "category: 4097 bytes; at most 4096 are allowed");
 	item = an_item("a", "x");
 	set_string(item, "category", "\xed\xa0\x80");
 	refused(item, "category: ");

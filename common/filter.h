@@ -20,9 +20,9 @@
  * Words are case-insensitive, attribute names are not. Types are checked when compiling: both sides of
  * a comparison have one type; < <= > >= are for numbers, timestamps and strings (byte order); on a
  * list, = means "has the element" and != that it has not, IN that it shares one with the other list;
- * booleans know = and != only, and no IN. A comparison with a missing value (of the item, or of `last` when there
- * is no last item) is false, also with != and NOT IN; NOT in front of it is true. A list without
- * elements is a missing value (a model keeps no other).
+ * booleans know = and != only, and no IN. A comparison with a missing value (of the item, or of `last`
+ * when there is no last item) is false, also with != and NOT IN; NOT in front of it is true. A list
+ * without elements is a missing value (a model keeps no other).
  *
  * A filter is compiled once against a schema and is then immutable, free of I/O, and may be used by any
  * number of threads. Nesting is at most 64 deep, literals at most 1,000. Evaluation allocates nothing.

@@ -12,9 +12,9 @@
  *     one that nobody had when the model was built, is taken to have a best neighbour of average weight.
  *   blend: each of the BLEND_ROWS most popular rows of late gets blend x the greatest sum of any row that may be
  *     shown x its own popularity, in shares of the popularity of number BLEND_AT, counted from 0 (of the middle
- *     one, when there are fewer than 2 x BLEND_AT), at most SERVING_BLEND_MAX times that greatest sum. In shares of the most popular one, blend would
- *     mean something else in a week with one great hit than in a week with ten. Without candidates there is
- *     nothing to blend with.
+ *     one, when there are fewer than 2 x BLEND_AT), at most SERVING_BLEND_MAX times that greatest sum. In shares
+ *     of the most popular one, blend would mean something else in a week with one great hit than in a week with
+ *     ten. Without candidates there is nothing to blend with.
  *
  * Neighbour weights have 16 bits, so every summand but the blend is at most 65535, and up to 65,536 of
  * them fit 32 bits. Every summand is shifted by itself: the parts of an explanation add up to exactly

@@ -257,7 +257,7 @@ static void test_lists(void **state)
 static void test_long_lists_share_the_one_element_they_share(void **state)
 {
 	enum { ELEMENTS = 100 };
-	static char storage[2 * ELEMENTS][16];
+	static char storage[2 * ELEMENTS][24];
 	static const char *texts[2 * ELEMENTS];
 	struct item item = { 0 }, last = { 0 };
 	(void)state;

@@ -53,7 +53,7 @@ static void test_many_users_as_one_by_one(void **state)
 {
 	struct worker_process *process = *state;
 	for (int i = 0; i < 8; i++) {
-		char user[16], item[16];
+		char user[24], item[24];
 		snprintf(user, sizeof user, "user-%d", i);
 		snprintf(item, sizeof item, "item-%d", i);
 		worker_ingest_one(process, user, item, "Viewed", 1000);

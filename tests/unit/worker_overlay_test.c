@@ -158,7 +158,7 @@ static void test_a_whole_catalog_of_changes(void **state)
 {
 	enum { ITEMS = 5000 };
 	struct shop *shop = *state;
-	char id[16], name[32];
+	char id[24], name[48];
 	Kindred__V1__Item item = KINDRED__V1__ITEM__INIT;
 	item.name = name;
 	for (int round = 0; round < 2; round++) {

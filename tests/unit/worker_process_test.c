@@ -116,7 +116,7 @@ static void test_refuses_users_of_other_workers(void **state)
 	worker_start_shop(process);
 	unsigned taken = 0, refused = 0;
 	for (int i = 0; i < 40; i++) {
-		char user[16];
+		char user[24];
 		snprintf(user, sizeof user, "user-%d", i);
 		const struct test_event event = { user, "shoes", "Viewed", NULL, 1000 };
 		struct worker_frame *frame = worker_reply(process, worker_send_events(process, &event, 1));
@@ -140,7 +140,7 @@ static void test_acked_events_survive_kill(void **state)
 	enum { CALLS = 300, ACKED = 120 };
 	struct worker_process *process = *state;
 	uint64_t calls[CALLS];
-	char users[CALLS][16], ids[CALLS][16];
+	char users[CALLS][24], ids[CALLS][24];
 	worker_start_shop(process);
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(users[i], sizeof users[i], "user-%d", i % 50);
@@ -236,7 +236,7 @@ static void test_a_flood_is_refused(void **state)
 {
 	enum { FRAMES = 60, EVENTS = 10000 };
 	struct worker_process *process = *state;
-	static char users[1000][16];
+	static char users[1000][24];
 	struct test_event *events = calloc(EVENTS, sizeof *events);
 	uint64_t calls[FRAMES];
 	for (int i = 0; i < 1000; i++)
@@ -291,7 +291,7 @@ static void test_a_full_shard_fails_its_calls_alone(void **state)
 	process->shard_total = process->shard_count = 1;
 	process->shard_map_bytes = 1 << 20;
 	worker_start_shop(process);
-	char user[16];
+	char user[24];
 	for (int i = 0; i < 10000 && !full; i++) {
 		snprintf(user, sizeof user, "user-%d", i);
 		for (int j = 0; j < 100; j++)
@@ -370,7 +370,7 @@ static void test_too_many_types_are_refused_one_by_one(void **state)
 {
 	enum { TYPES = 1002 };
 	struct worker_process *process = *state;
-	static char types[TYPES][16];
+	static char types[TYPES][24];
 	struct test_event events[TYPES + 1];
 	worker_start_shop(process);
 	for (int i = 0; i < TYPES; i++) {

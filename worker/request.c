@@ -71,19 +71,20 @@ int request_read(const void *payload, size_t bytes, enum request_kind kind, int6
 	};
 	struct wire_cursor cursor = decode_start(payload, bytes);
 	struct wire_field field;
-	int got;
-	while ((got = wire_next(&cursor, &field)) > 0) {
-		if (field.type == WIRE_BYTES && field.number == REQUEST_CONTEXT) {
-			if (context_take(&request->context, decode_text(&field), err))
-				return err->code;
-		} else if (field.type == WIRE_BYTES)
+	int got, code = 0;
+	while (!code && (got = wire_next(&cursor, &field)) > 0) {
+		if (field.type == WIRE_BYTES && field.number == REQUEST_CONTEXT)
+			code = context_take(&request->context, decode_text(&field), err);
+		else if (field.type == WIRE_BYTES)
 			take_text(&field, request, &as_of);
 		else if (field.type == WIRE_VARINT)
 			take_number(&field, request);
 	}
+	if (code)
+		return code;
 	if (got < 0)
 		return error_set(err, E_INVALID, "request: not a kindred.v1.Recommend%sRequest", names[kind]);
-	int code = check_users(request, kind, err);
+	code = check_users(request, kind, err);
 	if (!code)
 		code = check_as_of(as_of, request, err);
 	if (!code && request->count > RECIPE_COUNT_MAX)

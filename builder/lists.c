@@ -147,6 +147,8 @@ static int join_block(void *context, uint32_t thread, uint64_t first, uint64_t e
 	(void)end;
 	const struct block *block = &making->blocks[first];
 	const struct maker *maker = &making->makers[block->thread];
+	if (block->users == 0)
+		return 0; /* its maker may have found nothing at all: there is no array to point into */
 	const struct found *found = (const struct found *)maker->found.region.data + block->found;
 	const uint32_t *lengths = (const uint32_t *)maker->lengths.region.data + block->lengths;
 	struct list_entry *entries = (struct list_entry *)making->lists->entries.data + block->first_entry;

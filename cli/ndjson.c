@@ -1,4 +1,5 @@
 #include "cli/ndjson.h"
+#include "cli/text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -72,28 +73,18 @@ int ndjson_keys(const char *text, size_t bytes, char ***columns, size_t *count, 
 	return code;
 }
 
-/* The shortest text that reads back as the same number. */
-static int real_text(double number, char *text, size_t room)
-{
-	for (int digits = 15;; digits++) {
-		int bytes = snprintf(text, room, "%.*g", digits, number);
-		if (digits >= 17 || strtod(text, NULL) == number)
-			return bytes;
-	}
-}
-
-/* A scalar as text; NULL: it is none. */
-static const char *scalar_text(const json_t *value, char *room, size_t room_bytes, size_t *bytes)
+/* A scalar as text; NULL: it is none. room: TEXT_MAX bytes. */
+static const char *scalar_text(const json_t *value, char *room, size_t *bytes)
 {
 	switch (json_typeof(value)) {
 	case JSON_STRING:
 		*bytes = json_string_length(value);
 		return json_string_value(value);
 	case JSON_INTEGER:
-		*bytes = (size_t)snprintf(room, room_bytes, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		*bytes = (size_t)snprintf(room, TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return room;
 	case JSON_REAL:
-		*bytes = (size_t)real_text(json_real_value(value), room, room_bytes);
+		*bytes = strlen(text_number(json_real_value(value), room));
 		return room;
 	case JSON_TRUE:
 		*bytes = 4;
@@ -120,9 +111,9 @@ static int list_add(const json_t *list, struct row_text *row)
 		return E_EXHAUSTED;
 	bool scalars = true;
 	for (size_t i = 0; i < json_array_size(list) && scalars; i++) {
-		char room[32];
+		char room[TEXT_MAX];
 		size_t length;
-		const char *element = scalar_text(json_array_get(list, i), room, sizeof room, &length);
+		const char *element = scalar_text(json_array_get(list, i), room, &length);
 		scalars = element != NULL;
 		if (scalars)
 			fprintf(out, "%s%.*s", i > 0 ? LIST_SEPARATOR : "", (int)length, element);
@@ -138,11 +129,11 @@ static int list_add(const json_t *list, struct row_text *row)
 
 static int text_add(const json_t *value, struct row_text *row)
 {
-	char room[32];
+	char room[TEXT_MAX];
 	size_t bytes;
 	if (value == NULL)
 		return row_text_add(row, "", 0);
-	const char *text = scalar_text(value, room, sizeof room, &bytes);
+	const char *text = scalar_text(value, room, &bytes);
 	if (text != NULL)
 		return row_text_add(row, text, bytes);
 	if (json_is_array(value)) {

@@ -1,6 +1,7 @@
 #include "cli/text.h"
 
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -53,7 +54,11 @@ const char *text_bytes(uint64_t bytes, char *buffer)
 
 const char *text_number(double number, char *buffer)
 {
-	snprintf(buffer, TEXT_MAX, "%.15g", number);
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(buffer, TEXT_MAX, "%.*g", digits, number);
+		if (strtod(buffer, NULL) == number)
+			break;
+	}
 	return buffer;
 }
 

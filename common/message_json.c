@@ -18,10 +18,12 @@ static json_t *enum_json(const ProtobufCFieldDescriptor *field, int number)
 	return value != NULL ? json_string(value->name) : json_integer(number);
 }
 
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: up to here every whole number is a double of its own */
+
 /* JSON has no infinity. The figures of a model may be one where nothing was measured. */
 static json_t *real_json(double number)
 {
-	if (number == trunc(number) && fabs(number) < 1e15)
+	if (number == trunc(number) && fabs(number) <= WHOLE_MAX)
 		return json_integer((json_int_t)number); /* 1997, not 1997.0 */
 	return isfinite(number) ? json_real(number) : json_null();
 }

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,32 @@ static void an_items_attributes_are_an_object(void **state)
 		    "\"version\":7}");
 }
 
+/* Numbers of articles have up to 16 digits and more: as long as a double tells them apart, all are shown. */
+static void whole_numbers_are_whole(void **state)
+{
+	static const struct {
+		double number;
+		const char *shown;
+	} cases[] = { { 4006381333931234, "4006381333931234" },
+		      { -9007199254740991, "-9007199254740991" },
+		      { 9007199254740992, "9007199254740992" } };
+	Kindred__V1__Item item = KINDRED__V1__ITEM__INIT;
+	Kindred__V1__Attribute value = attribute("article"), *values[] = { &value };
+	(void)state;
+	value.value_case = KINDRED__V1__ATTRIBUTE__VALUE_NUMBER_VALUE;
+	item.attributes = values;
+	item.n_attributes = 1;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char expected[200];
+		value.number_value = cases[i].number;
+		snprintf(expected, sizeof expected,
+			 "{\"id\":\"\",\"name\":\"\",\"image_url\":\"\",\"attributes\":{\"article\":%s},"
+			 "\"hidden\":false,\"version\":0}",
+			 cases[i].shown);
+		assert_json(&item, expected);
+	}
+}
+
 static void dates_before_1970_are_dates(void **state)
 {
 	Kindred__V1__Catalog catalog = KINDRED__V1__CATALOG__INIT;
@@ -104,9 +131,8 @@ static void floats_are_as_a_person_wrote_them(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_items_attributes_are_an_object),
-		cmocka_unit_test(dates_before_1970_are_dates),
-		cmocka_unit_test(shows_what_is_set),
+		cmocka_unit_test(an_items_attributes_are_an_object), cmocka_unit_test(whole_numbers_are_whole),
+		cmocka_unit_test(dates_before_1970_are_dates),       cmocka_unit_test(shows_what_is_set),
 		cmocka_unit_test(floats_are_as_a_person_wrote_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

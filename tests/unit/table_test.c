@@ -99,6 +99,8 @@ static void writes_counts_and_sizes(void **state)
 	assert_string_equal(text_elapsed(0.0008, text), "0.8 ms");
 	assert_string_equal(text_elapsed(200, text), "3 min 20 s");
 	assert_string_equal(text_number(0.1, text), "0.1");
+	assert_string_equal(text_number(4006381333931234, text), "4006381333931234");
+	assert_string_equal(text_number(1234567890.1234567, text), "1234567890.1234567");
 	assert_string_equal(text_quote("a\nb\x1b", 4, quoted), "a?b?");
 	char longer[200];
 	memset(longer, 'x', sizeof longer);

@@ -37,15 +37,50 @@ static void read_good(const char *path)
 	fclose(file);
 }
 
+/* One of everything that a file may have: attributes of all types, cold items, neighbours by attributes. */
+static struct fixture_model *make_good(void)
+{
+	enum { ITEMS = 8, COLD = 6 };
+	struct fixture_model *f = fixture_model_new("shop", "Viewed=1|window=0");
+	fixture_attribute(f, "price", VALUE_NUMBER);
+	fixture_attribute(f, "in_stock", VALUE_BOOLEAN);
+	fixture_attribute(f, "since", VALUE_TIMESTAMP);
+	fixture_attribute(f, "category", VALUE_STRING);
+	fixture_attribute(f, "tags", VALUE_STRING_LIST);
+	for (uint32_t i = 0; i < ITEMS; i++) {
+		const char id[] = { 'i', (char)('0' + i), '\0' };
+		uint32_t row = fixture_item(f, id, "An item");
+		fixture_image(f, row, "https://images.example/i.jpg");
+		fixture_number(f, row, "price", 10.0 * i);
+		fixture_boolean(f, row, "in_stock", i != 3);
+		fixture_timestamp(f, row, "since", 86400000 * (int64_t)i);
+		fixture_string(f, row, "category", i % 2 ? "odd" : "even");
+		fixture_list(f, row, "tags", i < ITEMS / 2 ? "all|low" : "all");
+	}
+	for (uint32_t i = 0; i < ITEMS; i++) {
+		for (uint32_t j = 0; j < ITEMS; j++) {
+			if (i != j)
+				(i < COLD && j < COLD ? fixture_neighbour : fixture_alike)(f, i, j, 60000);
+		}
+		fixture_popular(f, i, 1000 - i);
+		fixture_recent(f, i, 100 - i);
+	}
+	for (uint32_t i = COLD; i < ITEMS; i++)
+		fixture_cold(f, i);
+	fixture_multiplier(f, 2, 8192);
+	fixture_serving(f, 5, 0.9, 30);
+	fixture_self_weight(f, 0.5);
+	return f;
+}
+
 int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerInitialize(int *count, char ***arguments)
 {
 	char directory[] = "/tmp/model_fuzz.XXXXXX", path[PATH_MAX];
-	struct fixture_model *fixture = fixture_shop_new("Viewed=1|window=0", 0);
+	struct fixture_model *fixture = make_good();
 	(void)count;
 	(void)arguments;
 	check(mkdtemp(directory) != NULL);
-	fixture_multiplier(fixture, 2, 8192);
 	fixture_model_write(fixture, directory, 7, path);
 	fixture_model_free(fixture);
 	read_good(path);
@@ -66,6 +101,8 @@ static void read_value(struct value value)
 {
 	if (value.type == VALUE_STRING)
 		read_text(value.string);
+	if (value.type == VALUE_TIMESTAMP)
+		sink += (unsigned)value.timestamp_ms;
 	for (uint32_t i = 0; value.type == VALUE_STRING_LIST && i < value.list.count; i++)
 		read_text(value.list.at(value.list.context, value.list.first, i));
 }
@@ -85,6 +122,10 @@ static void read_relation(const struct model_catalog *catalog, const struct mode
 			check(top[i].row < catalog->items);
 	}
 	scorer_free(scorer);
+	for (uint64_t i = 0; relation->by_attributes && i < relation->offsets[catalog->items]; i++)
+		sink += model_bit(relation->by_attributes, i);
+	for (uint32_t i = 0; i < relation->cold_count; i++)
+		sink += catalog->hidden[relation->cold_rows[i]];
 	for (uint32_t i = 0; i < relation->popular_count; i++)
 		sink += relation->popular_scores[i] + catalog->hidden[relation->popular_rows[i]];
 	for (uint32_t i = 0; i < relation->recent_count; i++)
@@ -101,7 +142,10 @@ static void read_catalog(const struct model_catalog *catalog)
 		for (size_t a = 0; a < catalog->attribute_count; a++)
 			read_value(model_value(catalog, row, (uint32_t)a));
 	}
-	sink += model_row(catalog, (struct item_key){ 12345 });
+	const struct item_key keys[] = { { catalog->items ? catalog->keys[0] : 1 }, { 12345 } };
+	uint32_t rows[2];
+	model_rows(catalog, keys, 2, rows);
+	check((rows[0] == 0 || !catalog->items) && (rows[1] == MODEL_NO_ROW || rows[1] < catalog->items));
 	for (size_t r = 0; r < catalog->relation_count; r++)
 		read_relation(catalog, &catalog->relations[r]);
 }

@@ -1,6 +1,7 @@
 /*
  * Any bytes as the request and as the cursor of RecommendAudience, the cursor also with a fitting hash
  * put in: what is taken has ranges in order and within the shards, and written again it reads the same.
+ * A request goes on with a cursor made for it, and with none made for another.
  * And any bytes as a user's results: the lines of `kindred export` are made of them, or they are
  * refused.
  */
@@ -65,6 +66,56 @@ static void fuzz_request(const uint8_t *data, size_t bytes)
 		free(request.ranges);
 }
 
+/* The request with a cursor behind it, which is the one that counts. */
+static int read_continued(const uint8_t *data, size_t bytes, const struct audience_cursor *cursor,
+			  const struct audience_range *range)
+{
+	struct audience_request request;
+	struct buffer made = { 0 }, whole = { 0 };
+	struct error err = { 0 };
+	size_t start;
+	check(audience_cursor_begin(&made, cursor, &start) == 0 && audience_cursor_range(&made, range) == 0);
+	audience_cursor_end(&made, start);
+	check(buffer_add(&whole, data, bytes) == 0 && buffer_field(&whole, 11, made.data, made.bytes) == 0);
+	int code = audience_request_read(whole.data, whole.bytes, SHARDS, &request, &err);
+	check(code == err.code && (code == 0 || err.text[0]));
+	if (code == 0) {
+		check(request.continues && request.range_count == 1 && request.ranges[0].first == range->first);
+		check(request.pinned.generation == cursor->generation && request.pinned.as_of_ms == cursor->as_of_ms);
+		free(request.ranges);
+	}
+	buffer_fini(&made);
+	buffer_fini(&whole);
+	return code;
+}
+
+static void fuzz_continued(const uint8_t *data, size_t bytes)
+{
+	const struct audience_range range = { .first = SHARDS / 2, .end = SHARDS };
+	struct audience_request request;
+	if (audience_request_read(data, bytes, SHARDS, &request, NULL))
+		return;
+	bool has_generation = request.pinned.generation && !request.continues;
+	bool has_as_of = request.pinned.as_of_ms >= 0 && !request.continues;
+	free(request.ranges);
+	if (request.continues)
+		return; /* what it says beside its cursor is not known here */
+	struct audience_cursor cursor = request.pinned, other;
+	cursor.shards = SHARDS;
+	cursor.generation = has_generation ? cursor.generation : 5;
+	cursor.as_of_ms = has_as_of ? cursor.as_of_ms : 1000;
+	check(read_continued(data, bytes, &cursor, &range) == 0);
+	other = cursor;
+	other.request++;
+	check(read_continued(data, bytes, &other, &range) == E_INVALID);
+	other = cursor;
+	other.generation++;
+	check(read_continued(data, bytes, &other, &range) == (has_generation ? E_INVALID : 0));
+	other = cursor;
+	other.as_of_ms++;
+	check(read_continued(data, bytes, &other, &range) == (has_as_of ? E_INVALID : 0));
+}
+
 static void fuzz_lines(const uint8_t *data, size_t bytes)
 {
 	for (unsigned names = 0; names < 2; names++) {
@@ -83,6 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
 	fuzz_cursor(data, bytes);
 	fuzz_request(data, bytes);
+	fuzz_continued(data, bytes);
 	fuzz_lines(data, bytes);
 	if (bytes < HEAD)
 		return 0;

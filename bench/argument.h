@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* The long name of the option in its table, for a message about its value. */
@@ -27,6 +28,14 @@ static inline uint64_t argument_number(const struct argp_option *options, int ke
 		argp_error(state, "--%s '%s': %" PRIu64 " to %" PRIu64 " is allowed", argument_name(options, key), text,
 			   low, high);
 	return value;
+}
+
+/* The number that the text is; NAN, which is in no range, when it is none or has something behind it. */
+static inline double argument_real(const char *text)
+{
+	char *end = NULL;
+	double value = strtod(text, &end);
+	return end == text || *end ? (double)NAN : value;
 }
 
 #endif

@@ -3,6 +3,7 @@
  * event against: write 4 KiB over the same place of a file that is there already, fdatasync, again and
  * again.
  */
+#include "bench/argument.h"
 #include "bench/histogram.h"
 #include "version.h"
 
@@ -48,7 +49,7 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 	struct options *options = state->input;
 	switch (key) {
 	case 't':
-		options->seconds = strtod(text, NULL);
+		options->seconds = argument_real(text);
 		if (!(options->seconds > 0 && options->seconds <= 3600))
 			argp_error(state, "--seconds %s: more than 0 and at most 3600 is allowed", text);
 		return 0;

@@ -116,12 +116,12 @@ static error_t on_option(int key, char *text, struct argp_state *state)
 		o->groups = argument_number(option_table, key, text, 1, 1000000, state);
 		return 0;
 	case 'z':
-		o->zipf = strtod(text, NULL);
+		o->zipf = argument_real(text);
 		if (!(o->zipf > 0 && o->zipf < 5))
 			argp_error(state, "--zipf %s: more than 0 and less than 5 is allowed", text);
 		return 0;
 	case 'l':
-		o->length_zipf = strtod(text, NULL);
+		o->length_zipf = argument_real(text);
 		if (!(o->length_zipf >= 0 && o->length_zipf <= 0.7))
 			argp_error(state, "--length-zipf %s: 0 to 0.7 is allowed", text);
 		return 0;

@@ -5,6 +5,7 @@
  *
  * load -> split (protocol.c) -> choose parameters -> learn each method -> ask (ask.c) -> output.c
  */
+#include "bench/argument.h"
 #include "bench/eval/output.h"
 #include "builder/parallel.h"
 #include "builder/tune.h"
@@ -14,6 +15,7 @@
 
 #include <argp.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,9 +102,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		run->data = argument;
 		return 0;
 	case 't':
-		run->threads = (uint32_t)strtoul(argument, NULL, 10);
-		if (run->threads < 1 || run->threads > PARALLEL_MAX)
-			argp_error(state, "--threads=%s: a number from 1 to %d is wanted", argument, PARALLEL_MAX);
+		run->threads = (uint32_t)argument_number(options, key, argument, 1, PARALLEL_MAX, state);
 		return 0;
 	case OPTION_MAPS:
 		run->maps = argument;
@@ -132,13 +132,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 			argp_error(state, "--split=%s: time or own is wanted", argument);
 		return 0;
 	case OPTION_RECENT:
-		run->recent_days = strtod(argument, NULL);
-		if (!(run->recent_days > 0))
+		run->recent_days = argument_real(argument);
+		if (!(run->recent_days > 0) || !isfinite(run->recent_days))
 			argp_error(state, "--recent=%s: days are wanted", argument);
 		return 0;
 	case OPTION_TUNE:
-		run->tune_seconds = argument ? strtod(argument, NULL) : TUNE_SECONDS;
-		if (!(run->tune_seconds > 0))
+		run->tune_seconds = argument ? argument_real(argument) : TUNE_SECONDS;
+		if (!(run->tune_seconds > 0) || !isfinite(run->tune_seconds))
 			argp_error(state, "--tune=%s: seconds are wanted", argument);
 		return 0;
 	case OPTION_JSON:

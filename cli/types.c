@@ -124,9 +124,12 @@ static bool is_amount(const char *text, size_t bytes)
 static bool is_day(const char *text, size_t bytes)
 {
 	unsigned a, b, year;
-	char first, second;
-	return bytes < 32 && isdigit((unsigned char)*text) &&
-	       sscanf(text, "%2u%c%2u%c%4u", &a, &first, &b, &second, &year) == 5 && first == second &&
+	char copy[32], first, second;
+	if (bytes >= sizeof copy || !isdigit((unsigned char)*text))
+		return false;
+	memcpy(copy, text, bytes);
+	copy[bytes] = '\0';
+	return sscanf(copy, "%2u%c%2u%c%4u", &a, &first, &b, &second, &year) == 5 && first == second &&
 	       (first == '.' || first == '/' || first == '-') && a >= 1 && a <= 31 && b >= 1 && b <= 31 && year >= 1000;
 }
 

@@ -70,6 +70,17 @@ static void numbers_and_days_of_elsewhere_are_told(void **state)
 	assert_false(HINTED("", "red", "9,95"));
 }
 
+/* A value ends where it is said to end, whatever stands behind it. */
+static void looks_no_further_than_the_value(void **state)
+{
+	struct type_counts counts = { 0 };
+	(void)state;
+	type_see(&counts, "1.2.2026", 5, "|");
+	assert_int_equal(counts.days, 0);
+	type_see(&counts, "24.12.2026", 10, "|");
+	assert_int_equal(counts.days, 1);
+}
+
 /* What would lose something as a number is none. */
 static void codes_are_no_numbers(void **state)
 {
@@ -128,9 +139,13 @@ static void names_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(detects_types),        cmocka_unit_test(numbers_and_days_of_elsewhere_are_told),
-		cmocka_unit_test(codes_are_no_numbers), cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
-		cmocka_unit_test(reads_values),         cmocka_unit_test(names_types),
+		cmocka_unit_test(detects_types),
+		cmocka_unit_test(numbers_and_days_of_elsewhere_are_told),
+		cmocka_unit_test(looks_no_further_than_the_value),
+		cmocka_unit_test(codes_are_no_numbers),
+		cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
+		cmocka_unit_test(reads_values),
+		cmocka_unit_test(names_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define METADATA_MAX_BYTES (16 << 10)
+#define ARRIVING_TIMES 2 /* what gRPC may hold, for each byte that requests in work may take */
 
 /*
  * absl::SetMutexDeadlockDetectionMode. Abseil looks for deadlocks at every lock, as a help for who
@@ -46,6 +47,22 @@ static void on_grpc_log(gpr_log_func_args *args)
 	}
 }
 
+/*
+ * What gRPC may hold of requests, also of those that have not come whole. It looks at the size of a message, which
+ * may be announced as 4 GiB, only when all of it is there; and calls are counted only then. Near the quota it lets
+ * clients send less, beyond it it ends streams, with RESOURCE_EXHAUSTED.
+ */
+static grpc_arg make_quota(const struct door_options *options)
+{
+	grpc_resource_quota *quota = grpc_resource_quota_create("requests");
+	grpc_arg arg = { .type = GRPC_ARG_POINTER, .key = (char *)GRPC_ARG_RESOURCE_QUOTA };
+
+	grpc_resource_quota_resize(quota, options->work_max_bytes * ARRIVING_TIMES);
+	arg.value.pointer.p = quota;
+	arg.value.pointer.vtable = grpc_resource_quota_arg_vtable();
+	return arg;
+}
+
 /* With a queue of its own. shared: SO_REUSEPORT. */
 static void make_server(struct door *door, bool shared)
 {
@@ -74,16 +91,19 @@ static void make_server(struct door *door, bool shared)
 		{ GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE },
 		{ GRPC_ARG_ENABLE_CHANNELZ, 0 },
 	};
-	grpc_arg args[sizeof limits / sizeof limits[0]];
-	grpc_channel_args list = { sizeof limits / sizeof limits[0], args };
+	const size_t quota = sizeof limits / sizeof limits[0];
+	grpc_arg args[sizeof limits / sizeof limits[0] + 1];
+	grpc_channel_args list = { quota + 1, args };
 
-	for (size_t i = 0; i < list.num_args; i++) {
+	args[quota] = make_quota(options);
+	for (size_t i = 0; i < quota; i++) {
 		args[i].type = GRPC_ARG_INTEGER;
 		args[i].key = (char *)limits[i].name;
 		args[i].value.integer = limits[i].value;
 	}
 	door->queue = grpc_completion_queue_create_for_next(NULL);
 	door->grpc = grpc_server_create(&list, NULL);
+	grpc_resource_quota_unref(args[quota].value.pointer.p);
 	grpc_server_register_completion_queue(door->grpc, door->queue, NULL);
 }
 

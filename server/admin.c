@@ -12,8 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
-#define CONNECTIONS_MAX 64
+#define CONNECTIONS_MAX 64 /* at one less the oldest has to go */
 #define IDLE_SECONDS 30
 
 struct admin {
@@ -21,6 +22,9 @@ struct admin {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	uv_timer_t timer; /* timeouts of connections */
+	int connections[CONNECTIONS_MAX]; /* their sockets, oldest first */
+	unsigned connection_count;
+	bool closed; /* a connection has ended */
 };
 
 /* --- pages --- */
@@ -168,6 +172,35 @@ static void on_http_log(void *context, const char *format, va_list args)
 	log_debug("admin: %s", text);
 }
 
+/* --- connections --- */
+
+/*
+ * Who opens connections and says nothing on them may not keep a health check out. So there is always room for one
+ * more: the oldest is shut down, which libmicrohttpd then sees. It would itself wait until one has been idle for
+ * IDLE_SECONDS, also one whose client has gone in the middle of a line before it was accepted.
+ */
+static void on_connection(void *context, struct MHD_Connection *connection, void **socket,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	struct admin *admin = context;
+	int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	unsigned at = 0;
+
+	(void)socket;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		admin->connections[admin->connection_count++] = fd;
+		if (admin->connection_count == CONNECTIONS_MAX)
+			shutdown(admin->connections[0], SHUT_RDWR);
+		return;
+	}
+	while (admin->connections[at] != fd)
+		at++;
+	admin->closed = true;
+	admin->connection_count--;
+	memmove(&admin->connections[at], &admin->connections[at + 1],
+		(admin->connection_count - at) * sizeof admin->connections[0]);
+}
+
 /* --- polling --- */
 
 static void on_timer(uv_timer_t *timer);
@@ -176,7 +209,11 @@ static void run(struct admin *admin)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
-	MHD_run(admin->daemon);
+	/* At its limit it does not listen, and it looks whether there is room again at the beginning only. */
+	do {
+		admin->closed = false;
+		MHD_run(admin->daemon);
+	} while (admin->closed);
 	if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES)
 		uv_timer_start(&admin->timer, on_timer, wait_ms, 0);
 	else
@@ -229,10 +266,11 @@ static int open_daemon(struct admin *admin, const char *listen, struct error *er
 		return rc;
 	if (address->ai_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
-	admin->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER,
-					 on_http_log, NULL, MHD_OPTION_SOCK_ADDR, address->ai_addr,
-					 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-					 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
+	admin->daemon =
+		MHD_start_daemon(flags, 0, NULL, NULL, on_request, admin, MHD_OPTION_EXTERNAL_LOGGER, on_http_log, NULL,
+				 MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+				 admin, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+				 MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_END);
 	freeaddrinfo(address);
 	if (!admin->daemon)
 		return error_set(

@@ -116,13 +116,22 @@ static void on_front_end_answered(struct ask *answered, int code, const uint8_t 
 	one_less(ask->round);
 }
 
+/*
+ * One that is silent would only have one more frame to read when it is back. And where nobody waits, an answer that is
+ * to come will do: else whoever looks at a page very often, and does not even read it, fills the workers' links.
+ */
+static bool needs_no_question(const struct round *round, uint32_t owing, uint64_t silent_ms)
+{
+	return silent_ms || (owing && !round->done);
+}
+
 static void ask_worker(struct round *round, struct round_ask *ask, struct worker *worker)
 {
 	ask->round = round;
 	ask->worker = worker;
 	ask->ask.answered = on_worker_answered;
-	/* One that is silent would only have one more frame to read when it is back. */
-	if (status_silent_ms(worker) || worker_ask(worker, &ask->ask, round->kind, UINT64_MAX, false, NULL, 0, NULL))
+	if (needs_no_question(round, worker->owing, status_silent_ms(worker)) ||
+	    worker_ask(worker, &ask->ask, round->kind, UINT64_MAX, false, NULL, 0, NULL))
 		return;
 	if (!worker->owing++)
 		worker->owing_ms = round->asked_ms;
@@ -136,7 +145,8 @@ static void ask_front_end(struct round *round, struct round_ask *ask, struct fro
 	ask->round = round;
 	ask->front_end = front_end;
 	ask->ask.answered = on_front_end_answered;
-	if (silent_ms || link_ask(&front_end->link, &ask->ask, round->kind, UINT32_MAX, 0, NULL, 0, NULL))
+	if (needs_no_question(round, front_end->owing, silent_ms) ||
+	    link_ask(&front_end->link, &ask->ask, round->kind, UINT32_MAX, 0, NULL, 0, NULL))
 		return;
 	if (!front_end->owing++)
 		front_end->owing_ms = round->asked_ms;

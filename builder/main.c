@@ -17,6 +17,7 @@
 #include "builder/tune.h"
 #include "common/clock.h"
 #include "common/cores.h"
+#include "common/fault.h"
 #include "common/log.h"
 #include "version.h"
 
@@ -186,6 +187,7 @@ int main(int argc, char **argv)
 				       .coverage_floor = -1,
 				       .params = params_default() };
 	log_init("builder", level_from_environment());
+	fault_init();
 	argp_err_exit_status = error_exit_code(E_INVALID);
 	argp_parse(&argp, argc, argv, 0, NULL, &build);
 	if (build.threads == 0)

@@ -24,6 +24,7 @@
  *
  * One thread, the loop, does all of it but the disk work of the lanes. To begin reading: route.c, then call.h.
  */
+#include "common/fault.h"
 #include "common/log.h"
 #include "common/slice.h"
 #include "server/front_end.h"
@@ -204,6 +205,7 @@ static int serve(int argc, char **argv)
 	int code = EXIT_FAILURE;
 
 	log_init("server", LOG_INFO);
+	fault_init();
 	if (server && !parse_options(&options, argc, argv)) {
 		server->dir.lock_fd = -1;
 		if (run(server, &options, &err)) {

@@ -23,6 +23,7 @@
  * writer thread, which waits for little else.
  */
 #include "common/error.h"
+#include "common/fault.h"
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/slice.h"
@@ -98,6 +99,7 @@ int main(int argc, char **argv)
 		return error_exit_code(E_INVALID);
 	}
 	log_init("worker", log_level_given());
+	fault_init();
 	ignore_signals();
 	let_front_end_finish();
 	return worker_run(LINK_FD);

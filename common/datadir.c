@@ -408,6 +408,35 @@ void datadir_close(struct datadir *dir)
 	dir->lock_fd = -1;
 }
 
+/* Of an LMDB environment in this folder. */
+static bool has_data(const char *folder, char *path)
+{
+	snprintf(path, DATADIR_PATH_MAX + 16, "%s/data.mdb", folder);
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
+int datadir_check_whole(const struct datadir *dir, bool used, struct error *err)
+{
+	char folder[DATADIR_PATH_MAX], path[DATADIR_PATH_MAX + 16], gone[DATADIR_PATH_MAX + 16];
+	bool control = has_data(datadir_control(dir, folder), gone);
+
+	for (uint32_t i = 0; i < dir->shards; i++) {
+		bool shard = has_data(datadir_shard(dir, i, folder), path);
+
+		if (shard && !control)
+			return error_set(err, E_DATA_LOSS,
+					 "%s is gone, and with it the catalogs and definitions, but there are "
+					 "histories: restore it from a backup, or make an empty file to begin anew",
+					 gone);
+		if (!shard && used)
+			return error_set(err, E_DATA_LOSS,
+					 "%s is gone, and with it the histories in it: restore it from a backup, or "
+					 "make an empty file to go on without them",
+					 path);
+	}
+	return 0;
+}
+
 int datadir_active_read(const struct datadir *dir, uint64_t *generation, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];

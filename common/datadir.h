@@ -52,6 +52,14 @@ const char *datadir_shard(const struct datadir *dir, uint32_t shard, char *path)
 const char *datadir_models(const struct datadir *dir, char *path);
 const char *datadir_tmp(const struct datadir *dir, char *path);
 
+/*
+ * Whether what a server made here is still there, so that one that starts on half a backup does not begin anew where
+ * something is missing. E_DATA_LOSS: there are histories but no control data; or, when used (a catalog was made, which
+ * a server lets nobody do before all shards are open), a shard is gone. An empty file counts as there: whoever wants
+ * to go on without it says so by making one.
+ */
+int datadir_check_whole(const struct datadir *dir, bool used, struct error *err);
+
 /* 0: none yet. E_DATA_LOSS: the file holds no number. */
 int datadir_active_read(const struct datadir *dir, uint64_t *generation, struct error *err);
 /* Durable when it returns. generation 0: none any more. */

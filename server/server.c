@@ -370,10 +370,14 @@ static int open_data(struct server *server, struct error *err)
 
 	datadir_models(&server->dir, server->models_directory);
 	generation_sweep(server->models_directory);
-	rc = control_open(&server->control, datadir_control(&server->dir, path),
-			  (uint64_t)server->config.shard_map_gb << 30, false, err);
+	rc = datadir_check_whole(&server->dir, false, err);
+	if (!rc)
+		rc = control_open(&server->control, datadir_control(&server->dir, path),
+				  (uint64_t)server->config.shard_map_gb << 30, false, err);
 	if (!rc)
 		rc = registry_load(&server->registry, server->control, err);
+	if (!rc)
+		rc = datadir_check_whole(&server->dir, server->registry.catalogs.count > 0, err);
 	if (!rc)
 		rc = find_active(server, err);
 	server->shards = calloc(server->dir.shards, sizeof *server->shards);

@@ -94,6 +94,31 @@ static void init_then_open(void **state)
 	datadir_close(&dir);
 }
 
+/* Half a backup: what is missing is named, instead of begun anew. */
+static void parts_that_are_gone(void **state)
+{
+	struct datadir dir;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(datadir_init(at("data"), 2, NULL), 0);
+	assert_int_equal(datadir_open(&dir, at("data"), false, NULL), 0);
+	assert_int_equal(datadir_check_whole(&dir, false, &err), 0);
+	assert_int_equal(mkdir(at("data/shards/000"), 0700), 0);
+	assert_int_equal(mkdir(at("data/shards/001"), 0700), 0);
+	write_text("data/shards/000/data.mdb", "x");
+	assert_int_equal(datadir_check_whole(&dir, false, &err), E_DATA_LOSS);
+	assert_text(&err, "/data/control/data.mdb is gone");
+	write_text("data/control/data.mdb", "x");
+	/* a first start that was killed */
+	assert_int_equal(datadir_check_whole(&dir, false, &err), 0);
+	assert_int_equal(datadir_check_whole(&dir, true, &err), E_DATA_LOSS);
+	assert_text(&err, "/data/shards/001/data.mdb is gone");
+	write_text("data/shards/001/data.mdb", "");
+	assert_int_equal(datadir_check_whole(&dir, true, &err), 0);
+	datadir_close(&dir);
+}
+
 static void path_becomes_absolute(void **state)
 {
 	struct datadir dir;
@@ -336,6 +361,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(init_then_open),
+		TEST(parts_that_are_gone),
 		TEST(path_becomes_absolute),
 		TEST(init_refuses_bad_shards),
 		TEST(init_twice_is_refused),

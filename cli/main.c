@@ -73,15 +73,16 @@ static void print_help(FILE *out, const char *group)
 
 /*
  * Options before the command; the command's own parser reads them again, wherever they stand. Returns
- * the index of the first word.
+ * the index of the first word; 0: --server is the last one.
  */
 static int skip_options(int argc, char **argv, struct cli *cli)
 {
 	int at = 1;
 	while (at < argc && argv[at][0] == '-') {
 		if (strcmp(argv[at], "--server") == 0 || strcmp(argv[at], "-s") == 0) {
-			if (++at < argc)
-				cli->server = argv[at];
+			if (++at == argc)
+				return 0;
+			cli->server = argv[at];
 		} else if (strncmp(argv[at], "--server=", 9) == 0) {
 			cli->server = argv[at] + 9;
 		} else if (strcmp(argv[at], "--json") == 0 || strcmp(argv[at], "-j") == 0) {
@@ -198,6 +199,11 @@ int main(int argc, char **argv)
 	if (!cli.server || !*cli.server)
 		cli.server = CLI_SERVER_DEFAULT;
 	int first = skip_options(argc, argv, &cli);
+	if (!first) {
+		fprintf(stderr, "kindred: %s: give HOST:PORT and a command behind it; kindred help lists those\n",
+			argv[argc - 1]);
+		return error_exit_code(E_INVALID);
+	}
 	if (first == argc) {
 		print_help(stderr, NULL);
 		return error_exit_code(E_INVALID);

@@ -302,6 +302,10 @@ static void a_wrong_command_is_told_shortly(void **state)
 	output = cluster_run(&cluster, CLI("catalog", "show"));
 	assert_non_null(strstr(output.err, "there is no command 'catalog show'; kindred help catalog lists them\n"));
 	output_free(&output);
+	output = program_run("kindred", NULL, CLI("--server"));
+	assert_int_equal(output.code, 64);
+	assert_non_null(strstr(output.err, "--server: give HOST:PORT"));
+	output_free(&output);
 }
 
 /* Types guessed from rows of which none is good would stay with the catalog for ever. */

@@ -19,6 +19,7 @@
 #include "common/cores.h"
 #include "common/fault.h"
 #include "common/log.h"
+#include "common/standard.h"
 #include "version.h"
 
 #include <argp.h>
@@ -186,6 +187,7 @@ int main(int argc, char **argv)
 				       .tune_seconds = TUNE_SECONDS,
 				       .coverage_floor = -1,
 				       .params = params_default() };
+	standard_hold();
 	log_init("builder", level_from_environment());
 	fault_init();
 	argp_err_exit_status = error_exit_code(E_INVALID);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/layouts.h"
 #include "common/log.h"
+#include "common/standard.h"
 #include "version.h"
 
 #include <stdio.h>
@@ -193,6 +194,7 @@ int main(int argc, char **argv)
 {
 	struct cli cli = { .server = getenv("KINDRED_SERVER") };
 	int words = 0, code;
+	standard_hold();
 	log_init("kindred", LOG_WARNING);
 	cli_watch_output();
 	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);

@@ -27,6 +27,7 @@
 #include "common/fault.h"
 #include "common/log.h"
 #include "common/slice.h"
+#include "common/standard.h"
 #include "server/front_end.h"
 #include "server/server.h"
 #include "version.h"
@@ -225,6 +226,7 @@ int main(int argc, char **argv)
 {
 	bool further = argc == 2 && !strcmp(argv[1], FRONT_END_ARGUMENT);
 
+	standard_hold();
 	(void)slice_take(SLICE_SHORT); /* the loop: little a call, and each call waits for it */
 	return further ? front_end_run() : serve(argc, argv);
 }

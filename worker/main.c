@@ -27,6 +27,7 @@
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/slice.h"
+#include "common/standard.h"
 #include "version.h"
 #include "worker/worker.h"
 
@@ -86,6 +87,7 @@ static enum log_level log_level_given(void)
 
 int main(int argc, char **argv)
 {
+	standard_hold();
 	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
 		printf("kindred-worker %s (%s)\n", KINDRED_VERSION, KINDRED_REVISION);
 		return 0;

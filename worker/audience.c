@@ -1,4 +1,7 @@
 #include "worker/audience.h"
+
+#include "common/ids.h"
+#include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
 #include "worker/answer.h"
 #include "worker/recommend_call.h"
@@ -295,13 +298,27 @@ static void gather(struct walk_slice *slice, struct text_view user, const struct
 					   .until_ms = audience->as_of_ms };
 }
 
+/*
+ * A byte that the disk turned: as text in a response it would make clients throw away all of it. Who sent an id had it
+ * looked at.
+ */
+static bool id_damaged(const struct walk_slice *slice, const char *user, size_t bytes)
+{
+	if (utf8_valid(user, bytes))
+		return false;
+	log_warning("audience: a user's id in shard %u is damaged; the user is left out; restore a backup",
+		    (unsigned)(slice->worker->shards.first + slice->audience->shard));
+	return true;
+}
+
 static int on_user(void *context, const char *user, size_t user_bytes, const struct history *history)
 {
 	struct walk_slice *slice = context;
 	struct audience *audience = slice->audience;
 	int64_t newest = newest_ms(history, audience->as_of_ms);
 	audience->seen++;
-	if (newest > audience->newest_after_ms && newest <= audience->newest_until_ms)
+	if (newest > audience->newest_after_ms && newest <= audience->newest_until_ms &&
+	    !id_damaged(slice, user, user_bytes))
 		gather(slice, (struct text_view){ user, (uint32_t)user_bytes }, history);
 	if (slice->answered + slice->gathered == AUDIENCE_SLICE || portion_full(audience))
 		return STOP;
@@ -313,6 +330,8 @@ static int answer_damaged(struct audience *audience, struct error *err)
 {
 	struct text_view user = { audience->at.user, audience->at.bytes };
 	audience->seen++;
+	if (!utf8_valid(user.data, user.bytes))
+		return 0;
 	audience->answered++;
 	if (!answer_user_error(&audience->portion, user, err))
 		return error_set(err, E_EXHAUSTED, "no memory for a portion of an audience");

@@ -518,6 +518,56 @@ static void test_worker_back_before_it_is_asked(void **state)
 	expect_all();
 }
 
+/* --- a disk that turned a byte --- */
+
+#define DAMAGED 12345
+
+/* Of the user's id, in the shard's file. */
+static unsigned damage_shard(unsigned shard)
+{
+	char path[256], id[16];
+	char *bytes, *at;
+	unsigned found = 0;
+	int length = snprintf(id, sizeof id, "m%u", DAMAGED);
+	snprintf(path, sizeof path, "%s/data/shards/%03u/data.mdb", cluster.home, shard);
+	FILE *file = fopen(path, "r+");
+	assert_non_null(file);
+	assert_int_equal(fseek(file, 0, SEEK_END), 0);
+	size_t count = (size_t)ftell(file);
+	rewind(file);
+	bytes = malloc(count);
+	assert_int_equal(fread(bytes, 1, count, file), count);
+	for (char *from = bytes; (at = memmem(from, count - (size_t)(from - bytes), id, (size_t)length));
+	     from = at + 1) {
+		at[length - 1] = '\xff';
+		found++;
+	}
+	rewind(file);
+	assert_int_equal(fwrite(bytes, 1, count, file), count);
+	assert_int_equal(fclose(file), 0);
+	free(bytes);
+	return found;
+}
+
+/* Text that is none makes many clients throw away the whole response: that user alone is missing. */
+static void test_a_damaged_id_is_left_out(void **state)
+{
+	unsigned found = 0;
+	(void)state;
+	rpc_close(client);
+	assert_int_equal(cluster_stop(&cluster), 0);
+	for (unsigned shard = 0; shard < 16; shard++)
+		found += damage_shard(shard);
+	assert_true(found > 0);
+	cluster_start(&cluster, CLI("--workers", "2", "--build-every-minutes", "0"));
+	client = api_open(&cluster);
+	audience_begin();
+	call_again();
+	read_to_the_end();
+	assert_int_equal(audience.users, USERS + SHOP_USERS - 1);
+	assert_false(audience.user[DAMAGED]);
+}
+
 /* --- what is refused --- */
 
 static void test_cursors_are_checked(void **state)
@@ -594,6 +644,7 @@ int main(void)
 		cmocka_unit_test(test_a_definition_made_again_is_noticed),
 		cmocka_unit_test(test_many_of_a_kept_generation),
 		cmocka_unit_test(test_swaps_and_ingest_beside),
+		cmocka_unit_test(test_a_damaged_id_is_left_out),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -37,8 +37,8 @@ int rounds_init(struct rounds *rounds, struct server *server);
 uint64_t round_silent_ms(const struct server *server, uint32_t owing, uint64_t owing_ms);
 
 /*
- * done: once, later or now; NULL: nobody waits, and who owes an answer is not asked again. E_EXHAUSTED: no memory; it will not be
- * called.
+ * done: once, later or now; NULL: nobody waits, and who owes an answer is not asked again. E_EXHAUSTED: no
+ * memory; it will not be called.
  */
 int round_ask(struct server *server, enum frame_kind kind, void (*done)(void *context), void *context);
 /*

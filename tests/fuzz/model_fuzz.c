@@ -37,7 +37,7 @@ static void read_good(const char *path)
 	fclose(file);
 }
 
-/* One of everything that a file may have: attributes of all types, cold items, neighbours by attributes. */
+/* One of everything that a file may have: attributes of all types, cold items, neighbours by attributes, notes. */
 static struct fixture_model *make_good(void)
 {
 	enum { ITEMS = 8, COLD = 6 };
@@ -70,6 +70,7 @@ static struct fixture_model *make_good(void)
 	fixture_multiplier(f, 2, 8192);
 	fixture_serving(f, 5, 0.9, 30);
 	fixture_self_weight(f, 0.5);
+	fixture_notes(f);
 	return f;
 }
 
@@ -126,6 +127,10 @@ static void read_relation(const struct model_catalog *catalog, const struct mode
 		sink += model_bit(relation->by_attributes, i);
 	for (uint32_t i = 0; i < relation->cold_count; i++)
 		sink += catalog->hidden[relation->cold_rows[i]];
+	for (size_t d = 0; d < relation->definition_count; d++)
+		sink += (unsigned)strlen(relation->definitions[d]);
+	sink += (unsigned)(relation->tuning ? strlen(relation->tuning) : 0) + (unsigned)strlen(relation->gate.note);
+	sink += (unsigned)strlen(model_verdict_name(relation->gate.verdict));
 	for (uint32_t i = 0; i < relation->popular_count; i++)
 		sink += relation->popular_scores[i] + catalog->hidden[relation->popular_rows[i]];
 	for (uint32_t i = 0; i < relation->recent_count; i++)

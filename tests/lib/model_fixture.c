@@ -53,6 +53,7 @@ struct fixture_model {
 	struct popular popular, recent;
 	uint64_t cold[FIXTURE_ITEMS_MAX / 64];
 	uint32_t cold_rows[FIXTURE_ITEMS_MAX];
+	json_t *build, *relation_notes;
 };
 
 static void check(bool good, const char *format, ...)
@@ -126,6 +127,8 @@ void fixture_model_free(struct fixture_model *f)
 	free(f->neighbours);
 	free(f->catalog.name);
 	free(f->relation.key);
+	json_decref(f->build);
+	json_decref(f->relation_notes);
 	free(f);
 }
 
@@ -273,6 +276,28 @@ void fixture_self_weight(struct fixture_model *f, double self_weight)
 	serving_prepare(&f->relation.serving);
 }
 
+void fixture_notes(struct fixture_model *f)
+{
+	static char *definitions[] = { (char *)"next", (char *)"next-visit" };
+	f->model.newest_event_ms = INT64_C(1763895600000);
+	f->model.events = f->relation.events = 1000;
+	f->model.users = f->relation.users = 100;
+	f->relation.items = f->catalog.items;
+	f->relation.definitions = definitions;
+	f->relation.definition_count = 2;
+	f->relation.evaluation = (struct model_evaluation){ .queries = 90, .hit_rate = 0.5, .ndcg = 0.25 };
+	f->relation.gate = (struct model_gate){ .verdict = MODEL_EQUAL,
+						.against = 3,
+						.queries = 90,
+						.users = 30,
+						.ndcg = 0.25,
+						.served_ndcg = 0.26,
+						.z = -0.5,
+						.note = "on the same questions" };
+	f->build = need(json_pack("{sI sI}", "refreshed", (json_int_t)3, "learnt", (json_int_t)2));
+	f->relation_notes = need(json_pack("{s{ss}}", "tuning", "note", "too few events"));
+}
+
 void fixture_version(struct fixture_model *f, uint64_t version)
 {
 	f->catalog.version = version;
@@ -356,7 +381,11 @@ void fixture_model_write(struct fixture_model *f, const char *directory, uint64_
 
 	char own_path[PATH_MAX];
 	struct error error = { 0 };
-	struct publication publication = { .model = &f->model, .generation = generation, .builder = "a test" };
+	struct publication publication = { .model = &f->model,
+					   .generation = generation,
+					   .builder = "a test",
+					   .build = f->build,
+					   .relation_notes = f->relation_notes ? &f->relation_notes : NULL };
 	int code = publish_write(&publication, directory, path ? path : own_path, &error);
 	check(code == 0, "%s", error.text);
 	free(images->bytes);

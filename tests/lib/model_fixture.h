@@ -51,6 +51,8 @@ void fixture_multiplier(struct fixture_model *fixture, uint32_t row, uint16_t mu
 void fixture_serving(struct fixture_model *fixture, uint32_t profile_items, double rank_decay, double half_life_days);
 /* Of the items a user has, against their best neighbours; at first 0. After fixture_serving. */
 void fixture_self_weight(struct fixture_model *fixture, double self_weight);
+/* All that a build may note beside what it learnt: a definition, figures, a gate, the tuner's words, a refresh. */
+void fixture_notes(struct fixture_model *fixture);
 /* The catalog's version in the snapshot; at first 1. */
 void fixture_version(struct fixture_model *fixture, uint64_t version);
 

@@ -116,8 +116,9 @@ static int take_user(void *context, const char *user, size_t user_bytes, const s
 		uint32_t at = weight ? model_row(users->catalog, entry.item) : MODEL_NO_ROW;
 		if (at == MODEL_NO_ROW)
 			continue;
-		users->events[reading->event_count + taken++] =
-			(struct profile_event){ .row = at, .weight = weight, .time_ms = entry.time_ms };
+		users->events[reading->event_count + taken++] = (struct profile_event){
+			.row = at, .weight = profile_event_weight(weight, entry.weight), .time_ms = entry.time_ms
+		};
 	}
 	if (taken) {
 		reading->event_count += taken;

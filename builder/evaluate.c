@@ -94,8 +94,8 @@ static uint32_t look_back(struct asker *asker, const struct question *question)
 			continue;
 		uint32_t weight =
 			(uint32_t)((double)plan->weights[all[e].type] / (double)plan->largest * SCORE_ONE + 0.5);
-		asker->events[looked++] =
-			(struct profile_event){ all[e].item, weight ? weight : 1, (int64_t)all[e].time_s * 1000 };
+		weight = profile_event_weight(weight ? weight : 1, event_weight(&all[e]));
+		asker->events[looked++] = (struct profile_event){ all[e].item, weight, (int64_t)all[e].time_s * 1000 };
 	}
 	return looked;
 }

@@ -63,7 +63,9 @@ static uint32_t collect(struct making *making, struct maker *maker, const struct
 	bool capped = false;
 	for (; *count > 0; --*count) {
 		const struct event *event = &events[*count - 1];
-		float weight = making->relation->weights[event->type] / making->relation->largest;
+		float weight = making->relation->weights[event->type] / making->relation->largest * event_weight(event);
+		if (weight > 1)
+			weight = 1;
 		if (!(weight > 0) || event->time_s < window->from_s || event->time_s >= window->to_s)
 			continue;
 		if (window->session_s && newer_s > event->time_s && newer_s - event->time_s > window->session_s)

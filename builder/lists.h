@@ -13,8 +13,8 @@
 struct list_entry {
 	uint32_t item;
 	/*
-	 * of the strongest event with the item, the relation's largest being 1; cooccur.c raises it to
-	 * type_to
+	 * of the strongest event with the item, the relation's largest type being 1, which is the most;
+	 * cooccur.c raises it to type_to
 	 */
 	float weight;
 	float aged; /* weight x age decay; filled by cooccur.c */

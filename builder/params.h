@@ -3,8 +3,8 @@
  * sets them; this version takes the defaults, or what --set says.
  *
  * The list of a user: the distinct items of the relation's events in the window, each at its newest
- * occurrence, oldest first. w: the weight of the strongest event of the user with the item, the
- * relation's largest being 1. T: the newest event of all.
+ * occurrence, oldest first. w: the weight of the strongest event of the user with the item: of its type,
+ * the relation's largest being 1, times its own, at most 1. T: the newest event of all.
  *
  *     co(i -> j) = sum over users, with i at position x and j at position y of the list, of
  *                  length^-length_discount x |x - y|^-gap x (back if y < x) x exp(-|t_x - t_y| / pair_days)

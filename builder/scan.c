@@ -77,7 +77,10 @@ static int keep_event(struct shard_scan *s, size_t catalog, const struct history
 	struct event *event = pile_extend(s->work->scan->space, events, sizeof *event, s->err);
 	if (!event)
 		return E_EXHAUSTED;
-	*event = (struct event){ .item = slot, .time_s = whole_seconds(entry->time_ms), .type = (uint16_t)(type - 2) };
+	*event = (struct event){ .item = slot,
+				 .time_s = whole_seconds(entry->time_ms),
+				 .type = (uint16_t)(type - 2),
+				 .weight = event_weight_pack(entry->weight) };
 	if (event->time_s > s->work->future_s) {
 		s->totals->future++;
 		if (entry->time_ms > s->totals->newest_future_ms)

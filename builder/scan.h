@@ -15,13 +15,30 @@
 #include "builder/space.h"
 #include "common/datadir.h"
 
+#include <string.h>
+
 /* Times are whole seconds since 1970, cut off at 2106. */
 struct event {
 	uint32_t item; /* slot, after scan_join row */
 	uint32_t time_s;
 	uint16_t type; /* number in the plan's catalog */
-	uint16_t spare;
+	uint16_t weight; /* its own: event_weight() */
 };
+
+/* The upper half of a float: all of its range, and two to three digits, which is as much as a weight means. 0: 1. */
+static inline uint16_t event_weight_pack(float weight)
+{
+	uint32_t bits;
+	memcpy(&bits, &weight, sizeof bits);
+	return (uint16_t)((bits + 0x8000) >> 16);
+}
+static inline float event_weight(const struct event *event)
+{
+	uint32_t bits = (uint32_t)event->weight << 16;
+	float weight;
+	memcpy(&weight, &bits, sizeof weight);
+	return event->weight ? weight : 1;
+}
 
 /* The events of a catalog: users one after the other, oldest event of a user first. */
 struct events {

@@ -129,7 +129,7 @@ int cmd_events_add(struct cli *cli, int argc, char **argv)
 		{ "event-id", OPT_EVENT_ID, "ID", 0, "An id, unique within the user; the same again changes nothing",
 		  1 },
 		{ "weight", OPT_WEIGHT, "W", 0,
-		  "How much there was of it; kept, but nothing is learnt from it yet (default: 1)", 1 },
+		  "How much it counts against others of its type: a quantity, a share watched (default: 1)", 1 },
 		{ "property", OPT_PROPERTY, "NAME=VALUE", 0, "Kept with the event; may be repeated", 1 },
 		{ 0 },
 	};

@@ -63,7 +63,7 @@ static const struct argp_option options[] = {
 	  1 },
 	{ "event-id", OPT_EVENT_ID, "COL", 0, "Column of an id that is unique within the user (guessed: event_id)", 1 },
 	{ "weight", OPT_WEIGHT, "COL", 0,
-	  "Column of a weight, more than 0; kept, but nothing is learnt from it yet (guessed: weight)", 1 },
+	  "Column of how much it counts against others of its type, more than 0 (guessed: weight)", 1 },
 	{ "property", OPT_PROPERTY, "COL", 0, "A column that is kept with the event as a property; may be repeated",
 	  1 },
 	{ "map", OPT_MAP, "OLD=NEW", 0, "Events of type OLD are imported as NEW; may be repeated", 1 },

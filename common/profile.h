@@ -5,10 +5,10 @@
  *
  * The profile is the last L distinct items, newest first. An item's weight (Q12) is
  *
- *     weight of its event type x decay^rank / (1 + slope x rank) x 2^-(age / half-life)
+ *     weight of its event x decay^rank / (1 + slope x rank) x 2^-(age / half-life)
  *
- * Weights of event types are scaled so that the largest among the profile's own events is 1.0: where a
- * purchase counts as much as a thousand looks, a user who only looked is not left with nothing.
+ * The weight of an event is that of its type times its own, at most that of the definition's strongest
+ * type. Weights are scaled so that the largest among the profile's own events is 1.0: where a purchase counts as much as a thousand looks, a user who only looked is not left with nothing.
  */
 #ifndef KINDRED_PROFILE_H
 #define KINDRED_PROFILE_H
@@ -23,7 +23,7 @@
 /* One event of the user that the definition counts, its item found in the model. */
 struct profile_event {
 	uint32_t row;
-	uint32_t weight; /* Q12, 1..SCORE_ONE: of the event's type within the definition */
+	uint32_t weight; /* Q12, 1..SCORE_ONE: profile_event_weight */
 	int64_t time_ms;
 };
 
@@ -31,6 +31,15 @@ struct profile_item {
 	uint32_t row;
 	uint32_t weight; /* Q12, 1..SCORE_ONE */
 };
+
+/* type: the weight of the event's type within the definition, Q12, 1..SCORE_ONE. own: as it was ingested; > 0. */
+static inline uint32_t profile_event_weight(uint32_t type, float own)
+{
+	if (own == 1)
+		return type;
+	double weight = (double)type * (double)own + 0.5;
+	return weight < 1 ? 1 : weight < SCORE_ONE ? (uint32_t)weight : SCORE_ONE;
+}
 
 /*
  * Fills the integers of params from its numbers. Called once: by the reader of a model, by the builder

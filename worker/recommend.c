@@ -216,14 +216,14 @@ static int walk_history(struct run *run, struct error *err)
 		if ((!recent || full) && !recipe->exclude_any)
 			break;
 		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
-		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0;
+		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0; /* of the type */
 		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
 		if (!excluded && (!weight || full))
 			continue;
 		uint32_t at = portion.count++;
 		portion.keys[at] = entry.item;
 		portion.times_ms[at] = entry.time_ms;
-		portion.weights[at] = (uint16_t)weight;
+		portion.weights[at] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
 		portion.excluded[at] = excluded;
 		if (portion.count == PORTION)
 			take_portion(run, &portion);

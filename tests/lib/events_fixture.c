@@ -42,6 +42,11 @@ void events_fixture_user(struct events_fixture *f)
 	f->events.users++;
 }
 
+void events_fixture_weigh(struct events_fixture *f, float weight)
+{
+	((struct event *)f->all.region.data)[f->events.count - 1].weight = event_weight_pack(weight);
+}
+
 void events_fixture_add(struct events_fixture *f, uint32_t item, uint32_t time_s, uint16_t type)
 {
 	struct event *event = need(pile_extend(&f->space, &f->all, sizeof *event, NULL));

@@ -27,6 +27,8 @@ void events_fixture_init(struct events_fixture *fixture);
 void events_fixture_fini(struct events_fixture *fixture);
 void events_fixture_user(struct events_fixture *fixture);
 void events_fixture_add(struct events_fixture *fixture, uint32_t item, uint32_t time_s, uint16_t type);
+/* The own weight of the event that was added last; otherwise 1. */
+void events_fixture_weigh(struct events_fixture *fixture, float weight);
 const struct events *events_fixture_get(struct events_fixture *fixture);
 
 /* Lists of all events, up to 1,000 items a user. */

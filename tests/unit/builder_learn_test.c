@@ -35,6 +35,27 @@ static int tear_down(void **state)
 
 /* --- lists --- */
 
+/* An event counts as its type times its own weight, and at most as the strongest type. */
+static void test_own_weights(void **state)
+{
+	static const struct {
+		uint16_t type;
+		float own, expected;
+	} cases[] = { { 0, 1, 0.25f },     { 0, 2, 0.5f },    { 0, 100, 1 },        { 1, 1, 1 },
+		      { 1, 0.25f, 0.25f }, { 1, 1000000, 1 }, { 1, 0.001f, 0.001f } };
+	struct lists lists;
+	(void)state;
+	events_fixture_user(&fixture);
+	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		events_fixture_add(&fixture, i, 100 + i, cases[i].type);
+		events_fixture_weigh(&fixture, cases[i].own);
+	}
+	events_fixture_lists(&fixture, &lists, 10);
+	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_float_equal(lists_entries(&lists)[i].weight, cases[i].expected, cases[i].expected / 250);
+	lists_free(&lists);
+}
+
 static void test_list_of_a_user(void **state)
 {
 	(void)state;
@@ -376,6 +397,7 @@ static void test_popularity_alone_is_not_learnt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_own_weights),
 		TEST(test_list_of_a_user),
 		TEST(test_window_and_cap),
 		TEST(test_sessions),

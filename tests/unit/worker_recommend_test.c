@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -50,6 +52,45 @@ static void test_scores_are_exact(void **state)
 	assert_string_equal(response->items[0]->item_id, "item-5");
 	assert_int_equal(response->items[0]->score, 60000 + (819 * 56000 >> 12));
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
+}
+
+static void buy(struct worker_process *process, const char *user, const char *item, float weight)
+{
+	Kindred__V1__IngestEventsRequest request = KINDRED__V1__INGEST_EVENTS_REQUEST__INIT;
+	Kindred__V1__Event event = KINDRED__V1__EVENT__INIT, *events = &event;
+	request.catalog = (char *)"shop";
+	request.events = &events;
+	request.n_events = 1;
+	event.user_id = (char *)user;
+	event.item_id = (char *)item;
+	event.type = (char *)"Purchased";
+	event.weight = weight;
+	free(worker_reply(process, worker_send_message(process, FRAME_CALL_INGEST, &request.base)));
+}
+
+/* A purchase of little weight counts less than a view; one of great weight no more than a purchase. */
+static void test_an_events_own_weight(void **state)
+{
+	static const struct {
+		float weight;
+		const char *first;
+		uint32_t score;
+	} cases[] = {
+		/* Viewed is 819 of 4096, the purchase 82: against the strongest, item-0 counts 4096 and item-4 410 */
+		{ 0.02f, "item-1", 60000 + (410 * 56000 >> 12) },
+		{ 50, "item-5", 60000 + (819 * 56000 >> 12) },
+	};
+	struct worker_process *process = *state;
+	for (size_t i = 0; i < 2; i++) {
+		char user[8];
+		snprintf(user, sizeof user, "john-%zu", i);
+		worker_ingest_one(process, user, "item-0", "Viewed", 1000);
+		buy(process, user, "item-4", cases[i].weight);
+		Kindred__V1__RecommendResponse *response = worker_recommend(process, user, "next", 1);
+		assert_string_equal(response->items[0]->item_id, cases[i].first);
+		assert_int_equal(response->items[0]->score, cases[i].score);
+		kindred__v1__recommend_response__free_unpacked(response, NULL);
+	}
 }
 
 static void test_excludes_what_was_touched(void **state)
@@ -412,12 +453,19 @@ static void test_refuses_what_it_cannot_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers_from_the_last_events), TEST(test_scores_are_exact),
-		TEST(test_excludes_what_was_touched),    TEST(test_a_long_history_counts_to_its_end),
-		TEST(test_as_of_a_moment_in_the_past),   TEST(test_an_event_from_a_clock_ahead_is_seen),
-		TEST(test_filters_and_their_last_item),  TEST(test_popular_strategy),
-		TEST(test_a_filter_for_one_call),        TEST(test_explains_scores),
-		TEST(test_changes_of_items_act_at_once), TEST(test_refuses_what_it_cannot_answer),
+		TEST(test_answers_from_the_last_events),
+		TEST(test_scores_are_exact),
+		TEST(test_an_events_own_weight),
+		TEST(test_excludes_what_was_touched),
+		TEST(test_a_long_history_counts_to_its_end),
+		TEST(test_as_of_a_moment_in_the_past),
+		TEST(test_an_event_from_a_clock_ahead_is_seen),
+		TEST(test_filters_and_their_last_item),
+		TEST(test_popular_strategy),
+		TEST(test_a_filter_for_one_call),
+		TEST(test_explains_scores),
+		TEST(test_changes_of_items_act_at_once),
+		TEST(test_refuses_what_it_cannot_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "server/door_private.h"
 
 #include "common/log.h"
+#include "server/accept.h"
 #include "server/address.h"
 
 #include <grpc/support/log.h>
@@ -183,6 +184,7 @@ int door_port_open(struct door *door, struct error *err)
 	gpr_set_log_function(on_grpc_log);
 	if (set_deadlock_detection)
 		set_deadlock_detection(DEADLOCKS_IGNORED);
+	accept_start();
 	grpc_init();
 	if (door->options.upstream_fd < 0)
 		return take_port(door, err);

@@ -241,9 +241,11 @@ void models_activate(struct call *call, const uint8_t *data, size_t bytes)
 
 void models_rollback(struct call *call, const uint8_t *data, size_t bytes)
 {
-	(void)data; /* an empty message */
-	(void)bytes;
-	swap_back(&call->server->swap, on_swapped, call);
+	uint64_t none;
+
+	/* An empty message, but one. */
+	if (number_of(call, data, bytes, 1, &none))
+		swap_back(&call->server->swap, on_swapped, call);
 }
 
 /* --- GetModelStatus --- */

@@ -190,6 +190,24 @@ static void test_too_many_in_one_message(void **state)
 	rpc_stream_free(stream);
 }
 
+/* Also where there is nothing in a request to read. */
+static void test_what_is_no_message(void **state)
+{
+	Kindred__V1__RollbackGenerationRequest request = KINDRED__V1__ROLLBACK_GENERATION_REQUEST__INIT;
+	Kindred__V1__RollbackGenerationResponse *response = NULL;
+	uint8_t length_without_end[] = { 0xff, 0xff };
+	ProtobufCMessageUnknownField broken = { 7, PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED, sizeof length_without_end,
+						length_without_end };
+	struct error err;
+	(void)state;
+	request.base.n_unknown_fields = 1;
+	request.base.unknown_fields = &broken;
+	assert_int_equal(api_try(client, "/kindred.v1.ModelService/RollbackGeneration", &request.base,
+				 &kindred__v1__rollback_generation_response__descriptor, &response, &err),
+			 E_INVALID);
+	assert_non_null(strstr(err.text, "not a valid message"));
+}
+
 static void test_too_large_a_message(void **state)
 {
 	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
@@ -398,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_items_that_cannot_be_read),
 		cmocka_unit_test(test_no_such_catalog),
 		cmocka_unit_test(test_too_many_in_one_message),
+		cmocka_unit_test(test_what_is_no_message),
 		cmocka_unit_test(test_too_large_a_message),
 		cmocka_unit_test(test_count_out_of_range),
 		cmocka_unit_test(test_deadline),

@@ -108,6 +108,7 @@ static void on_second(uv_timer_t *timer)
 
 	if (stats_counted(&front->server.stats) || front->calls_said != door_calls(front->server.door))
 		send_stats(front, 0);
+	door_give_back(front->server.door);
 }
 
 /* --- leaving --- */

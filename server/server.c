@@ -198,6 +198,8 @@ static void on_second(uv_timer_t *timer)
 
 	stats_sample(&server->rates, &server->stats);
 	watch_look(server);
+	if (server->door)
+		door_give_back(server->door);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

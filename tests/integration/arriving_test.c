@@ -23,6 +23,7 @@
 #define HEAD 9 /* of a frame */
 #define PAYLOAD 16384
 #define WINDOW 65535 /* at first */
+#define MEMORY_KB (256L << 10) /* the server has less when nobody sends */
 #define SENT_MAX ((uint64_t)3 << 30) /* of 4 GiB announced */
 
 enum frame_type { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE };
@@ -143,6 +144,20 @@ static bool take_frame(int fd, int64_t windows[2])
 	return true;
 }
 
+static bool memory_is_back(void *context)
+{
+	char path[64], line[256];
+	long kb = 0;
+	(void)context;
+	snprintf(path, sizeof path, "/proc/%d/status", cluster.server);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file))
+		sscanf(line, "VmRSS: %ld", &kb);
+	fclose(file);
+	return kb < MEMORY_KB;
+}
+
 static void test_a_message_without_end(void **state)
 {
 	static uint8_t bytes[PAYLOAD];
@@ -170,6 +185,9 @@ static void test_a_message_without_end(void **state)
 	assert_int_equal(answer->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	close(fd);
+#ifndef __SANITIZE_ADDRESS__ /* it keeps what was freed */
+	wait_until("the memory is given back", memory_is_back, NULL);
+#endif
 }
 
 int main(void)

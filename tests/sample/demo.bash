@@ -197,6 +197,8 @@ two_stories() {
 	say "And right after (* is new):"
 	recommended wanted-next john after
 	why_john "$now"
+	say "And what a score is made of, in whole numbers:"
+	kindred recommend wanted-next john --count 3 --explain
 
 	title "Jane has just watched Game of Thrones"
 	say "Jane likes period drama and clever comedy. What she gets before:"
@@ -205,6 +207,8 @@ two_stories() {
 	say "And right after (* is new):"
 	recommended watch-next jane after
 	why_jane "$now"
+	say "Her definition for this one call, with a filter of its own:"
+	kindred recommend watch-next jane --count 3 --filter 'year < 2015' --explain
 }
 
 name_of() {

@@ -70,6 +70,10 @@ static void walk_list(const struct walk *walk, const struct profile_item *from, 
 static void finish(struct explanation *explanation, const struct model_relation *relation,
 		   const struct recommended *item)
 {
+	if (item->score == 0) { /* what its parts gave is all taken away again, being less than one */
+		*explanation = (struct explanation){ 0 };
+		return;
+	}
 	uint32_t sum = explanation->rest;
 	for (uint32_t i = 0; i < explanation->count; i++)
 		sum += explanation->parts[i].amount;

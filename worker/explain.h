@@ -19,7 +19,7 @@ struct explain_part {
 /* The greatest parts of an item are told one by one, what further items of the profile gave as one. */
 #define EXPLAIN_PARTS 10u
 
-/* parts[].amount, rest, trend and popular add up to the item's score. */
+/* parts[].amount, rest, trend and popular add up to the item's score; all 0 when that is 0. */
 struct explanation {
 	struct explain_part parts[EXPLAIN_PARTS]; /* the greatest first */
 	uint32_t count;

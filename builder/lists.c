@@ -2,6 +2,8 @@
 
 #include "builder/parallel.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@
 /* An entry on its way, before it is known where in all lists it will be. */
 struct found {
 	uint32_t item, time_s;
-	float weight;
+	float weight, type; /* as in struct list_entry */
 };
 
 /* One thread's own: which items of the catalog are in the list at work already, and where. */
@@ -63,11 +65,11 @@ static uint32_t collect(struct making *making, struct maker *maker, const struct
 	bool capped = false;
 	for (; *count > 0; --*count) {
 		const struct event *event = &events[*count - 1];
-		float weight = making->relation->weights[event->type] / making->relation->largest * event_weight(event);
-		if (weight > 1)
-			weight = 1;
-		if (!(weight > 0) || event->time_s < window->from_s || event->time_s >= window->to_s)
+		float type = making->relation->weights[event->type] / making->relation->largest;
+		if (!(type > 0) || event->time_s < window->from_s || event->time_s >= window->to_s)
 			continue;
+		/* however little it weighs, it is one */
+		float weight = fminf(fmaxf(type * event_weight(event), FLT_MIN), 1);
 		if (window->session_s && newer_s > event->time_s && newer_s - event->time_s > window->session_s)
 			break;
 		newer_s = event->time_s;
@@ -77,9 +79,11 @@ static uint32_t collect(struct making *making, struct maker *maker, const struct
 			struct found *found = &maker->newest_first[*mark & UINT32_MAX];
 			if (weight > found->weight)
 				found->weight = weight;
+			if (type > found->type)
+				found->type = type;
 		} else if (length < making->list_items) {
 			*mark = list | length;
-			maker->newest_first[length++] = (struct found){ event->item, event->time_s, weight };
+			maker->newest_first[length++] = (struct found){ event->item, event->time_s, weight, type };
 		} else {
 			capped = true;
 		}
@@ -157,7 +161,7 @@ static int join_block(void *context, uint32_t thread, uint64_t first, uint64_t e
 	uint32_t *times = (uint32_t *)making->lists->times.data + block->first_entry;
 	uint64_t *offsets = (uint64_t *)making->lists->offsets.data + block->first_user;
 	for (uint64_t e = 0; e < block->count; e++) {
-		entries[e] = (struct list_entry){ found[e].item, found[e].weight, found[e].weight };
+		entries[e] = (struct list_entry){ found[e].item, found[e].weight, { found[e].type } };
 		times[e] = found[e].time_s;
 	}
 	uint64_t at = block->first_entry;

@@ -17,7 +17,10 @@ struct list_entry {
 	 * cooccur.c raises it to type_to
 	 */
 	float weight;
-	float aged; /* weight x age decay; filled by cooccur.c */
+	union {
+		float type; /* the same whatever the events' own weights: what popularity counts */
+		float aged; /* weight x age decay; cooccur.c puts it in type's place */
+	};
 };
 
 #define LISTS_ENTRIES_MAX (UINT64_C(1) << 36)

@@ -48,7 +48,7 @@ static int sum_part(void *context, uint32_t thread, uint64_t first, uint64_t end
 	if (!sums)
 		return E_EXHAUSTED;
 	for (uint64_t e = first; e < end; e++) {
-		double sum = entries[e].weight * decay_since(&summing->decay, times[e], summing->now_s) * SUM_ONE;
+		double sum = entries[e].type * decay_since(&summing->decay, times[e], summing->now_s) * SUM_ONE;
 		sums[entries[e].item] += sum < 1 ? 1 : (uint64_t)sum;
 	}
 	return 0;

@@ -30,7 +30,8 @@ static inline uint16_t event_weight_pack(float weight)
 {
 	uint32_t bits;
 	memcpy(&bits, &weight, sizeof bits);
-	return (uint16_t)((bits + 0x8000) >> 16);
+	uint16_t packed = (uint16_t)((bits + 0x8000) >> 16);
+	return packed || !(weight > 0) ? packed : 1; /* the least there is, not none */
 }
 static inline float event_weight(const struct event *event)
 {

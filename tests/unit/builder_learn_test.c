@@ -4,6 +4,7 @@
 #include "common/score.h"
 #include "lib/events_fixture.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,8 +42,8 @@ static void test_own_weights(void **state)
 	static const struct {
 		uint16_t type;
 		float own, expected;
-	} cases[] = { { 0, 1, 0.25f },     { 0, 2, 0.5f },    { 0, 100, 1 },        { 1, 1, 1 },
-		      { 1, 0.25f, 0.25f }, { 1, 1000000, 1 }, { 1, 0.001f, 0.001f } };
+	} cases[] = { { 0, 1, 0.25f },     { 0, 2, 0.5f },    { 0, 100, 1 },         { 1, 1, 1 },
+		      { 1, 0.25f, 0.25f }, { 1, 1000000, 1 }, { 1, 0.001f, 0.001f }, { 0, 1e-45f, 0 } };
 	struct lists lists;
 	(void)state;
 	events_fixture_user(&fixture);
@@ -51,8 +52,10 @@ static void test_own_weights(void **state)
 		events_fixture_weigh(&fixture, cases[i].own);
 	}
 	events_fixture_lists(&fixture, &lists, 10);
+	assert_int_equal(lists.count, sizeof cases / sizeof *cases); /* the last one, too */
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		assert_float_equal(lists_entries(&lists)[i].weight, cases[i].expected, cases[i].expected / 250);
+		assert_float_equal(lists_entries(&lists)[i].weight, cases[i].expected,
+				   cases[i].expected / 250 + FLT_MIN);
 	lists_free(&lists);
 }
 
@@ -144,6 +147,27 @@ static void test_sessions(void **state)
 }
 
 /* --- popularity --- */
+
+/* A share that was watched or a quantity makes nothing more popular, or less. */
+static void test_popular_whatever_events_weigh(void **state)
+{
+	static const float weights[] = { 1e-45f, 0.01f, 1, 1000 };
+	(void)state;
+	for (uint32_t u = 0; u < 12; u++) {
+		events_fixture_user(&fixture);
+		events_fixture_add(&fixture, u % 4, NOW, 0);
+		events_fixture_weigh(&fixture, weights[u % 4]);
+	}
+	struct lists lists;
+	struct popular popular;
+	events_fixture_lists(&fixture, &lists, 4);
+	assert_int_equal(popular_make(&popular, &lists, NOW, 7, 2, NULL), 0);
+	assert_int_equal(popular.count, 4);
+	for (uint32_t r = 0; r < 4; r++)
+		assert_int_equal(popular.scores[r], POPULAR_TOP);
+	popular_free(&popular);
+	lists_free(&lists);
+}
 
 static void test_popular_by_users(void **state)
 {
@@ -402,6 +426,7 @@ int main(void)
 		TEST(test_window_and_cap),
 		TEST(test_sessions),
 		TEST(test_popular_by_users),
+		TEST(test_popular_whatever_events_weigh),
 		TEST(test_season),
 		TEST(test_trend),
 		TEST(test_no_trend_of_what_is_long_gone),

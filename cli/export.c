@@ -428,10 +428,14 @@ static int finish(struct export *export, struct error *err)
 	return code;
 }
 
-/* What came since the last checkpoint is kept, for --continue. */
-static void keep(struct export *export)
+/* What came since the last checkpoint is kept, for --continue. A command that is wrong would be refused again. */
+static void keep(struct export *export, int code)
 {
 	struct error err;
+	if (code == E_INVALID && !export->continued && export->state.users == 0) {
+		export_file_discard(&export->file);
+		return;
+	}
 	if (export->file.part == NULL || export->state.cursor_bytes == 0 || checkpoint(export, &err) != 0)
 		return;
 	cli_say(export->cli, "%s has %" PRIu64 " user%s; the same command with --continue goes on", export->file.part,
@@ -451,7 +455,7 @@ static int run(struct export *export, struct error *err)
 	if (code == 0)
 		return finish(export, err);
 	if (!ours) /* else the file may lack what the cursor is behind */
-		keep(export);
+		keep(export, code);
 	else
 		say_how_to_go_on(export);
 	return code;

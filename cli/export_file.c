@@ -229,6 +229,14 @@ int export_file_finish(struct export_file *file, json_t *state, struct error *er
 	return 0;
 }
 
+void export_file_discard(struct export_file *file)
+{
+	if (file->part == NULL || file->fd < 0)
+		return;
+	unlink(file->progress);
+	file->fresh = true;
+}
+
 void export_file_close(struct export_file *file)
 {
 	if (file->fd >= 0 && file->part != NULL)

@@ -4,7 +4,7 @@
  * FILE itself appears at the end, whole.
  *
  *     export_file_open -> { export_file_write.. -> export_file_checkpoint }..
- *     -> export_file_finish, or export_file_close
+ *     -> export_file_finish, or export_file_discard, or neither -> export_file_close
  *
  * A checkpoint ends the gzip member or zstd frame, so that the file up to there unpacks by itself, writes all out, has
  * it flushed to the disk, and only then replaces FILE.progress. Going on means: cut FILE.part to the bytes that
@@ -49,6 +49,8 @@ int export_file_write(struct export_file *file, const char *bytes, size_t size, 
 int export_file_checkpoint(struct export_file *file, json_t *state, struct error *err);
 /* All is written: a last checkpoint, then FILE.part becomes FILE. */
 int export_file_finish(struct export_file *file, json_t *state, struct error *err);
+/* There is nothing to go on with: export_file_close will leave neither FILE.part nor FILE.progress. */
+void export_file_discard(struct export_file *file);
 /* Lets go of it as it is; a FILE.part that nothing was written to is removed. */
 void export_file_close(struct export_file *file);
 

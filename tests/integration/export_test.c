@@ -151,11 +151,25 @@ static void test_export_of_dying_workers(void **state)
 	output_free(&output);
 }
 
+/* A filter with a mistake leaves nothing behind that the right one would stumble over. */
+static void test_export_of_a_mistake(void **state)
+{
+	char out[256], part[256];
+	(void)state;
+	snprintf(out, sizeof out, "%s/mistake.ndjson", cluster.home);
+	snprintf(part, sizeof part, "%s/mistake.ndjson.part", cluster.home);
+	cluster_fails(&cluster, "filter, character",
+		      CLI("export", "wanted-next", "--out", out, "--filter", "price < true"));
+	assert_int_equal(access(part, F_OK), -1);
+	cluster_ok(&cluster, CLI("export", "wanted-next", "--out", out, "--filter", "price < 5"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_export_killed),
 		cmocka_unit_test(test_export_of_dying_workers),
+		cmocka_unit_test(test_export_of_a_mistake),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -8,7 +8,8 @@
  *     weight of its event x decay^rank / (1 + slope x rank) x 2^-(age / half-life)
  *
  * The weight of an event is that of its type times its own, at most that of the definition's strongest
- * type. Weights are scaled so that the largest among the profile's own events is 1.0: where a purchase counts as much as a thousand looks, a user who only looked is not left with nothing.
+ * type. Weights are scaled so that the largest among the profile's own events is 1.0: where a purchase
+ * counts as much as a thousand looks, a user who only looked is not left with nothing.
  */
 #ifndef KINDRED_PROFILE_H
 #define KINDRED_PROFILE_H

@@ -15,7 +15,10 @@ struct popular {
 	uint32_t count; /* at most MODEL_POPULAR_MAX */
 };
 
-/* lists: as lists_make leaves them. half_life_days: of the time since the newest event of user and item; 0: all count the same. */
+/*
+ * lists: as lists_make leaves them. half_life_days: of the time since the newest event of user and item;
+ * 0: all count the same.
+ */
 int popular_make(struct popular *popular, const struct lists *lists, uint32_t now_s, double half_life_days,
 		 uint32_t threads, struct error *err);
 void popular_free(struct popular *popular);

@@ -16,6 +16,7 @@
 
 #define CONNECTIONS_MAX 64 /* at one less the oldest has to go */
 #define IDLE_SECONDS 30
+#define AGAIN_MS 1 /* with 0 libuv runs a timer again in the same turn of the loop */
 
 struct admin {
 	struct server *server;
@@ -209,12 +210,15 @@ static void run(struct admin *admin)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
-	/* At its limit it does not listen, and it looks whether there is room again at the beginning only. */
-	do {
-		admin->closed = false;
-		MHD_run(admin->daemon);
-	} while (admin->closed);
-	if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES)
+	admin->closed = false;
+	MHD_run(admin->daemon);
+	/*
+	 * At its limit it does not listen, and it looks whether there is room again at the beginning only. Not at
+	 * once: who opens connections without end would never let the loop go on.
+	 */
+	if (admin->closed)
+		uv_timer_start(&admin->timer, on_timer, AGAIN_MS, 0);
+	else if (MHD_get_timeout(admin->daemon, &wait_ms) == MHD_YES)
 		uv_timer_start(&admin->timer, on_timer, wait_ms, 0);
 	else
 		uv_timer_stop(&admin->timer);

@@ -9,7 +9,7 @@
 
 #define PORTION 2000 /* items read and sent at a time, fewer when they are large */
 #define PORTION_BYTES (1u << 20)
-#define FULL (-1) /* ends control_changes() before its limit; no error code */
+#define FULL 1 /* ends control_changes() before its limit */
 #define UNSENT_MAX (8u << 20) /* bytes waiting at a link, beyond which no more are read */
 #define WAIT_MS 2
 

@@ -39,8 +39,11 @@ static void on_bus(int signal, siginfo_t *info, void *context)
 {
 	char file[MAPS_LINE_MAX];
 
-	(void)signal;
 	(void)context;
+	if (info->si_code <= 0) { /* sent by somebody: no page is bad, and no load will come again */
+		raise(signal);
+		return;
+	}
 	find_file((uintptr_t)info->si_addr, file, sizeof file);
 	log_error("a page of %s cannot be read: the file was cut, or its disk fails; restore it from a backup",
 		  *file ? file : "a mapped file");

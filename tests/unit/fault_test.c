@@ -59,10 +59,44 @@ static void the_file_is_named(void **state)
 	temp_dir_remove(&home);
 }
 
+/* Does not return by itself. */
+static void send_it_to_oneself(int log)
+{
+	static const struct rlimit none;
+
+	setrlimit(RLIMIT_CORE, &none);
+	dup2(log, STDERR_FILENO);
+	log_init("sent", LOG_INFO);
+	fault_init();
+	kill(getpid(), SIGBUS);
+	_exit(0);
+}
+
+/* The signal sent by hand ends the process too, and no file is blamed. */
+static void nothing_is_blamed_for_a_signal_sent(void **state)
+{
+	char text[1024];
+	int ends[2], status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (!child)
+		send_it_to_oneself(ends[1]);
+	close(ends[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(read(ends[0], text, sizeof text), 0);
+	close(ends[0]);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGBUS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_file_is_named),
+		cmocka_unit_test(nothing_is_blamed_for_a_signal_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,13 +25,16 @@ struct event {
 	uint16_t weight; /* its own: event_weight() */
 };
 
-/* The upper half of a float: all of its range, and two to three digits, which is as much as a weight means. 0: 1. */
+/*
+ * The upper half of a float: all of its range, and two to three digits, which is as much as a weight means. 0, of an
+ * event that has none, stands for 1; what would be rounded to it is the least there is.
+ */
 static inline uint16_t event_weight_pack(float weight)
 {
 	uint32_t bits;
 	memcpy(&bits, &weight, sizeof bits);
-	uint16_t packed = (uint16_t)((bits + 0x8000) >> 16);
-	return packed || !(weight > 0) ? packed : 1; /* the least there is, not none */
+	uint16_t half = (uint16_t)((bits + 0x8000) >> 16);
+	return half ? half : 1;
 }
 static inline float event_weight(const struct event *event)
 {

@@ -57,6 +57,8 @@ static void test_own_weights(void **state)
 		assert_float_equal(lists_entries(&lists)[i].weight, cases[i].expected,
 				   cases[i].expected / 250 + FLT_MIN);
 	lists_free(&lists);
+	/* as little as a float can be is not 1 */
+	assert_true(event_weight(&(struct event){ .weight = event_weight_pack(1e-45f) }) < 1e-38f);
 }
 
 static void test_list_of_a_user(void **state)

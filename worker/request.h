@@ -32,8 +32,8 @@ struct request {
 };
 
 /*
- * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. Users are only counted (1 for a RecommendRequest,
- * 1 to 10,000 when many, none for an audience).
+ * Views point into the payload. E_INVALID: malformed, or a value that is not allowed. Users are only counted
+ * (1 for a RecommendRequest, 1 to 10,000 when many, none for an audience).
  */
 int request_read(const void *payload, size_t bytes, enum request_kind kind, int64_t now_ms, struct request *request,
 		 struct error *err);

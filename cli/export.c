@@ -343,6 +343,15 @@ static int receive_all(struct export *export, bool *ours, struct error *err)
 	return code;
 }
 
+/*
+ * Also when the server has too much to do: where clients fill the memory that gRPC has there, it ends calls of others,
+ * too (server/door_port.c).
+ */
+static bool goes_on_after(int code)
+{
+	return cli_worth_another_try(code) || code == E_EXHAUSTED;
+}
+
 /* A server or a worker that restarts is back in a moment, and the cursor goes on where it was. */
 static int receive_patiently(struct export *export, bool *ours, struct error *err)
 {
@@ -351,7 +360,7 @@ static int receive_patiently(struct export *export, bool *ours, struct error *er
 	for (;;) {
 		int code = receive_all(export, ours, err);
 		bool first = export->state.cursor_bytes == 0; /* it never began: nobody may be there at all */
-		if (!cli_worth_another_try(code) || *ours || first ||
+		if (!goes_on_after(code) || *ours || first ||
 		    clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
 			return code;
 		progress_hide(&export->progress);

@@ -51,7 +51,9 @@ static void on_grpc_log(gpr_log_func_args *args)
 /*
  * What gRPC may hold of requests, also of those that have not come whole. It looks at the size of a message, which
  * may be announced as 4 GiB, only when all of it is there; and calls are counted only then. Near the quota it lets
- * clients send less, beyond it it ends streams, with RESOURCE_EXHAUSTED.
+ * clients send less. Beyond it it closes idle connections and ends calls, with RESOURCE_EXHAUSTED, until there is
+ * room: not those that fill it first, but of any connection, so that campaigns of others may have to be continued. It
+ * is a last resort, instead of no memory for anybody. Replies do not count, nor does what the handlers have taken.
  */
 static grpc_arg make_quota(const struct door_options *options)
 {

@@ -360,8 +360,7 @@ static int receive_patiently(struct export *export, bool *ours, struct error *er
 	for (;;) {
 		int code = receive_all(export, ours, err);
 		bool first = export->state.cursor_bytes == 0; /* it never began: nobody may be there at all */
-		if (!goes_on_after(code) || *ours || first ||
-		    clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
+		if (!goes_on_after(code) || *ours || first || clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
 			return code;
 		progress_hide(&export->progress);
 		if (!export->remarked)

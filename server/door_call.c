@@ -222,8 +222,11 @@ void door_call_message(struct door_call *call)
 	call->in = NULL;
 	call->in_work++;
 	call->last_message_ms = uv_now(call->door->options.loop);
+	if (!rc && is_stream(call) &&
+	    call->door->work_bytes + bytes > DOOR_WORK_TIMES * call->door->options.work_max_bytes)
+		rc = E_EXHAUSTED;
 	if (rc) {
-		call_fail(&call->call, rc, DOOR_COMPRESSED);
+		call_fail(&call->call, rc, "%s", rc == E_EXHAUSTED ? DOOR_FULL : DOOR_COMPRESSED);
 		if (is_stream(call))
 			call_message_done(&call->call, 0);
 	} else {
@@ -328,8 +331,7 @@ bool door_call_admit(struct door_call *call, bool always)
 		return false;
 	}
 	if (!always && door->work_bytes > door->options.work_max_bytes) {
-		door_call_refuse(call, E_EXHAUSTED,
-				 "the requests in work fill the memory set aside for them; send more slowly");
+		door_call_refuse(call, E_EXHAUSTED, DOOR_FULL);
 		return false;
 	}
 	call->counted = true;

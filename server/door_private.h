@@ -46,6 +46,12 @@ enum door_event {
 #define DOOR_STREAMS_MAX 1024 /* open calls of one connection */
 /* the same of one on which a further front-end passes on the calls of many clients */
 #define DOOR_PASSED_MAX 16384
+#define DOOR_FULL "the requests in work fill the memory set aside for them; send more slowly"
+/*
+ * Streams are not read beyond work_max_bytes, but each may have asked for one message more before; what comes then
+ * is taken up to so many times that.
+ */
+#define DOOR_WORK_TIMES 2
 #define DOOR_COMPRESSED "compressed messages are not taken; send them with the encoding \"identity\""
 
 struct door_call;

@@ -6,7 +6,7 @@
  * must be is fast at passing bytes on, and never wait.
  *
  *     server.c                 the order of things at the start and at the end
- *     door*.c cork.c           gRPC; everything else sees call.h
+ *     door*.c cork.c accept.c  gRPC; everything else sees call.h
  *     methods.c                which method is handled by whom:
  *         route.c many.c ingest.c         one user, many users, events: to the workers and back
  *         catalogs.c items.c definitions.c  the control store, on a lane (lane.c) beside the loop

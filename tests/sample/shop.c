@@ -147,7 +147,7 @@ double product_demand(const struct product *product, double days_before_now, int
 {
 	double demand = product->season[day];
 
-	if (days_before_now < product->trend_from)
+	if (product->trend_from > 0 && days_before_now < product->trend_from)
 		demand *= 1 + (product->trend_height - 1) * (1 - days_before_now / product->trend_from);
 	return demand;
 }

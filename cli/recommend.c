@@ -114,7 +114,7 @@ static const struct argp_option options[] = {
 	{ "as-of", OPT_AS_OF, "TIME", 0, "As if it were then: later events of the user do not count", 1 },
 	{ "generation", OPT_GENERATION, "N", 0, "From this kept model generation (default: the one served)", 1 },
 	{ "users-file", OPT_USERS_FILE, "FILE", 0,
-	  "Users, one a line, without the blanks around them (- is stdin); answers are JSON lines, in any order", 1 },
+	  "Users, one a line; blanks around them are left out (- is stdin); answers are JSON lines, in any order", 1 },
 	{ "context-item", OPT_CONTEXT_ITEM, "ID", 0, "The item being looked at: it counts as the user's newest event",
 	  1 },
 	{ "context", OPT_CONTEXT, "NAME=VALUE", 0,

@@ -11,7 +11,7 @@
 #define POPULAR_TOP 1000000000u /* the best row's score */
 
 struct popular {
-	uint32_t *rows, *scores; /* best first, equal ones by row; malloced */
+	uint32_t *rows, *scores; /* best first, of equal sums (before they were rounded) by row; malloced */
 	uint32_t count; /* at most MODEL_POPULAR_MAX */
 };
 

@@ -6,7 +6,6 @@
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,37 +22,11 @@
 #define READERS 20
 #define PIPELINED 400
 
-static struct cluster cluster;
-static struct rpc_client *client;
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_shop_open(&cluster, &client);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_shop_close(&cluster, client);
-	return 0;
-}
-
-static int connect_admin(void)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_port = htons((uint16_t)atoi(strchr(cluster.admin, ':') + 1));
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-	return fd;
-}
-
 static void is_healthy(void)
 {
 	char url[128];
 	struct output health;
-	snprintf(url, sizeof url, "http://%s/healthz", cluster.admin);
+	snprintf(url, sizeof url, "http://%s/healthz", shop.cluster.admin);
 	/* much less than the time after which one that is silent is let go anyway */
 	health = program_run("/usr/bin/curl", NULL, CLI("-sf", "--max-time", "15", url));
 	assert_string_equal(health.out, "serving\n");
@@ -66,7 +39,7 @@ static void test_silent_ones(void **state)
 	int silent[CROWD];
 	(void)state;
 	for (unsigned i = 0; i < CROWD; i++) {
-		silent[i] = connect_admin();
+		silent[i] = address_connect(shop.cluster.admin);
 		assert_int_equal(send(silent[i], "GET /st", 7, MSG_NOSIGNAL), 7);
 	}
 	is_healthy();
@@ -86,11 +59,11 @@ static void test_those_who_do_not_read(void **state)
 	for (unsigned i = 0; i < PIPELINED; i++)
 		bytes += (size_t)sprintf(requests + bytes, "%s", request);
 	for (unsigned i = 0; i < READERS; i++) {
-		readers[i] = connect_admin();
+		readers[i] = address_connect(shop.cluster.admin);
 		assert_int_equal(send(readers[i], requests, bytes, MSG_NOSIGNAL), bytes);
 	}
 	for (unsigned i = 0; i < 500; i++) {
-		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "u1", 3);
+		Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", "u1", 3);
 		assert_int_equal(answer->n_items, 3);
 		kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	}
@@ -106,5 +79,5 @@ int main(void)
 		cmocka_unit_test(test_silent_ones),
 		cmocka_unit_test(test_those_who_do_not_read),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -6,7 +6,6 @@
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,23 +29,6 @@ enum frame_type { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, P
 #define ACK 1
 #define END_HEADERS 4
 #define INITIAL_WINDOW_SIZE 4
-
-static struct cluster cluster;
-static struct rpc_client *client;
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_shop_open(&cluster, &client);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_shop_close(&cluster, client);
-	return 0;
-}
 
 static void send_all(int fd, const void *bytes, size_t count)
 {
@@ -75,14 +57,11 @@ static size_t put_field(uint8_t *to, const char *name, const char *value)
 
 static int begin(void)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct timeval patience = { .tv_sec = API_PATIENCE_MS / 1000 };
 	uint8_t fields[512] = { 0 };
 	size_t count = 0;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_port = htons((uint16_t)atoi(strchr(cluster.address, ':') + 1));
+	int fd = address_connect(shop.cluster.address);
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	send_all(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
 	send_frame(fd, SETTINGS, 0, 0, "", 0);
 	count += put_field(fields + count, ":method", "POST");
@@ -149,7 +128,7 @@ static bool memory_is_back(void *context)
 	char path[64], line[256];
 	long kb = 0;
 	(void)context;
-	snprintf(path, sizeof path, "/proc/%d/status", cluster.server);
+	snprintf(path, sizeof path, "/proc/%d/status", shop.cluster.server);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof line, file))
@@ -181,7 +160,7 @@ static void test_a_message_without_end(void **state)
 		sent += PAYLOAD;
 	}
 	assert_false(open);
-	answer = api_recommend(client, "wanted-next", "u1", 3);
+	answer = api_recommend(shop.client, "wanted-next", "u1", 3);
 	assert_int_equal(answer->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	close(fd);
@@ -195,5 +174,5 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_message_without_end),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

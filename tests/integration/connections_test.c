@@ -7,7 +7,6 @@
 #include "lib/small_shop.h"
 #include "lib/victim.h"
 
-#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,37 +23,11 @@
 #define FILES 128
 #define CONNECTIONS 300
 
-static struct cluster cluster;
-static struct rpc_client *client;
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_shop_open(&cluster, &client);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_shop_close(&cluster, client);
-	return 0;
-}
-
 static void is_answered(struct rpc_client *asked)
 {
 	Kindred__V1__RecommendResponse *answer = api_recommend(asked, "wanted-next", "u1", 3);
 	assert_int_equal(answer->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
-}
-
-static int connect_to(const char *where)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	address.sin_port = htons((uint16_t)atoi(strchr(where, ':') + 1));
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
-	return fd;
 }
 
 static void test_too_many(void **state)
@@ -65,18 +38,18 @@ static void test_too_many(void **state)
 	int connections[CONNECTIONS];
 	char byte;
 	(void)state;
-	is_answered(client);
-	assert_int_equal(prlimit(cluster.server, RLIMIT_NOFILE, &files, NULL), 0);
+	is_answered(shop.client);
+	assert_int_equal(prlimit(shop.cluster.server, RLIMIT_NOFILE, &files, NULL), 0);
 	for (unsigned i = 0; i < CONNECTIONS; i++)
-		connections[i] = connect_to(cluster.address);
+		connections[i] = address_connect(shop.cluster.address);
 	/* the last is closed at once; one that is taken gets the server's settings first */
 	assert_true(recv(connections[CONNECTIONS - 1], &byte, 1, 0) <= 0);
-	is_answered(client);
-	victim_kill(&victim, client);
-	victim_await(&victim, client);
+	is_answered(shop.client);
+	victim_kill(&victim, shop.client);
+	victim_await(&victim, shop.client);
 	for (unsigned i = 0; i < CONNECTIONS; i++)
 		close(connections[i]);
-	later = api_open(&cluster);
+	later = api_open(&shop.cluster);
 	is_answered(later);
 	rpc_close(later);
 }
@@ -86,5 +59,5 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_too_many),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -15,23 +15,6 @@
 
 #include <cmocka.h>
 
-static struct cluster cluster;
-static struct rpc_client *client;
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_shop_open(&cluster, &client);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_shop_close(&cluster, client);
-	return 0;
-}
-
 /* One bad event never fails its neighbours; each refusal names the field and what is allowed. */
 static void test_refusals(void **state)
 {
@@ -73,7 +56,7 @@ static void test_refusals(void **state)
 	request.catalog = (char *)"shop";
 	request.events = pointers;
 	request.n_events = COUNT;
-	assert_int_equal(api_try(client, "/kindred.v1.EventService/IngestEvents", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.EventService/IngestEvents", &request.base,
 				 &kindred__v1__ingest_events_response__descriptor, &response, &err),
 			 0);
 	assert_int_equal(response->n_outcomes, COUNT);
@@ -92,7 +75,7 @@ static void test_refusals(void **state)
 	}
 	assert_int_equal(refusal, response->n_refusals);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
-	assert_int_equal(api_history_size(client, "ok"), 2);
+	assert_int_equal(api_history_size(shop.client, "ok"), 2);
 }
 
 /* An item that cannot even be read is one error; what stands around it in the batch is taken. */
@@ -128,7 +111,7 @@ static void test_items_that_cannot_be_read(void **state)
 	request.items = items;
 	request.base.n_unknown_fields = 3;
 	request.base.unknown_fields = raw;
-	assert_int_equal(rpc_stream_open(&stream, client, "/kindred.v1.CatalogService/ImportItems",
+	assert_int_equal(rpc_stream_open(&stream, shop.client, "/kindred.v1.CatalogService/ImportItems",
 					 &kindred__v1__import_items_response__descriptor, 60000, &err),
 			 0);
 	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
@@ -157,15 +140,15 @@ static void test_items_that_cannot_be_read(void **state)
 	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
 	assert_int_equal(rpc_stream_receive(stream, RPC_FOREVER, NULL, &response, NULL, &err), E_NOT_FOUND);
 	rpc_stream_free(stream);
-	cluster_ok(&cluster, CLI("catalog", "get", "shop", "r4"));
-	cluster_fails(&cluster, "r1", CLI("catalog", "get", "shop", "r1"));
+	cluster_ok(&shop.cluster, CLI("catalog", "get", "shop", "r4"));
+	cluster_fails(&shop.cluster, "r1", CLI("catalog", "get", "shop", "r1"));
 }
 
 static void test_no_such_catalog(void **state)
 {
 	Kindred__V1__Outcome outcome;
 	(void)state;
-	assert_int_equal(api_try_ingest(client, "nowhere", "u", "i", "Viewed", NULL, &outcome), E_NOT_FOUND);
+	assert_int_equal(api_try_ingest(shop.client, "nowhere", "u", "i", "Viewed", NULL, &outcome), E_NOT_FOUND);
 }
 
 static void test_too_many_in_one_message(void **state)
@@ -181,7 +164,7 @@ static void test_too_many_in_one_message(void **state)
 	request.definition = (char *)"wanted-next";
 	request.user_ids = users;
 	request.n_user_ids = 10001;
-	assert_int_equal(rpc_stream_open(&stream, client, "/kindred.v1.RecommendationService/RecommendMany",
+	assert_int_equal(rpc_stream_open(&stream, shop.client, "/kindred.v1.RecommendationService/RecommendMany",
 					 &kindred__v1__recommend_many_response__descriptor, 60000, &err),
 			 0);
 	assert_int_equal(rpc_stream_send(stream, &request.base, &err), 0);
@@ -202,7 +185,7 @@ static void test_what_is_no_message(void **state)
 	(void)state;
 	request.base.n_unknown_fields = 1;
 	request.base.unknown_fields = &broken;
-	assert_int_equal(api_try(client, "/kindred.v1.ModelService/RollbackGeneration", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.ModelService/RollbackGeneration", &request.base,
 				 &kindred__v1__rollback_generation_response__descriptor, &response, &err),
 			 E_INVALID);
 	assert_non_null(strstr(err.text, "not a valid message"));
@@ -219,7 +202,7 @@ static void test_too_large_a_message(void **state)
 	large[(5 << 20) - 1] = '\0';
 	request.user_id = large;
 	request.definition = (char *)"wanted-next";
-	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 				 &kindred__v1__recommend_response__descriptor, &response, &err),
 			 E_EXHAUSTED);
 	free(large);
@@ -234,7 +217,7 @@ static void test_count_out_of_range(void **state)
 	request.user_id = (char *)"u1";
 	request.definition = (char *)"wanted-next";
 	request.count = 1001;
-	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 				 &kindred__v1__recommend_response__descriptor, &response, &err),
 			 E_INVALID);
 	assert_non_null(strstr(err.text, "count"));
@@ -252,13 +235,13 @@ static void test_deadline(void **state)
 	request.definition = (char *)"wanted-next";
 	for (unsigned i = 0; i < 50; i++) {
 		response = NULL;
-		int code = rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+		int code = rpc_call(shop.client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 				    &kindred__v1__recommend_response__descriptor, i % 2, NULL, &response, &err);
 		assert_true(code == 0 || code == E_DEADLINE);
 		if (code == 0)
 			kindred__v1__recommend_response__free_unpacked(response, NULL);
 	}
-	response = api_recommend(client, "wanted-next", "u1", 3);
+	response = api_recommend(shop.client, "wanted-next", "u1", 3);
 	assert_int_equal(response->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
@@ -266,7 +249,7 @@ static void test_deadline(void **state)
 static bool metrics_say(void *context)
 {
 	char url[128];
-	snprintf(url, sizeof url, "http://%s/metrics", cluster.admin);
+	snprintf(url, sizeof url, "http://%s/metrics", shop.cluster.admin);
 	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
 	bool say = strstr(metrics.out, context) != NULL;
 	output_free(&metrics);
@@ -285,7 +268,7 @@ static void test_clients_that_leave_are_let_go(void **state)
 {
 	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
 	Kindred__V1__RecommendResponse *response = NULL;
-	Kindred__V1__GetStatusResponse *status = api_status(client);
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
 	struct error err;
 	(void)state;
 	request.user_id = (char *)"u1";
@@ -293,21 +276,21 @@ static void test_clients_that_leave_are_let_go(void **state)
 	for (size_t i = 0; i < status->n_workers; i++)
 		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(rpc_call(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+		assert_int_equal(rpc_call(shop.client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 					  &kindred__v1__recommend_response__descriptor, 40, NULL, &response, &err),
 				 E_DEADLINE);
 	wait_until("the calls were let go", nothing_in_work, NULL);
 	for (size_t i = 0; i < status->n_workers; i++)
 		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
-	response = api_recommend(client, "wanted-next", "u1", 3);
+	response = api_recommend(shop.client, "wanted-next", "u1", 3);
 	assert_int_equal(response->n_items, 3);
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
 static bool worker_answers(void *context)
 {
-	Kindred__V1__GetStatusResponse *status = api_status(client);
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
 	bool answers = status->workers[*(unsigned *)context]->silent_ms == 0;
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	return answers;
@@ -315,7 +298,7 @@ static bool worker_answers(void *context)
 
 static uint32_t worker_calls(unsigned number)
 {
-	Kindred__V1__GetStatusResponse *status = api_status(client);
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
 	uint32_t calls = status->workers[number]->calls_in_flight;
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	return calls;
@@ -327,7 +310,7 @@ static bool model_status_names(void *hanging)
 	Kindred__V1__GetModelStatusRequest request = KINDRED__V1__GET_MODEL_STATUS_REQUEST__INIT;
 	Kindred__V1__GetModelStatusResponse *model = NULL;
 	struct error err;
-	assert_int_equal(api_try(client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.ModelService/GetModelStatus", &request.base,
 				 &kindred__v1__get_model_status_response__descriptor, &model, &err),
 			 0);
 	bool named = false, alone = model->n_silent_workers == 1;
@@ -350,14 +333,14 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	/* The tests before stopped both. */
 	wait_until("both workers answer", worker_answers, &hanging);
 	wait_until("both workers answer", worker_answers, &other);
-	status = api_status(client);
+	status = api_status(shop.client);
 	assert_true(status->n_workers > 1);
 	pid_t pid = (pid_t)status->workers[hanging]->pid;
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 	assert_int_equal(kill(pid, SIGSTOP), 0);
 
 	/* It says nothing before it is let go on, below: who waited for it would not come back. */
-	status = api_status(client);
+	status = api_status(shop.client);
 	assert_true(status->workers[hanging]->silent_ms >= 1000);
 	assert_true(status->workers[hanging]->up && status->workers[hanging]->pid == pid);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
@@ -369,10 +352,10 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	for (unsigned i = 0; i < 10; i++)
 		wait_until("it alone is named", model_status_names, &hanging);
 	assert_int_equal(worker_calls(hanging), asked);
-	struct output table = cluster_run(&cluster, CLI("status"));
+	struct output table = cluster_run(&shop.cluster, CLI("status"));
 	assert_non_null(strstr(table.out, "no answer for "));
 	output_free(&table);
-	table = cluster_run(&cluster, CLI("model", "status"));
+	table = cluster_run(&shop.cluster, CLI("model", "status"));
 	assert_non_null(strstr(table.out, "worker 1"));
 	output_free(&table);
 	wait_until("the metrics name no other", metrics_say,
@@ -382,7 +365,7 @@ static void test_a_worker_that_hangs_is_named(void **state)
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	wait_until("it answers again", worker_answers, &hanging);
 	wait_until("the metrics say so too", metrics_say, (void *)"\nkindred_worker_silent_seconds{worker=\"1\"} 0\n");
-	status = api_status(client);
+	status = api_status(shop.client);
 	assert_int_equal(status->workers[hanging]->pid, pid);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
@@ -392,21 +375,21 @@ static void test_catalog_errors(void **state)
 {
 	char path[256];
 	(void)state;
-	snprintf(path, sizeof path, "%s/bad.csv", cluster.home);
+	snprintf(path, sizeof path, "%s/bad.csv", shop.cluster.home);
 	FILE *file = fopen(path, "w");
 	fprintf(file, "id,name,price\nx1,One,5\nx2,Two,cheap\n,Three,7\nx4,Four,9\n");
 	fclose(file);
-	cluster_fails(&cluster,
+	cluster_fails(&shop.cluster,
 		      ":3:", CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "abort"));
-	cluster_fails(&cluster, "bad", CLI("catalog", "get", "bad"));
+	cluster_fails(&shop.cluster, "bad", CLI("catalog", "get", "bad"));
 	struct output skipped = cluster_run(
-		&cluster, CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "skip"));
+		&shop.cluster, CLI("catalog", "import", "bad", path, "--type", "price=number", "--on-error", "skip"));
 	assert_non_null(strstr(skipped.err, ":3:"));
 	assert_non_null(strstr(skipped.err, "price"));
 	assert_non_null(strstr(skipped.err, ":4:"));
 	output_free(&skipped);
-	cluster_ok(&cluster, CLI("catalog", "get", "bad", "x4"));
-	cluster_fails(&cluster, "x2", CLI("catalog", "get", "bad", "x2"));
+	cluster_ok(&shop.cluster, CLI("catalog", "get", "bad", "x4"));
+	cluster_fails(&shop.cluster, "x2", CLI("catalog", "get", "bad", "x2"));
 }
 
 int main(void)
@@ -424,5 +407,5 @@ int main(void)
 		cmocka_unit_test(test_a_worker_that_hangs_is_named),
 		cmocka_unit_test(test_catalog_errors),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -15,27 +15,10 @@
 
 #include <cmocka.h>
 
-static struct cluster cluster;
-static struct rpc_client *client;
-
-static int set_up(void **state)
-{
-	(void)state;
-	small_shop_open(&cluster, &client);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	small_shop_close(&cluster, client);
-	return 0;
-}
-
 static void test_new_user_gets_popular(void **state)
 {
 	(void)state;
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "nobody", 5);
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", "nobody", 5);
 	assert_int_equal(answer->n_items, 5);
 	assert_string_equal(answer->items[0]->item_id, "a0");
 	for (size_t i = 0; i < answer->n_items; i++)
@@ -52,9 +35,9 @@ static void test_next_call_knows_the_event(void **state)
 		char group = (char)('b' + i % 3);
 		snprintf(user, sizeof user, "fresh-%u", i);
 		snprintf(item, sizeof item, "%c0", group);
-		assert_int_equal(api_ingest(client, "shop", user, item, "Viewed", NULL),
+		assert_int_equal(api_ingest(shop.client, "shop", user, item, "Viewed", NULL),
 				 KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED);
-		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", user, 3);
+		Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", user, 3);
 		assert_int_equal(answer->n_items, 3);
 		for (size_t k = 0; k < 3; k++) {
 			assert_int_equal(answer->items[k]->source, KINDRED__V1__SOURCE__SOURCE_PERSONAL);
@@ -67,12 +50,12 @@ static void test_next_call_knows_the_event(void **state)
 static void test_excludes_what_was_bought(void **state)
 {
 	(void)state;
-	api_ingest(client, "shop", "buyer", "c1", "Viewed", NULL);
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "buyer", 5);
+	api_ingest(shop.client, "shop", "buyer", "c1", "Viewed", NULL);
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", "buyer", 5);
 	assert_true(api_position(answer, "c0") >= 0);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
-	api_ingest(client, "shop", "buyer", "c0", "Purchased", NULL);
-	answer = api_recommend(client, "wanted-next", "buyer", 40);
+	api_ingest(shop.client, "shop", "buyer", "c0", "Purchased", NULL);
+	answer = api_recommend(shop.client, "wanted-next", "buyer", 40);
 	assert_int_equal(api_position(answer, "c0"), -1);
 	assert_int_equal(answer->n_items, 39);
 	assert_non_null(answer->shortfall);
@@ -85,44 +68,44 @@ static void test_excludes_what_was_bought(void **state)
 static void test_catalog_change_acts_at_once(void **state)
 {
 	(void)state;
-	api_ingest(client, "shop", "overlay", "d1", "Viewed", NULL);
+	api_ingest(shop.client, "shop", "overlay", "d1", "Viewed", NULL);
 	for (unsigned round = 0; round < 3; round++) {
-		cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "in_stock=false"));
-		Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "overlay", 40);
+		cluster_ok(&shop.cluster, CLI("catalog", "set", "shop", "d0", "in_stock=false"));
+		Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", "overlay", 40);
 		assert_int_equal(api_position(answer, "d0"), -1);
 		assert_int_equal(answer->shortfall->filtered, 1);
 		kindred__v1__recommend_response__free_unpacked(answer, NULL);
-		cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "in_stock=true"));
-		answer = api_recommend(client, "wanted-next", "overlay", 40);
+		cluster_ok(&shop.cluster, CLI("catalog", "set", "shop", "d0", "in_stock=true"));
+		answer = api_recommend(shop.client, "wanted-next", "overlay", 40);
 		assert_true(api_position(answer, "d0") >= 0);
 		kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	}
-	cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "--hide"));
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "overlay", 40);
+	cluster_ok(&shop.cluster, CLI("catalog", "set", "shop", "d0", "--hide"));
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "wanted-next", "overlay", 40);
 	assert_int_equal(api_position(answer, "d0"), -1);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
-	cluster_ok(&cluster, CLI("catalog", "set", "shop", "d0", "--show"));
+	cluster_ok(&shop.cluster, CLI("catalog", "set", "shop", "d0", "--show"));
 }
 
 /* Whether what was bought comes back is the definition's to say: two of them on one model. */
 static void test_repeats(void **state)
 {
 	(void)state;
-	cluster_ok(&cluster, CLI("define", "again", "--catalog", "shop", "--event", "Purchased=5", "--event",
-				 "Viewed=1", "--repeat", "on"));
-	cluster_ok(&cluster, CLI("define", "never-again", "--catalog", "shop", "--event", "Purchased=5", "--event",
-				 "Viewed=1", "--repeat", "off"));
-	api_ingest(client, "shop", "repeating", "d7", "Purchased", NULL);
-	Kindred__V1__RecommendResponse *again = api_recommend(client, "again", "repeating", 5);
-	Kindred__V1__RecommendResponse *never = api_recommend(client, "never-again", "repeating", 5);
+	cluster_ok(&shop.cluster, CLI("define", "again", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--repeat", "on"));
+	cluster_ok(&shop.cluster, CLI("define", "never-again", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--repeat", "off"));
+	api_ingest(shop.client, "shop", "repeating", "d7", "Purchased", NULL);
+	Kindred__V1__RecommendResponse *again = api_recommend(shop.client, "again", "repeating", 5);
+	Kindred__V1__RecommendResponse *never = api_recommend(shop.client, "never-again", "repeating", 5);
 	assert_true(api_position(again, "d7") >= 0);
 	assert_int_equal(api_position(never, "d7"), -1);
 	kindred__v1__recommend_response__free_unpacked(again, NULL);
 	kindred__v1__recommend_response__free_unpacked(never, NULL);
-	json_t *shown = cluster_json(&cluster, CLI("definitions", "get", "again", "--json"));
+	json_t *shown = cluster_json(&shop.cluster, CLI("definitions", "get", "again", "--json"));
 	assert_string_equal(json_string_value(json_object_get(shown, "repeat")), "REPEAT_ON");
 	json_decref(shown);
-	cluster_fails(&cluster, "best, on or off",
+	cluster_fails(&shop.cluster, "best, on or off",
 		      CLI("define", "again", "--catalog", "shop", "--event", "Viewed", "--repeat", "always"));
 }
 
@@ -130,35 +113,36 @@ static void test_repeats(void **state)
 static void test_contexts(void **state)
 {
 	(void)state;
-	json_t *answer = cluster_json(&cluster, CLI("recommend", "wanted-next", "stranger", "--context-item", "c3",
-						    "--count", "3", "--json"));
+	json_t *answer = cluster_json(&shop.cluster, CLI("recommend", "wanted-next", "stranger", "--context-item", "c3",
+							 "--count", "3", "--json"));
 	for (size_t i = 0; i < 3; i++) {
 		json_t *item = json_array_get(json_object_get(answer, "items"), i);
 		assert_int_equal(json_string_value(json_object_get(item, "item_id"))[0], 'c');
 		assert_string_equal(json_string_value(json_object_get(item, "source")), "SOURCE_SIMILAR");
 	}
 	json_decref(answer);
-	answer = cluster_json(&cluster, CLI("recommend", "wanted-next", "stranger", "--context", "category=d",
-					    "--count", "3", "--json"));
+	answer = cluster_json(&shop.cluster, CLI("recommend", "wanted-next", "stranger", "--context", "category=d",
+						 "--count", "3", "--json"));
 	for (size_t i = 0; i < 3; i++) {
 		json_t *item = json_array_get(json_object_get(answer, "items"), i);
 		assert_int_equal(json_string_value(json_object_get(item, "item_id"))[0], 'd');
 		assert_string_equal(json_string_value(json_object_get(item, "source")), "SOURCE_POPULAR");
 	}
 	json_decref(answer);
-	cluster_fails(&cluster, "is no attribute",
+	cluster_fails(&shop.cluster, "is no attribute",
 		      CLI("recommend", "wanted-next", "stranger", "--context", "weather=rain"));
-	cluster_fails(&cluster, "has no item", CLI("recommend", "wanted-next", "stranger", "--context-item", "z1"));
+	cluster_fails(&shop.cluster, "has no item",
+		      CLI("recommend", "wanted-next", "stranger", "--context-item", "z1"));
 
 	/* many users in one message have the same context */
 	char path[160];
-	snprintf(path, sizeof path, "%s/strangers", cluster.home);
+	snprintf(path, sizeof path, "%s/strangers", shop.cluster.home);
 	FILE *file = fopen(path, "w");
 	for (unsigned u = 0; u < 50; u++)
 		fprintf(file, "stranger-%u\n", u);
 	fclose(file);
-	struct output output = cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file", path, "--count",
-							 "1", "--context", "category=d"));
+	struct output output = cluster_run(&shop.cluster, CLI("recommend", "wanted-next", "--users-file", path,
+							      "--count", "1", "--context", "category=d"));
 	unsigned lines = 0;
 	assert_int_equal(output.code, 0);
 	for (const char *at = output.out; (at = strstr(at, "\"d0\"")); at++)
@@ -172,21 +156,21 @@ static void test_new_items(void **state)
 {
 	char path[160];
 	(void)state;
-	snprintf(path, sizeof path, "%s/new.csv", cluster.home);
+	snprintf(path, sizeof path, "%s/new.csv", shop.cluster.home);
 	FILE *file = fopen(path, "w");
 	fprintf(file, "id,name,price,in_stock,category\n");
 	for (unsigned i = 0; i < 5; i++)
 		fprintf(file, "new-%u,Quite new %u,%u,true,b\n", i, i, 100 + i);
 	fclose(file);
-	cluster_ok(&cluster, CLI("catalog", "import", "shop", path));
-	cluster_ok(&cluster, CLI("define", "dear", "--catalog", "shop", "--event", "Purchased=5", "--event", "Viewed=1",
-				 "--filter", "price >= 100", "--fallback", "none"));
-	cluster_ok(&cluster, CLI("define", "curious", "--catalog", "shop", "--event", "Purchased=5", "--event",
-				 "Viewed=1", "--explore", "20%"));
-	cluster_ok(&cluster, CLI("model", "build"));
-	api_ingest(client, "shop", "curious", "b3", "Viewed", NULL);
+	cluster_ok(&shop.cluster, CLI("catalog", "import", "shop", path));
+	cluster_ok(&shop.cluster, CLI("define", "dear", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--filter", "price >= 100", "--fallback", "none"));
+	cluster_ok(&shop.cluster, CLI("define", "curious", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--explore", "20%"));
+	cluster_ok(&shop.cluster, CLI("model", "build"));
+	api_ingest(shop.client, "shop", "curious", "b3", "Viewed", NULL);
 	/* alike by category: they are behind what was learnt, and a filter brings them out */
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "dear", "curious", 5);
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "dear", "curious", 5);
 	assert_true(answer->n_items >= 1);
 	for (size_t i = 0; i < answer->n_items; i++)
 		assert_int_equal(answer->items[i]->source, KINDRED__V1__SOURCE__SOURCE_SIMILAR);
@@ -196,7 +180,7 @@ static void test_new_items(void **state)
 		char user[32];
 		unsigned explored = 0;
 		snprintf(user, sizeof user, "curious-%u", u);
-		answer = api_recommend(client, "curious", user, 10);
+		answer = api_recommend(shop.client, "curious", user, 10);
 		for (size_t i = 0; i < answer->n_items; i++)
 			explored += answer->items[i]->source == KINDRED__V1__SOURCE__SOURCE_EXPLORE;
 		assert_int_equal(explored, 2);
@@ -209,12 +193,12 @@ static void test_new_items(void **state)
 static void test_filters(void **state)
 {
 	(void)state;
-	cluster_ok(&cluster,
+	cluster_ok(&shop.cluster,
 		   CLI("define", "same-and-cheap", "--catalog", "shop", "--event", "Viewed", "--event", "Purchased",
 		       "--filter", "category = last.category AND price < 6", "--exclude-seen", "--fallback", "none"));
-	cluster_ok(&cluster, CLI("model", "build"));
-	api_ingest(client, "shop", "filtered", "b3", "Viewed", NULL);
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "same-and-cheap", "filtered", 10);
+	cluster_ok(&shop.cluster, CLI("model", "build"));
+	api_ingest(shop.client, "shop", "filtered", "b3", "Viewed", NULL);
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "same-and-cheap", "filtered", 10);
 	assert_true(answer->n_items > 0 &&
 		    answer->n_items <= 4); /* b0 b1 b2 b4: b3 was seen, the others cost 6 and more */
 	for (size_t i = 0; i < answer->n_items; i++) {
@@ -224,22 +208,22 @@ static void test_filters(void **state)
 	assert_non_null(answer->shortfall);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
 	cluster_fails(
-		&cluster, "character",
+		&shop.cluster, "character",
 		CLI("define", "broken", "--catalog", "shop", "--event", "Viewed", "--filter", "price < \"cheap\""));
-	cluster_fails(&cluster, "prise",
+	cluster_fails(&shop.cluster, "prise",
 		      CLI("define", "broken", "--catalog", "shop", "--event", "Viewed", "--filter", "prise < 5"));
 }
 
 static void test_once(void **state)
 {
 	(void)state;
-	struct api_totals before = api_totals(client);
+	struct api_totals before = api_totals(shop.client);
 	for (unsigned i = 0; i < 5; i++)
-		assert_int_equal(api_ingest(client, "shop", "once", "a1", "Viewed", "the-same"),
+		assert_int_equal(api_ingest(shop.client, "shop", "once", "a1", "Viewed", "the-same"),
 				 i == 0 ? KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED
 					: KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE);
-	assert_int_equal(api_history_size(client, "once"), 1);
-	struct api_totals after = api_totals(client);
+	assert_int_equal(api_history_size(shop.client, "once"), 1);
+	struct api_totals after = api_totals(shop.client);
 	assert_int_equal(after.accepted, before.accepted + 1);
 	assert_int_equal(after.duplicates, before.duplicates + 4);
 }
@@ -247,11 +231,11 @@ static void test_once(void **state)
 static void test_forgetting(void **state)
 {
 	(void)state;
-	api_ingest(client, "shop", "leaver", "a1", "Viewed", "e1");
-	api_ingest(client, "shop", "leaver", "a2", "Viewed", "e2");
-	assert_int_equal(api_history_size(client, "leaver"), 2);
-	cluster_ok(&cluster, CLI("user", "delete", "leaver", "--yes"));
-	assert_int_equal(api_history_size(client, "leaver"), 0);
+	api_ingest(shop.client, "shop", "leaver", "a1", "Viewed", "e1");
+	api_ingest(shop.client, "shop", "leaver", "a2", "Viewed", "e2");
+	assert_int_equal(api_history_size(shop.client, "leaver"), 2);
+	cluster_ok(&shop.cluster, CLI("user", "delete", "leaver", "--yes"));
+	assert_int_equal(api_history_size(shop.client, "leaver"), 0);
 	/* an old event that is sent again stays out */
 	Kindred__V1__Event event = KINDRED__V1__EVENT__INIT;
 	Google__Protobuf__Timestamp past = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
@@ -268,12 +252,12 @@ static void test_forgetting(void **state)
 	request.catalog = (char *)"shop";
 	request.events = events;
 	request.n_events = 1;
-	assert_int_equal(api_try(client, "/kindred.v1.EventService/IngestEvents", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.EventService/IngestEvents", &request.base,
 				 &kindred__v1__ingest_events_response__descriptor, &response, &err),
 			 0);
 	assert_int_equal(response->outcomes[0], KINDRED__V1__OUTCOME__OUTCOME_DROPPED);
 	kindred__v1__ingest_events_response__free_unpacked(response, NULL);
-	assert_int_equal(api_history_size(client, "leaver"), 0);
+	assert_int_equal(api_history_size(shop.client, "leaver"), 0);
 }
 
 /* as_of: the answer of the past, though the user has done more since. */
@@ -284,13 +268,13 @@ static void test_as_of(void **state)
 	Google__Protobuf__Timestamp as_of = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
 	struct error err;
 	Kindred__V1__RecommendResponse *answer = NULL;
-	api_ingest(client, "shop", "traveller", "b1", "Viewed", NULL);
+	api_ingest(shop.client, "shop", "traveller", "b1", "Viewed", NULL);
 	as_of.seconds = 1700000000; /* long before */
 	request.user_id = (char *)"traveller";
 	request.definition = (char *)"wanted-next";
 	request.count = 5;
 	request.as_of = &as_of;
-	assert_int_equal(api_try(client, "/kindred.v1.RecommendationService/Recommend", &request.base,
+	assert_int_equal(api_try(shop.client, "/kindred.v1.RecommendationService/Recommend", &request.base,
 				 &kindred__v1__recommend_response__descriptor, &answer, &err),
 			 0);
 	for (size_t i = 0; i < answer->n_items; i++)
@@ -316,16 +300,17 @@ static void test_filter_and_explain(void **state)
 {
 	char path[256];
 	(void)state;
-	snprintf(path, sizeof path, "%s/two.txt", cluster.home);
+	snprintf(path, sizeof path, "%s/two.txt", shop.cluster.home);
 	FILE *file = fopen(path, "w");
 	assert_non_null(file);
 	fprintf(file, "u7\nu8\n");
 	fclose(file);
 	for (unsigned way = 0; way < 2; way++) {
-		struct output output = cluster_run(&cluster, way ? CLI("recommend", "wanted-next", "--users-file", path,
-								       "--filter", "price < 5", "--explain", "--quiet")
-								 : CLI("recommend", "wanted-next", "u7", "u8",
-								       "--filter", "price < 5", "--explain", "--json"));
+		struct output output =
+			cluster_run(&shop.cluster, way ? CLI("recommend", "wanted-next", "--users-file", path,
+							     "--filter", "price < 5", "--explain", "--quiet")
+						       : CLI("recommend", "wanted-next", "u7", "u8", "--filter",
+							     "price < 5", "--explain", "--json"));
 		assert_int_equal(output.code, 0);
 		unsigned users = 0;
 		char *save = NULL;
@@ -340,7 +325,7 @@ static void test_filter_and_explain(void **state)
 		assert_int_equal(users, 2);
 		output_free(&output);
 	}
-	cluster_fails(&cluster, "there is no attribute 'prize'",
+	cluster_fails(&shop.cluster, "there is no attribute 'prize'",
 		      CLI("recommend", "wanted-next", "u7", "--filter", "prize < 5"));
 }
 
@@ -348,15 +333,15 @@ static void test_filter_and_explain(void **state)
 static void test_definition_versions(void **state)
 {
 	(void)state;
-	cluster_ok(&cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
-				 "Viewed=1", "--count", "4"));
-	Kindred__V1__RecommendResponse *answer = api_recommend(client, "versioned", "u3", 0);
+	cluster_ok(&shop.cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--count", "4"));
+	Kindred__V1__RecommendResponse *answer = api_recommend(shop.client, "versioned", "u3", 0);
 	assert_int_equal(answer->n_items, 4);
 	assert_int_equal(answer->definition_version, 1);
 	kindred__v1__recommend_response__free_unpacked(answer, NULL);
-	cluster_ok(&cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
-				 "Viewed=1", "--count", "2", "--filter", "category = \"c\""));
-	answer = api_recommend(client, "versioned", "u3", 0);
+	cluster_ok(&shop.cluster, CLI("define", "versioned", "--catalog", "shop", "--event", "Purchased=5", "--event",
+				      "Viewed=1", "--count", "2", "--filter", "category = \"c\""));
+	answer = api_recommend(shop.client, "versioned", "u3", 0);
 	assert_int_equal(answer->definition_version, 2);
 	assert_int_equal(answer->n_items, 2);
 	assert_int_equal(answer->items[0]->item_id[0], 'c');
@@ -369,15 +354,15 @@ static void test_users_file(void **state)
 	char path[256];
 	unsigned users = 0, refused = 0;
 	(void)state;
-	snprintf(path, sizeof path, "%s/users.txt", cluster.home);
+	snprintf(path, sizeof path, "%s/users.txt", shop.cluster.home);
 	FILE *file = fopen(path, "w");
 	assert_non_null(file);
 	fprintf(file, "u1\nu2\nbad\xff\n");
 	for (unsigned i = 3; i < 1500; i++)
 		fprintf(file, "u%u\n", i);
 	fclose(file);
-	struct output output =
-		cluster_run(&cluster, CLI("recommend", "wanted-next", "--users-file", path, "--count", "2", "--quiet"));
+	struct output output = cluster_run(
+		&shop.cluster, CLI("recommend", "wanted-next", "--users-file", path, "--count", "2", "--quiet"));
 	assert_int_not_equal(output.code, 0);
 	assert_non_null(strstr(output.err, path));
 	char *save = NULL;
@@ -411,5 +396,5 @@ int main(void)
 		cmocka_unit_test(test_users_file),
 		cmocka_unit_test(test_new_items),
 	};
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -242,6 +244,15 @@ void cluster_fini(struct cluster *cluster)
 		fprintf(stderr, "kept: %s\n", cluster->home);
 	else
 		nftw(cluster->home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+int address_connect(const char *address)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+	return fd;
 }
 
 const char *cluster_file(const struct cluster *cluster, const char *name, const char *text)

@@ -38,6 +38,9 @@ void cluster_kill(struct cluster *cluster);
  */
 void cluster_fini(struct cluster *cluster);
 
+/* A TCP connection to HOST:PORT of this machine, such as cluster.admin. */
+int address_connect(const char *address);
+
 /* A file of the home with this text; the path is valid until the next call. */
 const char *cluster_file(const struct cluster *cluster, const char *name, const char *text);
 

@@ -92,6 +92,22 @@ void small_shop_close(struct cluster *cluster, struct rpc_client *client)
 	cluster_fini(cluster);
 }
 
+struct shop shop;
+
+int small_shop_set_up(void **state)
+{
+	(void)state;
+	small_shop_open(&shop.cluster, &shop.client);
+	return 0;
+}
+
+int small_shop_tear_down(void **state)
+{
+	(void)state;
+	small_shop_close(&shop.cluster, shop.client);
+	return 0;
+}
+
 int64_t small_shop_crowd(struct cluster *cluster)
 {
 	char path[256];

@@ -34,6 +34,14 @@ unsigned small_shop_load(struct cluster *cluster);
 void small_shop_open(struct cluster *cluster, struct rpc_client **client);
 void small_shop_close(struct cluster *cluster, struct rpc_client *client);
 
+/* Such a server for all tests of a program: cmocka's set-up and tear-down of a group. */
+extern struct shop {
+	struct cluster cluster;
+	struct rpc_client *client;
+} shop;
+int small_shop_set_up(void **state);
+int small_shop_tear_down(void **state);
+
 /*
  * SMALL_SHOP_CROWD users more, m0.., and a build. m<i> was active i mod SMALL_SHOP_AGES days and an
  * hour before the time returned (milliseconds); every second one 200 days before that, too.

@@ -125,16 +125,8 @@ static bool take_frame(int fd, int64_t windows[2])
 
 static bool memory_is_back(void *context)
 {
-	char path[64], line[256];
-	long kb = 0;
 	(void)context;
-	snprintf(path, sizeof path, "/proc/%d/status", shop.cluster.server);
-	FILE *file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(line, sizeof line, file))
-		sscanf(line, "VmRSS: %ld", &kb);
-	fclose(file);
-	return kb < MEMORY_KB;
+	return process_resident_kb(shop.cluster.server) < MEMORY_KB;
 }
 
 static void test_a_message_without_end(void **state)

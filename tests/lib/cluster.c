@@ -87,6 +87,19 @@ static pid_t spawn(const char *program, const char *address, const char *const *
 	return pid;
 }
 
+long process_resident_kb(pid_t pid)
+{
+	char path[64], line[256];
+	long kb = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file))
+		sscanf(line, "VmRSS: %ld", &kb);
+	fclose(file);
+	return kb;
+}
+
 int process_wait(pid_t pid)
 {
 	int status = 0;

@@ -21,11 +21,9 @@ int call_filter_make(struct call_filter **made, const struct rules *rules, const
 		return error_set(err, E_EXHAUSTED, "filter: no memory");
 	int code = filter_compile(&filter->filter, text.data, text.bytes, catalog->attributes, catalog->attribute_count,
 				  err);
-	if (!code) {
-		filter->last = filter_uses_last(filter->filter);
-		if (many && !filter->last)
-			filter->asked = calloc((size_t)recipe->catalog->items / 4 + 1, 1);
-		if (many && !filter->last && !filter->asked)
+	if (!code && many && !filter_uses_last(filter->filter)) {
+		filter->asked = calloc((size_t)recipe->catalog->items / 4 + 1, 1);
+		if (!filter->asked)
 			code = error_set(err, E_EXHAUSTED, "filter: no memory");
 	}
 	if (code) {

@@ -15,8 +15,10 @@
 
 struct call_filter {
 	struct filter *filter;
-	bool last; /* it reads the user's last item */
-	/* two bits a row, as in struct recipe: 0: not asked yet, 1: it lets it through, 2: not; NULL: not remembered */
+	/*
+	 * Two bits a row, as in struct recipe: 0: not asked yet, 1: it lets it through, 2: not. NULL: nothing is
+	 * remembered, since it reads the user's last item, or is asked for one user only.
+	 */
 	uint8_t *asked;
 };
 

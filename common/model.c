@@ -214,14 +214,6 @@ struct model_place *model_index_make(const uint64_t *keys, uint32_t items, uint3
 	return index;
 }
 
-void model_rows(const struct model_catalog *catalog, const struct item_key *keys, uint32_t count, uint32_t *rows)
-{
-	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(catalog->index + ((uint32_t)keys[i].value & catalog->index_mask));
-	for (uint32_t i = 0; i < count; i++)
-		rows[i] = model_row(catalog, keys[i]);
-}
-
 static struct text_view text_at(const uint64_t *offsets, const char *bytes, uint64_t index)
 {
 	return (struct text_view){ bytes + offsets[index], (uint32_t)(offsets[index + 1] - offsets[index]) };

@@ -282,8 +282,11 @@ static inline uint32_t model_row(const struct model_catalog *catalog, struct ite
 {
 	return model_index_row(catalog->index, catalog->index_mask, key.value);
 }
-/* The same for many keys, whose waits for memory overlap: 30 take less than half the time of 30 calls. */
-void model_rows(const struct model_catalog *catalog, const struct item_key *keys, uint32_t count, uint32_t *rows);
+/* Says that the key will be looked up, so that the waits for memory of many overlap. */
+static inline void model_row_soon(const struct model_catalog *catalog, struct item_key key)
+{
+	__builtin_prefetch(catalog->index + ((uint32_t)key.value & catalog->index_mask));
+}
 struct text_view model_item_id(const struct model_catalog *catalog, uint32_t row);
 struct text_view model_item_name(const struct model_catalog *catalog, uint32_t row);
 struct text_view model_item_image(const struct model_catalog *catalog, uint32_t row);

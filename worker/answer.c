@@ -81,8 +81,6 @@ static bool put_items(struct blob *out, uint32_t number, const struct recipe *re
 		      const struct recommendation *found, bool with_names)
 {
 	bool good = true;
-	for (uint32_t i = 0; i < found->count; i++) /* no id is in a cache: all of them at once */
-		__builtin_prefetch(model_item_id(recipe->catalog, found->items[i].row).data);
 	for (uint32_t i = 0; i < found->count && good; i++)
 		good = put_item(out, number, recipe, &found->items[i],
 				found->explanations ? &found->explanations[i] : NULL, with_names);

@@ -17,6 +17,16 @@
 
 #define ARENA_BYTES ((size_t)256 << 10)
 
+/* Events of a history that matter, a few of them at a time, so that their items are looked up together. */
+#define PORTION 32u
+struct portion {
+	struct item_key keys[PORTION];
+	int64_t times_ms[PORTION];
+	uint16_t weights[PORTION]; /* 0: only excluded */
+	bool excluded[PORTION];
+	uint32_t count;
+};
+
 /* One user's way through the steps. */
 struct run {
 	struct recommender *recommender;
@@ -26,6 +36,7 @@ struct run {
 	struct shard_reader *reader;
 
 	struct history history; /* count 0: none */
+	struct portion *portion; /* from walk_history to find_items */
 	struct profile_event *events; /* newest first, at most events_room */
 	uint32_t event_count, event_room;
 	uint32_t *excluded; /* rows that the user's events exclude */
@@ -130,17 +141,6 @@ static int read_history(struct run *run, struct error *err)
 	return 0;
 }
 
-/* Events of a history that matter, a few of them at a time, so that their items are looked up together. */
-#define PORTION 32u
-struct portion {
-	struct item_key keys[PORTION];
-	uint32_t rows[PORTION]; /* MODEL_NO_ROW: not in the generation */
-	int64_t times_ms[PORTION];
-	uint16_t weights[PORTION]; /* 0: only excluded */
-	bool excluded[PORTION];
-	uint32_t count;
-};
-
 /* Whether the item is one of the definition's catalog, as far as is known. */
 static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t row, struct recipe_item *item)
 {
@@ -150,11 +150,12 @@ static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t
 	return row != MODEL_NO_ROW || item->change;
 }
 
-static void take_portion(struct run *run, struct portion *portion)
+/* Their items are asked for already. */
+static void take_portion(struct run *run)
 {
-	model_rows(run->recipe->catalog, portion->keys, portion->count, portion->rows);
+	struct portion *portion = run->portion;
 	for (uint32_t i = 0; i < portion->count; i++) {
-		uint32_t row = portion->rows[i], weight = portion->weights[i];
+		uint32_t row = model_row(run->recipe->catalog, portion->keys[i]), weight = portion->weights[i];
 		if (weight && !run->has_last)
 			run->has_last = find_item(run->recipe, portion->keys[i], row, &run->last);
 		if (row == MODEL_NO_ROW)
@@ -193,10 +194,15 @@ static int take_context(struct run *run, struct error *err)
 	return 0;
 }
 
-/* One way through the history, newest first: the events of the profile, the last item, and what is excluded. */
+/*
+ * One way through the history, newest first: the events of the profile, the last item, and what is excluded. The last
+ * portion is left to find_items: meanwhile the next user's history is walked through.
+ */
 static int walk_history(struct run *run, struct error *err)
 {
 	struct recipe *recipe = run->recipe;
+	struct portion *portion = run->portion;
+	portion->count = 0;
 	if (run->history.count == 0)
 		return 0;
 	const uint16_t *rules = recipe_rules(recipe, run->shard, run->reader);
@@ -204,8 +210,6 @@ static int walk_history(struct run *run, struct error *err)
 		run->excluded = arena_alloc(&run->recommender->arena, (run->history.count + 1) * sizeof *run->excluded);
 	if (!rules || ((recipe->exclude_any || recipe->exclude_seen) && !run->excluded))
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
-	struct portion portion;
-	portion.count = 0;
 	int64_t since_ms = recipe->lookback_ms ? run->ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
 	for (uint32_t i = run->history.count; i > 0; i--) {
 		struct history_entry entry = history_at(&run->history, i - 1);
@@ -220,15 +224,22 @@ static int walk_history(struct run *run, struct error *err)
 		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
 		if (!excluded && (!weight || full))
 			continue;
-		uint32_t at = portion.count++;
-		portion.keys[at] = entry.item;
-		portion.times_ms[at] = entry.time_ms;
-		portion.weights[at] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
-		portion.excluded[at] = excluded;
-		if (portion.count == PORTION)
-			take_portion(run, &portion);
+		uint32_t at = portion->count++;
+		model_row_soon(recipe->catalog, entry.item);
+		portion->keys[at] = entry.item;
+		portion->times_ms[at] = entry.time_ms;
+		portion->weights[at] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
+		portion->excluded[at] = excluded;
+		if (portion->count == PORTION)
+			take_portion(run);
 	}
-	take_portion(run, &portion);
+	return 0;
+}
+
+static int find_items(struct run *run, struct error *err)
+{
+	(void)err;
+	take_portion(run);
 	return 0;
 }
 
@@ -456,12 +467,33 @@ static int mark_excluded(struct run *run, struct error *err)
 	return 0;
 }
 
-static int (*const asking[])(struct run *run, struct error *err) = { read_history, take_context, walk_history,
-								     make_profile };
-static int (*const ranking[])(struct run *run,
-			      struct error *err) = { mark_excluded, score_neighbours, take_popular_items,
-						     fill_up,       explore,          explain_items };
-#define STEPS(list) (sizeof(list) / sizeof(list)[0])
+typedef int step(struct run *run, struct error *err);
+
+/* If the job is in order. */
+static void take_step(step *next, struct run *runs, struct recommend_job *jobs, uint32_t job)
+{
+	if (!jobs[job].err.code)
+		next(&runs[job], &jobs[job].err);
+}
+
+/* From history to profile. One user's items come while the next one's history is walked through. */
+static void make_profiles(struct run *runs, struct recommend_job *jobs, uint32_t count)
+{
+	struct portion portions[2];
+	for (uint32_t j = 0; j < count; j++)
+		take_step(read_history, runs, jobs, j);
+	for (uint32_t j = 0; j <= count; j++) {
+		if (j < count) {
+			runs[j].portion = &portions[j % 2];
+			take_step(take_context, runs, jobs, j);
+			take_step(walk_history, runs, jobs, j);
+		}
+		if (j > 0) {
+			take_step(find_items, runs, jobs, j - 1);
+			take_step(make_profile, runs, jobs, j - 1);
+		}
+	}
+}
 
 static int begin(struct run *run, struct error *err)
 {
@@ -473,13 +505,23 @@ static int begin(struct run *run, struct error *err)
 
 static int rank(struct run *run, struct error *err)
 {
+	static step *const steps[] = { mark_excluded, score_neighbours, take_popular_items,
+				       fill_up,       explore,          explain_items };
 	int code = 0;
-	for (size_t i = 0; i < STEPS(ranking) && !code; i++)
-		code = ranking[i](run, err);
-	/* the answer will be written next */
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0] && !code; i++)
+		code = steps[i](run, err);
 	for (uint32_t i = 0; i < run->answer->count && !code; i++)
 		__builtin_prefetch(run->recipe->catalog->id_offsets + run->answer->items[i].row);
 	return code;
+}
+
+/* The answer will be written next. No id is in a cache, and where they are has been asked for by rank(). */
+static int ask_for_ids(struct run *run, struct error *err)
+{
+	(void)err;
+	for (uint32_t i = 0; i < run->answer->count; i++)
+		__builtin_prefetch(model_item_id(run->recipe->catalog, run->answer->items[i].row).data);
+	return 0;
 }
 
 void recommend(struct recommender *recommender, struct recipe *recipe, struct recommend_job *jobs, uint32_t count)
@@ -493,18 +535,16 @@ void recommend(struct recommender *recommender, struct recipe *recipe, struct re
 					.shard = jobs[j].shard,
 					.reader = jobs[j].reader,
 					.answer = &jobs[j].answer };
-		if (!jobs[j].err.code)
-			begin(&runs[j], &jobs[j].err);
+		take_step(begin, runs, jobs, j);
 	}
-	for (size_t i = 0; i < STEPS(asking); i++)
-		for (uint32_t j = 0; j < count; j++)
-			if (!jobs[j].err.code)
-				asking[i](&runs[j], &jobs[j].err);
-	for (uint32_t j = 0; j < count; j++) {
+	make_profiles(runs, jobs, count);
+	for (uint32_t j = 0; j <= count; j++) {
 		if (j + 1 < count)
 			scorer_next(recommender->scorer, recipe->relation, runs[j + 1].profile,
 				    runs[j + 1].profile_count);
-		if (!jobs[j].err.code)
-			rank(&runs[j], &jobs[j].err);
+		if (j < count)
+			take_step(rank, runs, jobs, j);
+		if (j > 0)
+			take_step(ask_for_ids, runs, jobs, j - 1);
 	}
 }

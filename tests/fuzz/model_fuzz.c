@@ -147,10 +147,8 @@ static void read_catalog(const struct model_catalog *catalog)
 		for (size_t a = 0; a < catalog->attribute_count; a++)
 			read_value(model_value(catalog, row, (uint32_t)a));
 	}
-	const struct item_key keys[] = { { catalog->items ? catalog->keys[0] : 1 }, { 12345 } };
-	uint32_t rows[2];
-	model_rows(catalog, keys, 2, rows);
-	check((rows[0] == 0 || !catalog->items) && (rows[1] == MODEL_NO_ROW || rows[1] < catalog->items));
+	uint32_t row = model_row(catalog, (struct item_key){ 12345 });
+	check(row == MODEL_NO_ROW || row < catalog->items);
 	for (size_t r = 0; r < catalog->relation_count; r++)
 		read_relation(catalog, &catalog->relations[r]);
 }

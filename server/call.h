@@ -70,6 +70,8 @@ void call_fail(struct call *call, int code, const char *format, ...) __attribute
 void call_fail_error(struct call *call, const struct error *err);
 /* Stream: one more reply, copied and queued. */
 void call_send(struct call *call, const void *data, size_t bytes);
+/* The same in two pieces, which need not be put together for it. */
+void call_send_two(struct call *call, const void *data, size_t bytes, const void *rest, size_t rest_bytes);
 /* Stream: bytes of replies queued, the one being written among them. */
 size_t call_unsent(const struct call *call);
 /*

@@ -129,9 +129,15 @@ static void write_more(struct door_call *call)
 
 void call_send(struct call *handle, const void *data, size_t bytes)
 {
+	call_send_two(handle, data, bytes, NULL, 0);
+}
+
+void call_send_two(struct call *handle, const void *data, size_t bytes, const void *rest, size_t rest_bytes)
+{
 	struct door_call *call = (struct door_call *)handle;
 	struct door_reply *reply;
-	grpc_slice slice;
+	grpc_slice slices[2];
+	size_t count = 0;
 
 	if (call->state != CALL_OPEN)
 		return;
@@ -140,18 +146,22 @@ void call_send(struct call *handle, const void *data, size_t bytes)
 		call_fail(handle, E_EXHAUSTED, "out of memory for the answer");
 		return;
 	}
-	slice = grpc_slice_from_copied_buffer(data, bytes);
-	reply->bytes = grpc_raw_byte_buffer_create(&slice, 1);
-	reply->size = bytes;
-	grpc_slice_unref(slice);
+	if (bytes)
+		slices[count++] = grpc_slice_from_copied_buffer(data, bytes);
+	if (rest_bytes)
+		slices[count++] = grpc_slice_from_copied_buffer(rest, rest_bytes);
+	reply->bytes = grpc_raw_byte_buffer_create(slices, count);
+	reply->size = bytes + rest_bytes;
+	while (count)
+		grpc_slice_unref(slices[--count]);
 	if (call->last)
 		call->last->next = reply;
 	else
 		call->first = reply;
 	call->last = reply;
 	call->unsent++;
-	call->unsent_bytes += bytes;
-	door_call_count(call, bytes);
+	call->unsent_bytes += reply->size;
+	door_call_count(call, reply->size);
 	write_more(call);
 }
 

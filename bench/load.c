@@ -2,6 +2,7 @@
 #include "bench/wait.h"
 #include "common/clock.h"
 #include "common/error.h"
+#include "common/rpc/client.h"
 #include "common/slice.h"
 
 #include <grpc/byte_buffer.h>
@@ -238,6 +239,7 @@ int load_run(const struct load_options *options, const struct load_work *work, s
 {
 	struct load load = { .options = options, .work = work, .result = result };
 	memset(result, 0, sizeof *result);
+	rpc_keep_memory();
 	grpc_init();
 	load.queue = grpc_completion_queue_create_for_next(NULL);
 	load.connections = calloc(options->connections, sizeof *load.connections);

@@ -4,6 +4,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <grpc/support/log.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +37,12 @@ static bool is_target(const char *target)
 	return port >= 1 && port <= 65535 && target + host == colon;
 }
 
+void rpc_keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	mallopt(M_TRIM_THRESHOLD, 64 << 20);
+}
+
 int rpc_open(struct rpc_client **client, const char *target, struct error *err)
 {
 	struct rpc_client *made = calloc(1, sizeof *made);
@@ -52,6 +59,7 @@ int rpc_open(struct rpc_client **client, const char *target, struct error *err)
 	memcpy(made->target, target, bytes + 1);
 	if (getenv("GRPC_VERBOSITY") == NULL)
 		gpr_set_log_function(say_nothing);
+	rpc_keep_memory();
 	grpc_init();
 	/* A proxy from the environment is for the web, not for a database next door. Reconnecting is quick, because the
 	 * server's supervisor is. */

@@ -39,6 +39,12 @@ struct rpc_client;
 struct rpc_stream;
 
 /*
+ * For a process that receives much: memory that is freed stays with it, up to 64 MB. Else each message of some hundred
+ * kilobytes gets new pages, which the kernel clears, and gives them back. rpc_open does it.
+ */
+void rpc_keep_memory(void);
+
+/*
  * target: HOST:PORT, [V6]:PORT, or unix:PATH and such. Does not connect: the first call does.
  * E_INVALID: not a target.
  */

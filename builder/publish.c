@@ -238,8 +238,14 @@ static char *meta_text(const struct publication *p)
 
 /* --- the file --- */
 
+/*
+ * The file is written in pieces of a large page, each at a multiple of it: a file system that can (ext4, XFS) keeps
+ * them in such pages, and who maps the file spares looking up where small ones are.
+ */
+#define PIECE_BYTES ((size_t)2 << 20)
+
 struct output {
-	int fd;
+	FILE *file;
 	const struct layout *layout;
 	uint64_t table_bytes;
 	XXH3_state_t *checksum;
@@ -248,13 +254,8 @@ struct output {
 
 static void write_bytes(struct output *output, const void *data, uint64_t bytes)
 {
-	for (uint64_t done = 0; done < bytes && !output->errnum;) {
-		ssize_t wrote = write(output->fd, (const uint8_t *)data + done, bytes - done);
-		if (wrote < 0 && errno != EINTR)
-			output->errnum = errno;
-		else if (wrote > 0)
-			done += (uint64_t)wrote;
-	}
+	if (!output->errnum && fwrite(data, 1, bytes, output->file) != bytes)
+		output->errnum = errno;
 }
 
 static void sum_bytes(struct output *output, const void *data, uint64_t bytes)
@@ -284,7 +285,7 @@ static int put_part(void *context, uint32_t thread, uint64_t part, uint64_t end)
 	return 0;
 }
 
-static int write_sections(int fd, const struct publication *p, struct layout *layout, const char *path,
+static int write_sections(FILE *file, const struct publication *p, struct layout *layout, const char *path,
 			  struct error *err)
 {
 	struct model_head head = { .magic = MODEL_MAGIC,
@@ -292,7 +293,7 @@ static int write_sections(int fd, const struct publication *p, struct layout *la
 				   .sections = (uint32_t)layout->count,
 				   .generation = p->generation,
 				   .create_ms = p->create_ms };
-	struct output output = { .fd = fd,
+	struct output output = { .file = file,
 				 .layout = layout,
 				 .table_bytes = layout->count * sizeof *layout->sections,
 				 .checksum = XXH3_createState() };
@@ -304,12 +305,14 @@ static int write_sections(int fd, const struct publication *p, struct layout *la
 	head.file_bytes = first + layout->end;
 
 	XXH3_64bits_reset(output.checksum);
-	if (lseek(fd, sizeof head, SEEK_SET) < 0)
-		output.errnum = errno;
+	write_bytes(&output, &head, sizeof head); /* again when the checksum is known */
 	parallel_parts(p->threads, 2, 1, put_part, &output);
 	head.checksum = XXH3_64bits_digest(output.checksum);
-	if (!output.errnum && pwrite(fd, &head, sizeof head, 0) != (ssize_t)sizeof head)
-		output.errnum = errno ? errno : EIO;
+	if (!output.errnum && fseeko(file, 0, SEEK_SET) < 0)
+		output.errnum = errno;
+	write_bytes(&output, &head, sizeof head);
+	if (!output.errnum && fflush(file))
+		output.errnum = errno;
 	XXH3_freeState(output.checksum);
 	return output.errnum ? error_errno(err, output.errnum, "write %s", path) : 0;
 }
@@ -380,6 +383,18 @@ static int rename_new(const char *from, const char *to, struct error *err)
 	return error_errno(err, errno, "rename %s to %s", from, to);
 }
 
+/* For PIECE_BYTES at a time into `piece`, which lives as long as the file is open. NULL: with errno. */
+static FILE *open_new(const char *path, char *piece)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (file)
+		setvbuf(file, piece, _IOFBF, PIECE_BYTES);
+	else if (fd >= 0)
+		close(fd);
+	return file;
+}
+
 static int write_file(const struct publication *p, struct layout *layout, const char *models_directory,
 		      const char *path, struct error *err)
 {
@@ -388,14 +403,15 @@ static int write_file(const struct publication *p, struct layout *layout, const 
 			      (unsigned long long)p->generation, (int)getpid());
 	if (length < 0 || (size_t)length >= sizeof temporary)
 		return error_set(err, E_INVALID, "the path %s is too long", models_directory);
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return error_errno(err, errno, "make %s", temporary);
-	int code = write_sections(fd, p, layout, temporary, err);
+	char *piece = malloc(PIECE_BYTES);
+	FILE *file = piece ? open_new(temporary, piece) : NULL;
+	int code =
+		file ? write_sections(file, p, layout, temporary, err) : error_errno(err, errno, "make %s", temporary);
 	if (!code)
-		code = settle(fd, temporary, p->threads, err);
-	if (close(fd) < 0 && !code)
+		code = settle(fileno(file), temporary, p->threads, err);
+	if (file && fclose(file) && !code)
 		code = error_errno(err, errno, "write %s", temporary);
+	free(piece);
 	if (!code)
 		code = rename_new(temporary, path, err);
 	if (code) {

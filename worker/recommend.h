@@ -5,8 +5,7 @@
  * popular lists.
  *
  * Most of the time goes by waiting for memory: histories, items and neighbours lie all over files of
- * gigabytes. So each step asks for what the next one will read, and of several users a step is done for
- * all before the next.
+ * gigabytes. So each step asks for what the next one will read, and another user's step is done before it.
  *
  * Loop thread. After warm-up nothing is allocated: the arena is reset by each call, the marks are stamped,
  * not cleared.

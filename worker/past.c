@@ -1,0 +1,210 @@
+#include "worker/past.h"
+
+/* Events of a history that matter, a few of them at a time, so that their items are looked up together. */
+#define PORTION 32u
+struct portion {
+	struct item_key keys[PORTION];
+	int64_t times_ms[PORTION];
+	uint16_t weights[PORTION]; /* 0: only excluded */
+	bool excluded[PORTION];
+	uint32_t count;
+};
+
+/* One user's way through the steps. */
+struct walk {
+	struct arena *arena;
+	struct recipe *recipe;
+	const struct recommend_job *job;
+	struct history history; /* count 0: none */
+	struct profile_event *events; /* newest first, at most event_room */
+	uint32_t event_count, event_room;
+	struct portion *portion; /* from walk_history to find_items */
+	struct past *past;
+};
+
+/* --- history --- */
+
+#define LINE 64u
+#define HISTORY_PREFETCH 1024u /* bytes: the newest 32 events */
+
+static void prefetch_last(const char *entries, uint32_t count)
+{
+	size_t bytes = count * sizeof(struct history_entry);
+	for (size_t back = LINE; back <= bytes && back <= HISTORY_PREFETCH; back += LINE)
+		__builtin_prefetch(entries + bytes - back);
+}
+
+static int read_history(struct walk *walk, struct error *err)
+{
+	const struct recommend_ask *ask = &walk->job->ask;
+	walk->history = ask->history;
+	if (walk->history.count)
+		return 0;
+	int code = shard_read_history(walk->job->reader, ask->user.data, ask->user.bytes, &walk->history, err);
+	if (code == E_NOT_FOUND) { /* no error: a user without events */
+		err->code = 0;
+		walk->history.count = 0;
+		return 0;
+	}
+	if (code)
+		return code;
+	prefetch_last(walk->history.newest, walk->history.count - walk->history.older_count);
+	prefetch_last(walk->history.older, walk->history.older_count);
+	return 0;
+}
+
+/* --- its items --- */
+
+/* Whether the item is one of the definition's catalog, as far as is known. */
+static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t row, struct recipe_item *item)
+{
+	item->recipe = recipe;
+	item->row = row;
+	item->change = row == MODEL_NO_ROW ? overlay_find(recipe->overlay, key) : overlay_row(recipe->overlay, row);
+	return row != MODEL_NO_ROW || item->change;
+}
+
+static void take_portion(struct walk *walk)
+{
+	struct portion *portion = walk->portion;
+	struct past *past = walk->past;
+	for (uint32_t i = 0; i < portion->count; i++) {
+		uint32_t row = model_row(walk->recipe->catalog, portion->keys[i]), weight = portion->weights[i];
+		if (weight && !past->has_last)
+			past->has_last = find_item(walk->recipe, portion->keys[i], row, &past->last);
+		if (row == MODEL_NO_ROW)
+			continue;
+		if (weight && walk->event_count < walk->event_room)
+			walk->events[walk->event_count++] =
+				(struct profile_event){ .row = row, .weight = weight, .time_ms = portion->times_ms[i] };
+		if (portion->excluded[i])
+			past->excluded[past->excluded_count++] = row;
+	}
+	portion->count = 0;
+}
+
+/* The item being looked at is not shown itself. */
+static int take_context(struct walk *walk, struct error *err)
+{
+	const struct recipe *recipe = walk->recipe;
+	const struct context *context = walk->job->ask.context;
+	struct past *past = walk->past;
+	struct recipe_item item;
+	walk->event_room = 4 * recipe->relation->serving.profile_items; /* profile_make looks at no more */
+	walk->events = arena_alloc(walk->arena, walk->event_room * sizeof *walk->events);
+	if (!walk->events)
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	if (!context || context->item.bytes == 0)
+		return 0;
+	if (!find_item(recipe, context->key, model_row(recipe->catalog, context->key), &item))
+		return 0;
+	past->has_last = true;
+	past->last = item;
+	past->context_row = item.row;
+	if (item.row == MODEL_NO_ROW)
+		return 0;
+	walk->events[walk->event_count++] =
+		(struct profile_event){ .row = item.row, .weight = SCORE_ONE, .time_ms = walk->job->ask.as_of_ms };
+	return 0;
+}
+
+/*
+ * Once through the history, newest first. The last portion is left to find_items: until then the items asked for are
+ * on their way.
+ */
+static int walk_history(struct walk *walk, struct error *err)
+{
+	struct recipe *recipe = walk->recipe;
+	const struct recommend_ask *ask = &walk->job->ask;
+	struct portion *portion = walk->portion;
+	bool excludes = recipe->exclude_any || recipe->exclude_seen;
+	portion->count = 0;
+	if (walk->history.count == 0)
+		return 0;
+	const uint16_t *rules = recipe_rules(recipe, walk->job->shard, walk->job->reader);
+	if (excludes)
+		walk->past->excluded =
+			arena_alloc(walk->arena, (walk->history.count + 1) * sizeof *walk->past->excluded);
+	if (!rules || (excludes && !walk->past->excluded))
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	int64_t since_ms = recipe->lookback_ms ? ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
+	for (uint32_t i = walk->history.count; i > 0; i--) {
+		struct history_entry entry = history_at(&walk->history, i - 1);
+		if (entry.time_ms > ask->until_ms)
+			continue;
+		bool recent = entry.time_ms >= since_ms;
+		bool full = walk->event_count == walk->event_room && !recipe->exclude_seen;
+		if ((!recent || full) && !recipe->exclude_any)
+			break;
+		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
+		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0; /* of the type */
+		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
+		if (!excluded && (!weight || full))
+			continue;
+		uint32_t at = portion->count++;
+		model_row_soon(recipe->catalog, entry.item);
+		portion->keys[at] = entry.item;
+		portion->times_ms[at] = entry.time_ms;
+		portion->weights[at] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
+		portion->excluded[at] = excluded;
+		if (portion->count == PORTION)
+			take_portion(walk);
+	}
+	return 0;
+}
+
+static int find_items(struct walk *walk, struct error *err)
+{
+	(void)err;
+	take_portion(walk);
+	return 0;
+}
+
+static int make_profile(struct walk *walk, struct error *err)
+{
+	const struct model_serving *serving = &walk->recipe->relation->serving;
+	struct past *past = walk->past;
+	if (!walk->recipe->personal || walk->event_count == 0)
+		return 0;
+	past->profile = arena_alloc(walk->arena, serving->profile_items * sizeof *past->profile);
+	if (!past->profile)
+		return error_set(err, E_EXHAUSTED, "no memory for a profile");
+	past->profile_count = profile_make(serving, walk->events, walk->event_count, past->profile);
+	return 0;
+}
+
+/* --- the steps --- */
+
+/* Unless one before has failed. */
+static void take(int (*step)(struct walk *walk, struct error *err), struct walk *walk, struct recommend_job *job)
+{
+	if (!job->err.code)
+		step(walk, &job->err);
+}
+
+void past_find(struct arena *arena, struct recipe *recipe, struct recommend_job *jobs, struct past *pasts,
+	       uint32_t count)
+{
+	struct walk walks[RECOMMEND_JOBS];
+	struct portion portions[2];
+	for (uint32_t j = 0; j < count; j++) {
+		pasts[j] = (struct past){ .context_row = MODEL_NO_ROW };
+		walks[j] = (struct walk){ .arena = arena,
+					  .recipe = recipe,
+					  .job = &jobs[j],
+					  .portion = &portions[j % 2],
+					  .past = &pasts[j] };
+		take(read_history, &walks[j], &jobs[j]);
+	}
+	/* one user's items come while the next one's history is walked through */
+	for (uint32_t j = 0; j <= count; j++) {
+		if (j < count) {
+			take(take_context, &walks[j], &jobs[j]);
+			take(walk_history, &walks[j], &jobs[j]);
+		}
+		if (j > 0) {
+			take(find_items, &walks[j - 1], &jobs[j - 1]);
+			take(make_profile, &walks[j - 1], &jobs[j - 1]);
+		}
+	}
+}

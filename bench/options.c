@@ -62,6 +62,8 @@ static const struct setting settings[] = {
 	{ "users-file", 0, "FILE", "Users to choose from: its lines", INTO(users_file), 0, 0 },
 	{ "zipf", 0, "S", "Choose users by Zipf's law with this exponent, the first most often (evenly)",
 	  INTO(work.users.zipf), 0.01, 5 },
+	{ "in-order", 0, NULL, "Users one after another, each once a round, as in a campaign's list",
+	  INTO(work.users.in_order), 0, 0 },
 	{ "items", 0, "N", "Items of events, evenly: i0 .. iN-1 (100000)", INTO(work.items), 1, 1e9 },
 	{ "ingest-share", 0, "S", "Share of a mix's calls that ingest an event (0.1)", INTO(work.ingest_share), 0, 1 },
 	{ "batch", 0, "N", "Users or events a message of a stream (256)", INTO(work.batch), 1, WORK_BATCH_MAX },
@@ -121,6 +123,7 @@ static const char doc[] = "Puts load on a running Kindred server and says honest
 			  "  kindred-bench recommend --rate 5000 --plot latency.svg\n"
 			  "  kindred-bench recommend --find-max 10 --seconds 5\n"
 			  "  kindred-bench many --streams 2 --batch 256 --in-flight 4\n"
+			  "  kindred-bench many --batch 1000 --in-order\n"
 			  "  kindred-bench audience --seconds 10\n"
 			  "  kindred-bench ingest --batch 1000 --rate 50 --json      # 50,000 events/s\n"
 			  "  kindred-bench mix --ingest-share 0.2 --zipf 1\n"
@@ -200,6 +203,8 @@ static void on_end(struct options *options, struct argp_state *state)
 		load->streams = options->work.kind == WORK_AUDIENCE ? 1 : 2;
 	if (options->work.kind == WORK_AUDIENCE && (load->rate > 0 || options->find_max_ms > 0))
 		argp_error(state, "an audience comes as fast as it is read: neither --rate nor --find-max go with it");
+	if (options->work.users.in_order && options->work.users.zipf > 0)
+		argp_error(state, "users are asked for --in-order or by --zipf, not both");
 	if (options->find_max_ms > 0 && load->rate <= 0)
 		load->rate = 1000;
 	if (!load->in_flight)

@@ -3,7 +3,6 @@
 #include "bench/chance.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,11 +62,17 @@ void users_free(struct users *users)
 	users->lines = NULL;
 }
 
+static uint64_t choice(const struct users *users, uint64_t number)
+{
+	if (users->in_order)
+		return number % users->count;
+	uint64_t mixed = chance_mix(number ^ chance_mix(users->seed));
+	return users->zipf > 0 ? chance_zipf(chance_share(mixed), users->count, users->zipf) : mixed % users->count;
+}
+
 char *users_pick(const struct users *users, uint64_t number, char *room)
 {
-	uint64_t mixed = chance_mix(number ^ chance_mix(users->seed));
-	uint64_t user =
-		users->zipf > 0 ? chance_zipf(chance_share(mixed), users->count, users->zipf) : mixed % users->count;
+	uint64_t user = choice(users, number);
 	if (users->lines)
 		return users->lines[user];
 	users_id(room, 'u', user);

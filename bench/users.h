@@ -1,7 +1,8 @@
 /*
  * Whom to ask for: the choice of users by number of the request. Made-up users are u0..uN-1, as
- * kindred-synthetic makes them; or they are the lines of a file. Evenly, or by Zipf's law with the
- * first ones most often. The same seed gives the same choices. One thread.
+ * kindred-synthetic makes them; or they are the lines of a file. Evenly, by Zipf's law with the first ones most
+ * often, or one after another, each once a round, as a campaign's list has them. The same seed gives the same choices.
+ * One thread.
  */
 #ifndef KINDRED_BENCH_USERS_H
 #define KINDRED_BENCH_USERS_H
@@ -9,11 +10,13 @@
 #include "common/error.h"
 #include "common/ids.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct users {
 	uint64_t count; /* > 0 */
-	double zipf; /* exponent; 0: evenly */
+	bool in_order; /* one after another */
+	double zipf; /* else: exponent; 0: evenly */
 	uint64_t seed;
 	char *text; /* of the file; NULL: made up */
 	char **lines; /* [count], into text */

@@ -3,6 +3,7 @@
 #include "bench/histogram.h"
 #include "bench/schedule.h"
 #include "bench/series.h"
+#include "bench/users.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -207,6 +208,40 @@ static void zipf_stays_within(void **state)
 	}
 }
 
+/* --- users --- */
+
+static uint64_t picked(const struct users *users, uint64_t number)
+{
+	char room[USER_ID_MAX + 1];
+	const char *user = users_pick(users, number, room);
+	assert_int_equal(user[0], 'u');
+	return strtoull(user + 1, NULL, 10);
+}
+
+static void users_in_order_come_once_a_round(void **state)
+{
+	const struct users users = { .count = 1000, .in_order = true, .seed = 7 };
+	(void)state;
+	for (uint64_t number = 0; number < 3000; number++)
+		assert_int_equal(picked(&users, number), number % 1000);
+}
+
+static void users_by_chance_come_in_no_order(void **state)
+{
+	const struct users users = { .count = 1000, .seed = 7 };
+	unsigned times[1000] = { 0 }, followers = 0;
+	(void)state;
+	for (uint64_t number = 0; number < 20000; number++) {
+		uint64_t user = picked(&users, number);
+		assert_true(user < 1000);
+		times[user]++;
+		followers += user + 1 == picked(&users, number + 1);
+	}
+	for (unsigned user = 0; user < 1000; user++)
+		assert_in_range(times[user], 1, 60); /* 20 on average */
+	assert_true(followers < 100); /* 20 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +257,8 @@ int main(void)
 		cmocka_unit_test(shares_are_even),
 		cmocka_unit_test(zipf_follows_its_law),
 		cmocka_unit_test(zipf_stays_within),
+		cmocka_unit_test(users_in_order_come_once_a_round),
+		cmocka_unit_test(users_by_chance_come_in_no_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

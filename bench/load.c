@@ -10,6 +10,7 @@
 #include <grpc/grpc_security.h>
 #include <grpc/slice.h>
 #include <grpc/support/time.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,7 @@ grpc_byte_buffer *load_message(struct load *load, unsigned *kind)
 struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_buffer *answer, bool measured)
 {
 	grpc_byte_buffer_reader reader;
+	load->kinds[kind].answered = true;
 	if (!answer || !grpc_byte_buffer_reader_init(&reader, answer))
 		return (struct load_units){ 0 };
 	grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
@@ -78,14 +80,67 @@ void load_count_latency(struct load *load, unsigned kind, uint64_t due_ns, uint6
 		series_add(&load->result->series, due_ns, now_ns - due_ns);
 }
 
-void load_count_error(struct load *load, const struct load_ending *ending)
+/* Fewer may be bad luck: a user's id that is not valid, a worker that has only begun. */
+#define GIVE_UP_ERRORS 100
+
+/* Whether nothing came back but one error, and one that any further call ends with too. */
+static bool in_vain(const struct load_kind *kind)
 {
+	if (kind->answered || kind->mixed)
+		return false;
+	switch (kind->status) {
+	case GRPC_STATUS_INVALID_ARGUMENT:
+	case GRPC_STATUS_NOT_FOUND:
+	case GRPC_STATUS_PERMISSION_DENIED:
+	case GRPC_STATUS_FAILED_PRECONDITION:
+	case GRPC_STATUS_OUT_OF_RANGE:
+	case GRPC_STATUS_UNIMPLEMENTED:
+	case GRPC_STATUS_UNAUTHENTICATED:
+		return true;
+	default: /* a full or stopped server is what a load is for */
+		return false;
+	}
+}
+
+static const char *hint(grpc_status_code status)
+{
+	return status == GRPC_STATUS_NOT_FOUND       ? " (what is asked for: --definition, --catalog)"
+	       : status == GRPC_STATUS_UNIMPLEMENTED ? " (--server is no Kindred, or an older one)"
+						     : "";
+}
+
+void load_count_error(struct load *load, unsigned kind, const struct load_ending *ending)
+{
+	struct load_kind *calls = &load->kinds[kind];
 	unsigned status = (unsigned)ending->status < 16 ? (unsigned)ending->status : 16;
 	if (load->result->errors[status]++ == 0)
 		fprintf(stderr, "kindred-bench: first error %s: %.*s%s\n",
 			error_name(error_from_grpc_status((int)ending->status)),
 			(int)GRPC_SLICE_LENGTH(ending->details), (const char *)GRPC_SLICE_START_PTR(ending->details),
-			ending->status == GRPC_STATUS_NOT_FOUND ? " (what is asked for: --definition, --catalog)" : "");
+			hint(ending->status));
+	if (calls->errors++ == 0)
+		calls->status = ending->status;
+	calls->mixed |= calls->status != ending->status;
+	if (calls->errors == GIVE_UP_ERRORS && in_vain(calls)) {
+		calls->given_up = true;
+		load->stop_ns = 0;
+	}
+}
+
+/* Streams that fail end by themselves, and a slow load may end before it is given up: then no call was answered. */
+static int verdict(const struct load *load, struct error *err)
+{
+	bool answered = load->kinds[0].answered || load->kinds[1].answered;
+	for (unsigned i = 0; i < LOAD_KINDS; i++) {
+		const struct load_kind *calls = &load->kinds[i];
+		int code = error_from_grpc_status((int)calls->status);
+		if (calls->given_up || (!answered && in_vain(calls)))
+			return error_set(err, code,
+					 "given up: no call of %s was answered; %" PRIu64
+					 " ended with %s, as others would; the first %s above says why",
+					 load->work->methods[i], calls->errors, error_name(code), error_name(code));
+	}
+	return 0;
 }
 
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline)
@@ -219,7 +274,7 @@ static int run(struct load *load, struct error *err)
 	/* all ended with errors before the warm-up was over: nothing was measured */
 	uint64_t measured_ns = now_ns > load->measure_from_ns ? now_ns - load->measure_from_ns : 1;
 	load->result->seconds = (double)measured_ns / (double)SECOND_NS;
-	return 0;
+	return verdict(load, err);
 }
 
 static void close_all(struct load *load)

@@ -8,6 +8,9 @@
  *
  * What is due before the measured part is the warm-up; it is sent, and counts only as work that CPU time was spent on.
  *
+ * Errors are counted, and the load goes on: how a server refuses is what some look for. Where nothing but one error that
+ * repeating does not heal has come back from a hundred calls of a kind (no such definition, no model yet), it is given up.
+ *
  * Modules: load.c (channels, the loop), load_unary.c, load_stream.c, load_walk.c.
  */
 #ifndef KINDRED_LOAD_H
@@ -76,7 +79,8 @@ struct load_result {
 
 /*
  * Runs it. *result is filled (large: keep it off the stack; load_result_fini in any case).
- * E_UNAVAILABLE when the target cannot be reached. The first error of each status is shown on stderr.
+ * E_UNAVAILABLE when the target cannot be reached. An error that repeating does not heal, when it is all that came
+ * back; *result is of no use then. The first error of each status is shown on stderr.
  */
 int load_run(const struct load_options *options, const struct load_work *work, struct load_result *result,
 	     struct error *err);

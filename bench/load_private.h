@@ -12,6 +12,15 @@ struct load_unary;
 struct load_stream;
 struct load_walk;
 
+/* What came of the calls of a kind, in the warm-up too. */
+struct load_kind {
+	bool answered; /* if only a part of a stream */
+	bool mixed; /* errors of more than one status */
+	bool given_up;
+	grpc_status_code status; /* of the first error */
+	uint64_t errors;
+};
+
 struct load {
 	const struct load_options *options;
 	const struct load_work *work;
@@ -23,7 +32,8 @@ struct load {
 	} * connections;
 	uint8_t *buffer; /* a message being made */
 	uint64_t number; /* of the next message */
-	uint64_t measure_from_ns, stop_ns;
+	uint64_t measure_from_ns, stop_ns; /* stop_ns 0: given up, nothing is sent any more */
+	struct load_kind kinds[LOAD_KINDS];
 	struct schedule schedule; /* open loop */
 	unsigned running; /* calls */
 	struct load_unary *unary;
@@ -64,7 +74,7 @@ grpc_byte_buffer *load_message(struct load *load, unsigned *kind);
 /* Counts the units of an answer. */
 struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_buffer *answer, bool measured);
 void load_count_latency(struct load *load, unsigned kind, uint64_t due_ns, uint64_t now_ns);
-void load_count_error(struct load *load, const struct load_ending *ending);
+void load_count_error(struct load *load, unsigned kind, const struct load_ending *ending);
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline);
 void load_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
 

@@ -115,7 +115,7 @@ static void on_ended(struct load *load, void *self, bool ok)
 	load->running--;
 	stream->closed = true;
 	if (stream->ending.status != GRPC_STATUS_OK)
-		load_count_error(load, &stream->ending);
+		load_count_error(load, 0, &stream->ending);
 }
 
 static void start(struct load *load, struct load_stream *stream)

@@ -50,7 +50,7 @@ static void on_done(struct load *load, void *self, bool ok)
 	(void)ok; /* the status tells */
 	load->running--;
 	if (unary->ending.status != GRPC_STATUS_OK) {
-		load_count_error(load, &unary->ending);
+		load_count_error(load, unary->kind, &unary->ending);
 	} else {
 		load_count_latency(load, unary->kind, unary->due_ns, now_ns);
 		load_count_answer(load, unary->kind, unary->answer, load_measured(load, unary->due_ns));

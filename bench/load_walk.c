@@ -90,7 +90,7 @@ static void batch_done(struct load *load, struct load_walk *walk)
 	if (good)
 		load_count_latency(load, 0, walk->begin_ns, now_ns);
 	else if (!walk->cancelled)
-		load_count_error(load, &walk->ending);
+		load_count_error(load, 0, &walk->ending);
 	load->running--;
 	drop(walk);
 	if (good && now_ns < load->stop_ns)

@@ -49,8 +49,10 @@ static int find_max(struct options *options, struct load_result *result, struct 
 		options->work.event_time_ms += 1000 + (int64_t)(options->load.rate * (double)options->work.batch);
 		code = run(options, &tried, &tried_usage, err);
 		bool held = code == 0 && holds(options, &tried);
-		fprintf(stderr, "kindred-bench: %.0f/s: p99 %.3f ms%s\n", options->load.rate,
-			(double)histogram_percentile(&tried.latency[0], 0.99) / 1e6, held ? "" : ", does not hold");
+		if (code == 0)
+			fprintf(stderr, "kindred-bench: %.0f/s: p99 %.3f ms%s\n", options->load.rate,
+				(double)histogram_percentile(&tried.latency[0], 0.99) / 1e6,
+				held ? "" : ", does not hold");
 		rate_search_tell(&search, options->load.rate, held);
 		if (held) {
 			load_result_fini(result);

@@ -9,11 +9,14 @@
 
 #define SWAP_TIMEOUT_MS 60000
 
-static void wait_until(uint64_t at_ns)
+/* False: the load is over before. */
+static bool wait_until(struct swaps *swaps, uint64_t at_ns)
 {
 	struct timespec at = { .tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000) };
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) != 0)
-		continue;
+	while (clock_monotonic_ns() < at_ns)
+		if (sem_clockwait(&swaps->over, CLOCK_MONOTONIC, &at) == 0)
+			return false;
+	return true;
 }
 
 static int activate(struct rpc_client *client, uint64_t generation, struct error *err)
@@ -36,7 +39,8 @@ static void *run(void *context)
 	struct error err;
 	int code = rpc_open(&client, swaps->target, &err);
 	for (unsigned i = 0; i < swaps->count && code == 0; i++) {
-		wait_until(swaps->measure_from_ns + (uint64_t)((swaps->from_s + i * swaps->every_s) * 1e9));
+		if (!wait_until(swaps, swaps->measure_from_ns + (uint64_t)((swaps->from_s + i * swaps->every_s) * 1e9)))
+			break;
 		swaps->start_ns[i] = clock_monotonic_ns();
 		if (activate(client, swaps->generations[i % 2], &err)) {
 			fprintf(stderr, "kindred-bench: swap to generation %llu: %s\n",
@@ -60,6 +64,7 @@ void swaps_start(void *context, uint64_t measure_from_ns, uint64_t stop_ns)
 	struct swaps *swaps = context;
 	(void)stop_ns;
 	swaps->measure_from_ns = measure_from_ns;
+	sem_init(&swaps->over, 0, 0);
 	swaps->running = swaps->count && pthread_create(&swaps->thread, NULL, run, swaps) == 0;
 	if (!swaps->running)
 		swaps->failed = swaps->count;
@@ -67,8 +72,11 @@ void swaps_start(void *context, uint64_t measure_from_ns, uint64_t stop_ns)
 
 void swaps_join(struct swaps *swaps)
 {
-	if (swaps->running)
+	if (swaps->running) {
+		sem_post(&swaps->over);
 		pthread_join(swaps->thread, NULL);
+		sem_destroy(&swaps->over);
+	}
 	swaps->running = false;
 }
 

@@ -9,6 +9,7 @@
 #include "bench/series.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -24,12 +25,14 @@ struct swaps {
 	unsigned done, failed;
 	uint64_t start_ns[SWAPS_MAX], end_ns[SWAPS_MAX];
 	pthread_t thread;
+	sem_t over; /* the load */
 	bool running;
 	uint64_t measure_from_ns;
 };
 
 /* For load_options.on_start; context: struct swaps. */
 void swaps_start(void *context, uint64_t measure_from_ns, uint64_t stop_ns);
+/* Waits for those that are due; a load that was given up has no others. */
 void swaps_join(struct swaps *swaps);
 /* How long the longest took. */
 uint64_t swaps_longest_ns(const struct swaps *swaps);

@@ -1,0 +1,109 @@
+/* kindred-bench gives up where every call fails and would go on failing, and nowhere else. */
+#include "common/clock.h"
+#include "lib/api.h"
+#include "lib/cluster.h"
+#include "lib/small_shop.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include <cmocka.h>
+
+#define LONG_S "100" /* a load that is given up does not take it */
+
+/* Runs kindred-bench with these arguments; it must be given up, with this code, and say both. */
+static void assert_given_up(const char *const *arguments, int code, const char *says)
+{
+	uint64_t begin_ns = clock_monotonic_ns();
+	struct output output = program_run("kindred-bench", shop.cluster.address, arguments);
+	if (output.code != code || !strstr(output.err, says) || !strstr(output.err, "given up"))
+		fail_msg("%s: ended with %d, not %d: %s%s", arguments[0], output.code, code, output.out, output.err);
+	assert_string_equal(output.out, "");
+	assert_true(clock_monotonic_ns() - begin_ns < atoi(LONG_S) * UINT64_C(1000000000) / 2);
+	output_free(&output);
+}
+
+static void test_what_is_not_there(void **state)
+{
+	static const char none[] = "definition 'none': none of that name", shed[] = "there is no catalog shed";
+	(void)state;
+	assert_given_up(CLI("recommend", "--definition", "none", "--seconds", LONG_S), EX_NOINPUT, none);
+	assert_given_up(CLI("recommend", "--definition", "none", "--seconds", LONG_S, "--rate", "2000", "--json"),
+			EX_NOINPUT, none);
+	assert_given_up(CLI("recommend", "--definition", "none", "--seconds", LONG_S, "--find-max", "10"), EX_NOINPUT,
+			none);
+	assert_given_up(
+		CLI("recommend", "--definition", "none", "--seconds", LONG_S, "--swap", "1,1", "--swap-from", "60"),
+		EX_NOINPUT, none);
+	assert_given_up(CLI("many", "--definition", "none", "--seconds", LONG_S), EX_NOINPUT, none);
+	assert_given_up(CLI("audience", "--definition", "none", "--seconds", LONG_S), EX_NOINPUT, none);
+	assert_given_up(CLI("ingest", "--catalog", "shed", "--seconds", LONG_S), EX_NOINPUT, shed);
+	assert_given_up(CLI("ingest-unary", "--catalog", "shed", "--seconds", LONG_S), EX_NOINPUT, shed);
+	/* what goes well beside it is not what was asked for */
+	assert_given_up(CLI("mix", "--definition", "wanted-next", "--catalog", "shed", "--seconds", LONG_S), EX_NOINPUT,
+			shed);
+	/* too slow for a hundred of them */
+	assert_given_up(CLI("recommend", "--definition", "none", "--rate", "20", "--seconds", "0.5", "--warmup", "0"),
+			EX_NOINPUT, none);
+}
+
+static void test_what_is_not_built(void **state)
+{
+	(void)state;
+	cluster_ok(&shop.cluster, CLI("define", "later", "--catalog", "shop", "--event", "Later"));
+	assert_given_up(CLI("recommend", "--definition", "later", "--seconds", LONG_S), EX_CONFIG,
+			"kindred model build");
+}
+
+/* Runs it for half a second, through which it must go on although there are errors, which it counts. */
+static void assert_goes_on(const char *const *arguments, const char *error)
+{
+	uint64_t begin_ns = clock_monotonic_ns();
+	struct output output = program_run("kindred-bench", shop.cluster.address, arguments);
+	assert_true(clock_monotonic_ns() - begin_ns > 500000000);
+	if (output.code != EX_UNAVAILABLE || !strstr(output.out, error))
+		fail_msg("ended with %d: %s%s", output.code, output.out, output.err);
+	assert_null(strstr(output.err, "given up"));
+	output_free(&output);
+}
+
+#define HALF_A_SECOND "--definition", "wanted-next", "--seconds", "0.5", "--warmup", "0"
+
+static void test_some_are_answered(void **state)
+{
+	(void)state;
+	assert_goes_on(CLI("recommend", HALF_A_SECOND, "--users-file",
+			   cluster_file(&shop.cluster, "users", "u1\nu2\nno UTF-8: \xff\n")),
+		       "; INVALID_ARGUMENT ");
+}
+
+/* All fail in the same way, but it may pass. */
+static void test_no_answer(void **state)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
+	(void)state;
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
+	assert_goes_on(CLI("recommend", HALF_A_SECOND, "--deadline-ms", "50", "--in-flight", "100"),
+		       "; DEADLINE_EXCEEDED ");
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_not_there),
+		cmocka_unit_test(test_what_is_not_built),
+		cmocka_unit_test(test_some_are_answered),
+		cmocka_unit_test(test_no_answer),
+	};
+	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
+}

@@ -137,26 +137,13 @@ static void test_workers_killed(void **state)
 		victim_await(&victims[i], shop.client);
 }
 
-static unsigned long long users_answered(void)
-{
-	static const char name[] = "\nkindred_recommend_users_total ";
-	char url[128];
-	snprintf(url, sizeof url, "http://%s/metrics", shop.cluster.admin);
-	struct output metrics = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
-	const char *at = strstr(metrics.out, name);
-	assert_non_null(at);
-	unsigned long long users = strtoull(at + strlen(name), NULL, 10);
-	output_free(&metrics);
-	return users;
-}
-
 /* A client that stops reading holds the work back, and nobody else. */
 static void test_slow_client(void **state)
 {
 	struct error err;
 	(void)state;
 	long before = process_resident_kb(shop.cluster.server);
-	unsigned long long users_before = users_answered();
+	unsigned long long users_before = cluster_metric(&shop.cluster, "kindred_recommend_users_total");
 	audience_begin();
 	audience_call();
 	assert_int_equal(audience_read(2, &err), 1);
@@ -169,7 +156,7 @@ static void test_slow_client(void **state)
 	print_message("a client that does not read: %ld kB more in the server\n", grown);
 	assert_true(grown < 24 * 1024); /* of 40 MB that it would get */
 	/* The connection takes little ahead: the tests below reckon with a call that is far from over. */
-	unsigned long long ahead = users_answered() - users_before;
+	unsigned long long ahead = cluster_metric(&shop.cluster, "kindred_recommend_users_total") - users_before;
 	print_message("and %llu users answered ahead\n", ahead);
 	assert_true(ahead < (SMALL_SHOP_CROWD + SMALL_SHOP_USERS) / 4);
 	/* Another one beside it goes through all. */

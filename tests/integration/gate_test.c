@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -67,21 +66,6 @@ static void assert_says(struct cluster *cluster, const char *text, const char *c
 	output_free(&output);
 }
 
-/* The line of the metric, its value. */
-static long metric(const struct cluster *cluster, const char *name)
-{
-	char url[128], line[80];
-	snprintf(url, sizeof url, "http://%s/metrics", cluster->admin);
-	struct output page = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
-	snprintf(line, sizeof line, "\n%s ", name);
-	const char *at = page.code == 0 ? strstr(page.out, line) : NULL;
-	if (!at)
-		fail_msg("no metric %s", name);
-	long value = strtol(at + strlen(line), NULL, 10);
-	output_free(&page);
-	return value;
-}
-
 static uint64_t held_back(struct cluster *cluster)
 {
 	json_t *status = cluster_json(cluster, CLI("status", "--json"));
@@ -113,13 +97,13 @@ static void test_a_worse_build_is_held_back(void **state)
 	struct rpc_client *client = api_open(&cluster);
 	assert_int_equal(api_active_generation(client), 2);
 	assert_int_equal(held_back(&cluster), 0);
-	assert_int_equal(metric(&cluster, "kindred_held_back_generation"), 0);
+	assert_int_equal(cluster_metric(&cluster, "kindred_held_back_generation"), 0);
 
 	assert_says(&cluster, "held back because it is worse: wanted-next of shop: NDCG@20", CLI("model", "build"));
 	assert_int_equal(api_active_generation(client), 2);
 	assert_int_equal(held_back(&cluster), 3);
-	assert_int_equal(metric(&cluster, "kindred_held_back_generation"), 3);
-	assert_int_equal(metric(&cluster, "kindred_held_back_builds_total"), 1);
+	assert_int_equal(cluster_metric(&cluster, "kindred_held_back_generation"), 3);
+	assert_int_equal(cluster_metric(&cluster, "kindred_held_back_builds_total"), 1);
 	assert_logged(&cluster, "generation 3 is held back");
 	assert_says(&cluster, "generation 3 is held back", CLI("status"));
 	assert_says(&cluster, "held back   generation 3", CLI("model", "status"));
@@ -147,7 +131,7 @@ static void test_a_worse_build_is_held_back(void **state)
 	cluster_ok(&cluster, CLI("model", "activate", "3"));
 	assert_int_equal(api_active_generation(client), 3);
 	assert_int_equal(held_back(&cluster), 0);
-	assert_int_equal(metric(&cluster, "kindred_held_back_generation"), 0);
+	assert_int_equal(cluster_metric(&cluster, "kindred_held_back_generation"), 0);
 	cluster_ok(&cluster, CLI("model", "rollback"));
 	assert_int_equal(api_active_generation(client), 2);
 	cluster_ok(&cluster, CLI("model", "activate", "3"));
@@ -173,7 +157,7 @@ static void test_overrides(void **state)
 	for (unsigned round = 0; round < 2; round++)
 		assert_says(&cluster, "held back because it is worse", CLI("model", "build"));
 	assert_int_equal(held_back(&cluster), 4);
-	assert_int_equal(metric(&cluster, "kindred_held_back_builds_total"), 2);
+	assert_int_equal(cluster_metric(&cluster, "kindred_held_back_builds_total"), 2);
 	assert_int_equal(api_active_generation(client), 2);
 	cluster_fails(&cluster, "those kept: 2, 4 (held back)", CLI("model", "activate", "3"));
 	Kindred__V1__RecommendResponse *answer = api_recommend(client, "wanted-next", "u7", 5);

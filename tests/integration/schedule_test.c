@@ -1,6 +1,7 @@
 /* Builds that nobody asks for: when a definition has no model, and when it is time. */
 #include "lib/api.h"
 #include "lib/cluster.h"
+#include "lib/preload.h"
 #include "lib/small_shop.h"
 
 #include <setjmp.h>
@@ -8,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -60,20 +60,14 @@ static bool is_built_again(void *context)
 
 static void test_a_clock_that_was_ahead_holds_up_nothing(void **state)
 {
-	const char *asan = getenv("ASAN_OPTIONS");
-	char before[512], with[600];
 	struct cluster cluster;
 	(void)state;
-	snprintf(before, sizeof before, "%s", asan ? asan : "");
-	snprintf(with, sizeof with, "%s%sverify_asan_link_order=0", before, asan ? ":" : "");
 	cluster_init(&cluster);
-	setenv("ASAN_OPTIONS", with, 1);
-	setenv("LD_PRELOAD", TEST_BIN "/early_clock.so", 1);
+	preload_begin("early_clock");
 	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
-	unsetenv("LD_PRELOAD");
+	preload_end();
 	small_shop_load(&cluster);
 	assert_int_equal(cluster_stop(&cluster), 0);
-	setenv("ASAN_OPTIONS", before, 1);
 
 	/* The catalog and the model are of tomorrow. */
 	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "1", "--build-min-events", "1"));

@@ -4,6 +4,7 @@
  */
 #include "lib/api.h"
 #include "lib/cluster.h"
+#include "lib/preload.h"
 #include "lib/small_shop.h"
 
 #include <setjmp.h>
@@ -130,18 +131,14 @@ static void test_a_disk_that_fails_is_in_the_log(void **state)
 {
 	struct cluster cluster;
 	char trigger[192], path[192], log[8192] = "";
-	const char *options = getenv("ASAN_OPTIONS");
 	(void)state;
 	cluster_init(&cluster);
 	snprintf(trigger, sizeof trigger, "%s/fail", cluster.home);
-	snprintf(path, sizeof path, "%s:verify_asan_link_order=0", options ? options : "");
-	setenv("ASAN_OPTIONS", path, 1);
 	setenv("FAILING_DISK", trigger, 1);
-	setenv("LD_PRELOAD", TEST_BIN "/failing_disk.so", 1);
+	preload_begin("failing_disk");
 	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
-	unsetenv("LD_PRELOAD");
+	preload_end();
 	unsetenv("FAILING_DISK");
-	setenv("ASAN_OPTIONS", options ? options : "", 1);
 	cluster_ok(&cluster, CLI("catalog", "create", "shop"));
 	cluster_file(&cluster, "fail", "");
 	cluster_fails(&cluster, "cannot commit: the disk is full or reports an error",

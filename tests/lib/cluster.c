@@ -259,6 +259,20 @@ void cluster_fini(struct cluster *cluster)
 		nftw(cluster->home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+uint64_t cluster_metric(const struct cluster *cluster, const char *name)
+{
+	char url[128], line[80];
+	snprintf(url, sizeof url, "http://%s/metrics", cluster->admin);
+	struct output page = program_run("/usr/bin/curl", NULL, CLI("-sf", url));
+	snprintf(line, sizeof line, "\n%s ", name);
+	const char *at = page.code == 0 ? strstr(page.out, line) : NULL;
+	if (!at)
+		fail_msg("no metric %s", name);
+	uint64_t value = strtoull(at + strlen(line), NULL, 10);
+	output_free(&page);
+	return value;
+}
+
 int address_connect(const char *address)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

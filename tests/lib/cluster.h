@@ -38,6 +38,9 @@ void cluster_kill(struct cluster *cluster);
  */
 void cluster_fini(struct cluster *cluster);
 
+/* The metric of that name, such as "kindred_users", as the admin port has it; fails the test when it has none. */
+uint64_t cluster_metric(const struct cluster *cluster, const char *name);
+
 /* A TCP connection to HOST:PORT of this machine, such as cluster.admin. */
 int address_connect(const char *address);
 

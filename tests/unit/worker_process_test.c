@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/shard.h"
+#include "lib/preload.h"
 #include "lib/worker_process.h"
 
 #include <lmdb.h>
@@ -326,18 +327,11 @@ static void test_a_full_shard_fails_its_calls_alone(void **state)
 /* The worker's environment is the test's at that moment. */
 static void start_with_failing_disk(struct worker_process *process, const char *trigger)
 {
-	const char *options = getenv("ASAN_OPTIONS");
-	char *before = strdup(options ? options : ""), after[512];
-	assert_non_null(before);
-	snprintf(after, sizeof after, "%s%sverify_asan_link_order=0", before, *before ? ":" : "");
-	setenv("ASAN_OPTIONS", after, 1);
 	setenv("FAILING_DISK", trigger, 1);
-	setenv("LD_PRELOAD", TEST_BIN "/failing_disk.so", 1);
+	preload_begin("failing_disk");
 	worker_start_shop(process);
-	unsetenv("LD_PRELOAD");
+	preload_end();
 	unsetenv("FAILING_DISK");
-	setenv("ASAN_OPTIONS", before, 1);
-	free(before);
 }
 
 /*

@@ -44,6 +44,32 @@ static void print_types(const Kindred__V1__GetStatusResponse *status)
 	printf("\n");
 }
 
+/*
+ * Less than a gigabyte, and less than a twentieth: a twentieth of a large disk is room for long yet, and a small one may
+ * never have had a gigabyte free.
+ */
+#define LOW_BYTES (UINT64_C(1) << 30)
+
+static bool disk_is_low(const Kindred__V1__GetStatusResponse *status)
+{
+	uint64_t low = status->disk_bytes / 20 < LOW_BYTES ? status->disk_bytes / 20 : LOW_BYTES;
+	return status->disk_free_bytes < low;
+}
+
+static void print_data(const Kindred__V1__GetStatusResponse *status, uint64_t shard_bytes)
+{
+	char sizes[2][TEXT_MAX];
+	printf("data      %s, %s in %zu shard%s", status->data_directory, text_bytes(shard_bytes, sizes[0]),
+	       status->n_shards, text_s(status->n_shards));
+	if (status->disk_bytes)
+		printf("; %s of the disk's %s are free", text_bytes(status->disk_free_bytes, sizes[0]),
+		       text_bytes(status->disk_bytes, sizes[1]));
+	printf("\n");
+	if (disk_is_low(status))
+		printf("          the disk is nearly full: when it is, no events are taken and no model is built; free "
+		       "some space\n");
+}
+
 static void print_server(const Kindred__V1__GetStatusResponse *status)
 {
 	char elapsed[TEXT_MAX], newest[32], counts[6][TEXT_MAX];
@@ -51,8 +77,7 @@ static void print_server(const Kindred__V1__GetStatusResponse *status)
 	double up_s = status->start_time ? (double)(clock_wall_ms() / 1000 - status->start_time->seconds) : 0;
 	printf("server    %s, up %s%s\n", status->version, text_elapsed(up_s, elapsed),
 	       status->draining ? ", draining" : "");
-	printf("data      %s, %s in %zu shard%s\n", status->data_directory, text_bytes(totals.bytes, counts[0]),
-	       status->n_shards, text_s(status->n_shards));
+	print_data(status, totals.bytes);
 	if (status->active_generation)
 		printf("model     generation %" PRIu64 " is served; %s event%s came since its build began\n",
 		       status->active_generation, text_count(status->events_since_build, counts[0]),

@@ -50,6 +50,9 @@
 	GAUGE(events_dropped, "events", "Events older than what is kept")                                              \
 	GAUGE(events_refused, "events", "Events that were not valid")                                                  \
 	GAUGE(shard_bytes, "bytes", "Size of the shards' files")                                                       \
+	GAUGE(disk_free_bytes, "bytes",                                                                                \
+	      "Free on the file system that holds the data directory, without what is kept for root")                  \
+	GAUGE(disk_bytes, "bytes", "Size of that file system; 0: not known")                                           \
 	GAUGE(worker_resident_bytes, "bytes", "Resident memory of all workers")
 
 struct stats {

@@ -7,9 +7,11 @@
 #include "server/stamp.h"
 #include "version.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 /* --- what workers say --- */
 
@@ -100,10 +102,22 @@ static uint64_t calls_limit(const struct server *server)
 	return (uint64_t)server->config.calls_limit * (server->front_ends.count + 1);
 }
 
+/* No disk is waited for: of a local file system the kernel has these in memory. */
+static void look_at_disk(struct server *server)
+{
+	struct statvfs disk = { 0 };
+
+	if (statvfs(server->dir.path, &disk))
+		log_debug("status: %s: how much is free there is not known: %s", server->dir.path, strerror(errno));
+	server->stats.disk_free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+	server->stats.disk_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+}
+
 void status_gauges(struct server *server)
 {
 	struct stats *stats = &server->stats;
 
+	look_at_disk(server);
 	stats->calls_in_flight = calls_in_flight(server);
 	stats->calls_limit = calls_limit(server);
 	stats->front_ends = server->front_ends.count + 1;
@@ -260,6 +274,9 @@ Kindred__V1__GetStatusResponse *status_message(struct server *server)
 		kindred__v1__get_status_response__free_unpacked(message, NULL);
 		return NULL;
 	}
+	look_at_disk(server);
+	message->disk_free_bytes = server->stats.disk_free_bytes;
+	message->disk_bytes = server->stats.disk_bytes;
 	message->active_generation = server_active(server);
 	message->held_back_generation = kept_held(&server->kept);
 	message->draining = server->state >= SERVER_DRAINING;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sysexits.h>
 
 #include <cmocka.h>
@@ -237,6 +238,52 @@ static void test_admin_port(void **state)
 	assert_non_null(json);
 	json_decref(json);
 	output_free(&status);
+	struct statvfs disk;
+	assert_int_equal(statvfs(cluster.home, &disk), 0);
+	assert_int_equal(cluster_metric(&cluster, "kindred_disk_bytes"), disk.f_blocks * disk.f_frsize);
+	cluster_fini(&cluster);
+}
+
+/* Who watches the disk learns how full it is, and is told before it is too late. */
+static void test_room_on_the_disk(void **state)
+{
+	static const struct {
+		const char *mib; /* free, and in all */
+		const char *says;
+		bool low;
+	} cases[] = {
+		{ "513 10240", "; 513.0 MiB of the disk's 10.0 GiB are free\n", false },
+		{ "511 10240", "; 511.0 MiB of the disk's 10.0 GiB are free\n", true },
+		{ "1024 1048576", "; 1.0 GiB of the disk's 1.0 TiB are free\n", false },
+		{ "1023 1048576", "; 1023.0 MiB of the disk's 1.0 TiB are free\n", true },
+		{ "0 100", "; 0 B of the disk's 100.0 MiB are free\n", true },
+		{ "", " shards\n", false }, /* not known */
+	};
+	struct cluster cluster;
+	char path[192];
+	(void)state;
+	cluster_init(&cluster);
+	snprintf(path, sizeof path, "%s/disk", cluster.home);
+	setenv("GIVEN_DISK", path, 1);
+	preload_begin("given_disk");
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	preload_end();
+	unsetenv("GIVEN_DISK");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		unsigned long long free_mib = 0, mib = 0;
+		cluster_file(&cluster, "disk", cases[i].mib);
+		sscanf(cases[i].mib, "%llu %llu", &free_mib, &mib);
+		struct output text = cluster_run(&cluster, CLI("status"));
+		if (!strstr(text.out, cases[i].says) || (strstr(text.out, "nearly full") != NULL) != cases[i].low)
+			fail_msg("\"%s\": %s", cases[i].mib, text.out);
+		output_free(&text);
+		json_t *json = cluster_json(&cluster, CLI("status", "--json"));
+		assert_int_equal(json_integer_value(json_object_get(json, "disk_free_bytes")), free_mib << 20);
+		assert_int_equal(json_integer_value(json_object_get(json, "disk_bytes")), mib << 20);
+		json_decref(json);
+		assert_int_equal(cluster_metric(&cluster, "kindred_disk_free_bytes"), free_mib << 20);
+		assert_int_equal(cluster_metric(&cluster, "kindred_disk_bytes"), mib << 20);
+	}
 	cluster_fini(&cluster);
 }
 
@@ -251,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_before_the_first_model),
 		cmocka_unit_test(test_a_relation_of_several_definitions),
 		cmocka_unit_test(test_admin_port),
+		cmocka_unit_test(test_room_on_the_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,10 @@ static int take(struct worker *worker, const struct frame_head *head, const uint
 		return code;
 	if (calls->count == RECOMMEND_JOBS || (calls->count && calls->recipe != recipe))
 		recommend_calls_answer(worker);
-	calls->recipe = recipe;
+	if (!calls->count) {
+		recipe_ref(recipe);
+		calls->recipe = recipe;
+	}
 	recommend_job_make(worker, recipe, &request, filter, request.user, &calls->jobs[calls->count]);
 	calls->filters[calls->count] = filter;
 	calls->calls[calls->count] = head->call;
@@ -100,12 +103,14 @@ static void answer(struct worker *worker, uint32_t at)
 void recommend_calls_answer(struct worker *worker)
 {
 	struct recommend_calls *calls = &worker->recommend_calls;
-	if (calls->count)
-		recommend(&worker->recommender, calls->recipe, calls->jobs, calls->count);
+	if (!calls->count)
+		return;
+	recommend(&worker->recommender, calls->recipe, calls->jobs, calls->count);
 	for (uint32_t at = 0; at < calls->count; at++) {
 		answer(worker, at);
 		call_filter_free(calls->filters[at]);
 	}
+	recipe_unref(calls->recipe);
 	calls->answered += calls->count;
 	calls->count = 0;
 }

@@ -13,7 +13,7 @@ struct worker;
  * waited for, another's is worked on. Their views point into the link's buffer.
  */
 struct recommend_calls {
-	struct recipe *recipe; /* of all of them */
+	struct recipe *recipe; /* of all of them; held while there are any: further calls may find others */
 	uint32_t count;
 	uint64_t answered; /* since the start, errors too */
 	uint64_t calls[RECOMMEND_JOBS];

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define STATUS_CANCELLED 1
+#define STATUS_INVALID 3
 #define STATUS_NOT_FOUND 5
 
 static struct worker_frame *raw_answer(struct worker_process *process, const char *user)
@@ -114,6 +115,55 @@ static void test_a_drop_finds_what_is_still_loading(void **state)
 	assert_int_equal(worker_end(process), 0);
 }
 
+static uint64_t ask_pinned(struct worker_process *process, uint64_t generation, const char *filter)
+{
+	Kindred__V1__RecommendRequest request = KINDRED__V1__RECOMMEND_REQUEST__INIT;
+	request.user_id = (char *)"john";
+	request.definition = (char *)"next";
+	request.count = 2;
+	request.generation = generation;
+	request.filter = (char *)filter;
+	return worker_send_message(process, FRAME_CALL_RECOMMEND, &request.base);
+}
+
+static void expect_pinned(struct worker_process *process, uint64_t call, uint64_t generation, const char *items)
+{
+	struct worker_frame *frame = worker_reply(process, call);
+	assert_int_equal(frame->head.status, 0);
+	Kindred__V1__RecommendResponse *response =
+		kindred__v1__recommend_response__unpack(NULL, frame->head.bytes, frame->payload);
+	assert_non_null(response);
+	assert_int_equal(response->generation, generation);
+	assert_string_equal(worker_recommended(response), items);
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	free(frame);
+}
+
+/*
+ * Calls that came together, more generations than a definition keeps recipes of, and one in between that fails when
+ * its recipe is found already: what waits to be answered keeps its own.
+ */
+static void test_calls_together_keep_their_generation(void **state)
+{
+	struct shop_worker *shop = *state;
+	struct worker_process *process = &shop->process;
+	char path[4096];
+	worker_ingest_one(process, "john", "item-0", "Viewed", 1000);
+	for (uint32_t number = 2; number <= 3; number++) {
+		shop_worker_write(shop, number, number, path);
+		worker_serve_generation(process, path, number);
+	}
+	worker_hold(process);
+	uint64_t first = ask_pinned(process, 1, ""), second = ask_pinned(process, 2, "(("),
+		 third = ask_pinned(process, 3, ""), fourth = ask_pinned(process, 1, "");
+	worker_go_on(process);
+	expect_pinned(process, first, 1, "item-1 item-2");
+	expect_status(process, FRAME_REPLY, second, STATUS_INVALID);
+	expect_pinned(process, third, 3, "item-4 item-5");
+	expect_pinned(process, fourth, 1, "item-1 item-2");
+	assert_int_equal(worker_end(process), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shop_worker_setup, shop_worker_teardown)
 
 int main(void)
@@ -121,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_swap_and_rollback),
 		TEST(test_a_drop_finds_what_is_still_loading),
+		TEST(test_calls_together_keep_their_generation),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -254,7 +254,8 @@ struct output {
 
 static void write_bytes(struct output *output, const void *data, uint64_t bytes)
 {
-	if (!output->errnum && fwrite(data, 1, bytes, output->file) != bytes)
+	/* what is empty may be NULL, which fwrite may not be given */
+	if (bytes > 0 && !output->errnum && fwrite(data, 1, bytes, output->file) != bytes)
 		output->errnum = errno;
 }
 

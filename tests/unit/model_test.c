@@ -6,12 +6,14 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -159,6 +161,13 @@ static void test_relation_comes_back(void **state)
 	model_close(model);
 }
 
+static void assert_no_temporary_file(void)
+{
+	char command[128];
+	snprintf(command, sizeof command, "test -z \"$(find %s -name '.?*')\"", folder);
+	assert_int_equal(system(command), 0);
+}
+
 static void test_published_whole_and_once(void **state)
 {
 	(void)state;
@@ -191,9 +200,77 @@ static void test_published_whole_and_once(void **state)
 		assert_true(numbers[n - 1] < numbers[n]);
 	assert_int_equal(numbers[count - 1], 22);
 	free(numbers);
-	char command[128];
-	snprintf(command, sizeof command, "test -z \"$(find %s -name '.?*')\"", folder);
-	assert_int_equal(system(command), 0); /* no temporary file is left */
+	assert_no_temporary_file();
+}
+
+#define PIECE (2u << 20) /* of the file, written at once */
+
+/* Of more than two pieces. */
+static struct model *large_model(void)
+{
+	enum { ITEMS = 100, NAME_BYTES = 50000 };
+	char id[16], name[NAME_BYTES + 1], path[PATH_MAX];
+	struct fixture_model *fixture = fixture_model_new("shop", KEY);
+	for (unsigned i = 0; i < ITEMS; i++) {
+		snprintf(id, sizeof id, "item-%u", i);
+		memset(name, 'a' + (int)(i % 26), NAME_BYTES);
+		name[NAME_BYTES] = '\0';
+		fixture_item(fixture, id, name);
+	}
+	fixture_model_write(fixture, folder, 90, path);
+	fixture_model_free(fixture);
+	struct model *model;
+	assert_int_equal(model_open(&model, path, true, NULL), 0);
+	assert_true(model->file_bytes > 2 * PIECE);
+	return model;
+}
+
+/* On a disk that has room for so many bytes of the file. */
+static int publish_within(const struct publication *publication, uint64_t bytes, char *path, struct error *err)
+{
+	struct rlimit limit, before;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	limit.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	int code = publish_write(publication, folder, path, err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	return code;
+}
+
+static void test_a_full_disk_publishes_nothing(void **state)
+{
+	(void)state;
+	struct model *model = large_model(), *copy;
+	struct publication again = { .model = model, .generation = 91, .threads = 2 };
+	struct error err = { 0 };
+	char path[PATH_MAX];
+	void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
+
+	/* without a limit, for its size: the metadata's is not the first one's */
+	assert_int_equal(publish_write(&again, folder, path, &err), 0);
+	assert_int_equal(model_open(&copy, path, true, &err), 0);
+	uint64_t whole = copy->file_bytes;
+	model_close(copy);
+	assert_int_equal(unlink(path), 0);
+
+	/* anywhere: in the first piece, between two, in the last one, which is written when all is said */
+	const uint64_t rooms[] = { 0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, whole - 1 };
+	for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+		assert_int_equal(publish_within(&again, rooms[i], path, &err), E_EXHAUSTED);
+		assert_non_null(strstr(err.text, "File too large"));
+		assert_int_not_equal(access(path, F_OK), 0);
+		assert_no_temporary_file();
+	}
+
+	assert_int_equal(publish_within(&again, whole, path, &err), 0);
+	assert_int_equal(model_open(&copy, path, true, &err), 0);
+	const struct model_catalog *had = &model->catalogs[0], *has = &copy->catalogs[0];
+	assert_int_equal(has->items, had->items);
+	assert_memory_equal(has->name_bytes, had->name_bytes, had->name_offsets[had->items]);
+	model_close(copy);
+	model_close(model);
+	signal(SIGXFSZ, before);
 }
 
 static void test_file_names(void **state)
@@ -502,6 +579,7 @@ int main(void)
 		cmocka_unit_test(test_values_of_every_type),
 		cmocka_unit_test(test_relation_comes_back),
 		cmocka_unit_test(test_published_whole_and_once),
+		cmocka_unit_test(test_a_full_disk_publishes_nothing),
 		cmocka_unit_test(test_file_names),
 		cmocka_unit_test(test_damage_is_found),
 		cmocka_unit_test(test_entries_hold_rows_and_weights),

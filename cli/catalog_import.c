@@ -10,8 +10,7 @@
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
-#include "cli/import_options.h"
-#include "cli/input.h"
+#include "cli/import_source.h"
 #include "cli/problems.h"
 #include "cli/sender.h"
 #include "cli/text.h"
@@ -144,14 +143,10 @@ struct import {
 
 static int source_start(struct import *import, struct error *err)
 {
-	struct source_options options_now = import->arguments->import.source;
-	const struct layout *layout = import->arguments->import.layout;
-	if (options_now.columns == NULL && layout != NULL) {
-		options_now.columns = layout->catalog.columns;
-		options_now.columns_unless_header = true;
-	}
-	int code = source_open(&import->source, input_read, &import->input, &options_now, err);
-	return code == 0 ? 0 : error_prefix(err, "%s", import->input.name);
+	const struct import_options *options_given = &import->arguments->import;
+	const struct layout *layout = options_given->layout;
+	return import_source_open(&import->source, &import->input, options_given,
+				  layout != NULL ? layout->catalog.columns : NULL, err);
 }
 
 /* Every pass starts here; columns and plan stay as they were. */
@@ -175,34 +170,15 @@ static int source_restart(struct import *import, const char *what, struct error 
 	return 0;
 }
 
-static void mapping_say(const struct import *import)
-{
-	const struct catalog_plan *plan = &import->plan;
-	char delimiter[32];
-	cli_say(import->cli, "%s: %s; id is '%s', name is %s%s%s, image is %s%s%s", import->input.name,
-		source_format(import->source) == SOURCE_NDJSON
-			? "NDJSON"
-			: delimiter_name(source_delimiter(import->source), delimiter, sizeof delimiter),
-		plan->names[plan->id], plan->name >= 0 ? "'" : "",
-		plan->name >= 0 ? plan->names[plan->name] : "not given", plan->name >= 0 ? "'" : "",
-		plan->image >= 0 ? "'" : "", plan->image >= 0 ? plan->names[plan->image] : "not given",
-		plan->image >= 0 ? "'" : "");
-}
-
 static void attributes_say(const struct import *import)
 {
 	const struct catalog_plan *plan = &import->plan;
+	char text[PLAN_ATTRIBUTE_TEXT_MAX];
 	for (size_t i = 0; i <= plan->count; i++) {
 		const struct plan_column *column = &plan->columns[i];
 		if (column->use != PLAN_ATTRIBUTE)
 			continue;
-		const char *header = i == plan->count ? "the name" : plan->names[i];
-		bool renamed = strcmp(header, column->attribute) != 0;
-		cli_say(import->cli, "  attribute %s: %s%s%s%s%s", column->attribute, type_name(column->type),
-			renamed ? " (from " : "", renamed ? header : "", renamed ? ")" : "",
-			column->known   ? ", as in the catalog"
-			: column->given ? ", as given"
-					: "");
+		cli_say(import->cli, "  attribute %s", catalog_plan_attribute_text(plan, i, text));
 		const char *hint = column->given || column->known ? NULL : type_hint(&column->counts, column->type);
 		if (hint != NULL)
 			cli_say(import->cli, "    warning: values such as '%s' are kept %s", column->counts.example,
@@ -219,7 +195,9 @@ static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, s
 		code = catalog_plan_make(&import->plan, names, count, &import->arguments->plan, err);
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
-	mapping_say(import);
+	char mapping[900];
+	catalog_plan_text(&import->plan, mapping, sizeof mapping);
+	import_source_say(import->cli, &import->input, import->source, mapping);
 	Kindred__V1__GetCatalogResponse *response;
 	code = catalog_fetch(import->cli, import->catalog, &response, err);
 	*catalog = NULL;
@@ -471,7 +449,7 @@ static int import_run(struct import *import, struct error *err)
 	if (code != 0)
 		return code;
 	if (import->rows == 0)
-		return import_no_rows(&import->arguments->import, import->input.name, err);
+		return import_no_rows(&import->arguments->import, &import->input, err);
 	uint64_t suspicions = catalog_plan_decide(&import->plan) + import->problems.count;
 	attributes_say(import);
 	bool none = import->problems.count == import->rows;

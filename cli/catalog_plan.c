@@ -157,6 +157,27 @@ int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_
 	return code;
 }
 
+void catalog_plan_text(const struct catalog_plan *plan, char *text, size_t room)
+{
+	snprintf(text, room, "id is '%s', name is %s%s%s, image is %s%s%s", plan->names[plan->id],
+		 plan->name >= 0 ? "'" : "", plan->name >= 0 ? plan->names[plan->name] : "not given",
+		 plan->name >= 0 ? "'" : "", plan->image >= 0 ? "'" : "",
+		 plan->image >= 0 ? plan->names[plan->image] : "not given", plan->image >= 0 ? "'" : "");
+}
+
+const char *catalog_plan_attribute_text(const struct catalog_plan *plan, size_t column, char *buffer)
+{
+	const struct plan_column *of = &plan->columns[column];
+	const char *header = column == plan->count ? "the name" : plan->names[column];
+	bool renamed = strcmp(header, of->attribute) != 0;
+	snprintf(buffer, PLAN_ATTRIBUTE_TEXT_MAX, "%s: %s%s%s%s%s", of->attribute, type_name(of->type),
+		 renamed ? " (from " : "", renamed ? header : "", renamed ? ")" : "",
+		 of->known   ? ", as in the catalog"
+		 : of->given ? ", as given"
+			     : "");
+	return buffer;
+}
+
 int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *catalog, struct error *err)
 {
 	for (size_t i = 0; i <= plan->count; i++) {

@@ -60,6 +60,11 @@ struct catalog_plan {
  */
 int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_t count,
 		      const struct plan_options *options, struct error *err);
+/* "id is 'sku', name is 'title', image is not given" */
+void catalog_plan_text(const struct catalog_plan *plan, char *text, size_t room);
+#define PLAN_ATTRIBUTE_TEXT_MAX 480
+/* "price: number (from Price), as given": of a column whose use is PLAN_ATTRIBUTE. Returns the buffer. */
+const char *catalog_plan_attribute_text(const struct catalog_plan *plan, size_t column, char *buffer);
 /* Takes over the types of attributes that the catalog has. E_INVALID: --type says another. */
 int catalog_plan_schema(struct catalog_plan *plan, const Kindred__V1__Catalog *catalog, struct error *err);
 

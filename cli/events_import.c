@@ -8,8 +8,7 @@
 #include "cli/commands.h"
 #include "cli/events_plan.h"
 #include "cli/found.h"
-#include "cli/import_options.h"
-#include "cli/input.h"
+#include "cli/import_source.h"
 #include "cli/problems.h"
 #include "cli/sender.h"
 #include "cli/table.h"
@@ -181,29 +180,22 @@ struct import {
 
 static int source_start(struct import *import, struct error *err)
 {
-	struct source_options options_now = import->arguments->import.source;
-	const struct layout *layout = import->arguments->import.layout;
-	if (options_now.columns == NULL && layout != NULL) {
-		options_now.columns = layout->events.columns;
-		options_now.columns_unless_header = true;
-	}
-	int code = source_open(&import->source, input_read, &import->input, &options_now, err);
-	if (code == 0) {
-		size_t count;
-		const char *const *names = source_columns(import->source, &count);
-		code = columns_check_lines(names, count, err);
-		if (code == 0)
-			code = events_plan_make(&import->plan, names, count, &import->arguments->events, err);
-	}
+	const struct import_options *options_given = &import->arguments->import;
+	const struct layout *layout = options_given->layout;
+	int code = import_source_open(&import->source, &import->input, options_given,
+				      layout != NULL ? layout->events.columns : NULL, err);
+	if (code != 0)
+		return code;
+	size_t count;
+	const char *const *names = source_columns(import->source, &count);
+	code = columns_check_lines(names, count, err);
+	if (code == 0)
+		code = events_plan_make(&import->plan, names, count, &import->arguments->events, err);
 	if (code != 0)
 		return error_prefix(err, "%s", import->input.name);
-	char mapping[600], delimiter[32];
+	char mapping[600];
 	events_plan_text(&import->plan, mapping, sizeof mapping);
-	cli_say(import->cli, "%s: %s; %s", import->input.name,
-		source_format(import->source) == SOURCE_NDJSON
-			? "NDJSON"
-			: delimiter_name(source_delimiter(import->source), delimiter, sizeof delimiter),
-		mapping);
+	import_source_say(import->cli, &import->input, import->source, mapping);
 	return 0;
 }
 
@@ -468,7 +460,7 @@ static int import_run(struct import *import, double *seconds, struct error *err)
 	progress_start(&import->progress, "Importing", "rows", import->cli->quiet);
 	code = send_all(import, err);
 	if (code == 0 && import->rows == 0)
-		code = import_no_rows(&import->arguments->import, import->input.name, err);
+		code = import_no_rows(&import->arguments->import, &import->input, err);
 	*seconds = progress_seconds(&import->progress);
 	return code;
 }

@@ -58,19 +58,3 @@ error_t import_option(struct import_options *options, int key, char *value, stru
 		return ARGP_ERR_UNKNOWN;
 	}
 }
-
-int import_no_rows(const struct import_options *options, const char *file, struct error *err)
-{
-	return error_set(err, E_DATA_LOSS,
-			 options->source.columns != NULL ? "%s has no rows" : "%s has a header and no rows", file);
-}
-
-const char *delimiter_name(const char *delimiter, char *buffer, size_t room)
-{
-	if (strcmp(delimiter, "\t") == 0)
-		return "tab";
-	if (strcmp(delimiter, ",") == 0)
-		return "comma";
-	snprintf(buffer, room, "'%s'", delimiter);
-	return buffer;
-}

@@ -55,10 +55,4 @@ void import_options_init(struct import_options *options);
 /* ARGP_ERR_UNKNOWN: not one of these. */
 error_t import_option(struct import_options *options, int key, char *value, struct argp_state *state);
 
-/* A file without rows is more likely the wrong file than a fine import of nothing. Sets *err and returns its code. */
-int import_no_rows(const struct import_options *options, const char *file, struct error *err);
-
-/* "comma", "tab", "'::'" */
-const char *delimiter_name(const char *delimiter, char *buffer, size_t room);
-
 #endif

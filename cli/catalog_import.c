@@ -7,6 +7,7 @@
 #include "cli/catalog.h"
 #include "cli/catalog_plan.h"
 #include "cli/catalog_schema.h"
+#include "cli/catalog_summary.h"
 #include "cli/cli.h"
 #include "cli/columns.h"
 #include "cli/commands.h"
@@ -16,7 +17,6 @@
 #include "cli/text.h"
 #include "common/arena.h"
 #include "common/clock.h"
-#include "common/message_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +138,7 @@ struct import {
 	size_t count, bytes;
 	uint64_t batch;
 	bool counting; /* a pass that sends nothing and tells nothing */
-	uint64_t rows, created, updated, unchanged, refused;
+	struct catalog_summary summary;
 };
 
 static int source_start(struct import *import, struct error *err)
@@ -165,7 +165,7 @@ static int source_restart(struct import *import, const char *what, struct error 
 	if (count != import->plan.count)
 		return error_set(err, E_ABORTED, "%s changed while it was read", import->input.name);
 	import->problems.count = 0;
-	import->rows = 0;
+	import->summary.rows = 0;
 	progress_start(&import->progress, what, "rows", import->cli->quiet);
 	return 0;
 }
@@ -222,10 +222,7 @@ static int on_answer(void *context, const ProtobufCMessage *message, void *batch
 	const Kindred__V1__ImportItemsResponse *answer = (const Kindred__V1__ImportItemsResponse *)message;
 	const uint64_t *lines = batch;
 	int code = 0;
-	import->created += answer->created;
-	import->updated += answer->updated;
-	import->unchanged += answer->unchanged;
-	import->refused += answer->n_errors;
+	catalog_summary_answer(&import->summary, answer);
 	for (size_t i = 0; i < answer->n_errors && code == 0; i++) {
 		uint32_t index = answer->errors[i]->index;
 		code = problem_add(&import->problems, index < BATCH_ITEMS ? lines[index] : 0, answer->errors[i]->reason,
@@ -338,7 +335,7 @@ static int pass(struct import *import, bool see, struct error *err)
 			*err = why;
 			return got;
 		}
-		import->rows++;
+		import->summary.rows++;
 		int code = got == SOURCE_BAD ? E_INVALID : row_take(import, see, &row, &own, &why);
 		if (code != 0 && !own) {
 			*err = why;
@@ -348,8 +345,8 @@ static int pass(struct import *import, bool see, struct error *err)
 			import->problems.count++; /* told by the pass that skips it, or by the one that aborts */
 		else if (code != 0 && problem_add(&import->problems, row.line, why.text, err) != 0)
 			return err->code;
-		if (import->rows % 256 == 0)
-			progress_update(&import->progress, import->rows, input_share(&import->input));
+		if (import->summary.rows % 256 == 0)
+			progress_update(&import->progress, import->summary.rows, input_share(&import->input));
 	}
 	progress_hide(&import->progress);
 	return 0;
@@ -366,7 +363,7 @@ static int look_for_good(struct import *import, bool *none, struct error *err)
 	if (code == 0)
 		code = pass(import, false, err);
 	import->counting = false;
-	*none = import->problems.count == import->rows;
+	*none = import->problems.count == import->summary.rows;
 	return code;
 }
 
@@ -381,8 +378,8 @@ static int check_all(struct import *import, struct error *err)
 		code = error_set(err, E_DATA_LOSS, "%s: %s row%s with errors; nothing was imported. %s",
 				 import->input.name, text_count(import->problems.count, count),
 				 text_s(import->problems.count),
-				 import->problems.count == import->rows ? "Are the columns right?"
-									: "Mend them, or say --on-error skip");
+				 import->problems.count == import->summary.rows ? "Are the columns right?"
+										: "Mend them, or say --on-error skip");
 	return code;
 }
 
@@ -412,28 +409,6 @@ static int send_all(struct import *import, struct error *err)
 	return code;
 }
 
-static int summary(const struct import *import, double seconds)
-{
-	uint64_t skipped = import->problems.count - import->refused;
-	if (import->cli->json)
-		return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "catalog", import->catalog,
-					    "rows", (json_int_t)import->rows, "created", (json_int_t)import->created,
-					    "updated", (json_int_t)import->updated, "unchanged",
-					    (json_int_t)import->unchanged, "refused", (json_int_t)import->refused,
-					    "skipped", (json_int_t)skipped, "seconds", seconds),
-				  false);
-	char counts[6][TEXT_MAX], elapsed[TEXT_MAX];
-	printf("%s row%s in %s (%s/s): %s created, %s updated, %s unchanged", text_count(import->rows, counts[0]),
-	       text_s(import->rows), text_elapsed(seconds, elapsed),
-	       text_count((uint64_t)((double)import->rows / seconds), counts[1]),
-	       text_count(import->created, counts[2]), text_count(import->updated, counts[3]),
-	       text_count(import->unchanged, counts[4]));
-	if (import->problems.count > 0)
-		printf(", %s with errors left out", text_count(import->problems.count, counts[5]));
-	printf("\n");
-	return 0;
-}
-
 static int import_run(struct import *import, struct error *err)
 {
 	Kindred__V1__Catalog *catalog = NULL;
@@ -448,13 +423,13 @@ static int import_run(struct import *import, struct error *err)
 		code = pass(import, true, err);
 	if (code != 0)
 		return code;
-	if (import->rows == 0)
+	if (import->summary.rows == 0)
 		return import_no_rows(&import->arguments->import, &import->input, err);
 	uint64_t suspicions = catalog_plan_decide(&import->plan) + import->problems.count;
 	attributes_say(import);
-	bool none = import->problems.count == import->rows;
+	bool none = import->problems.count == import->summary.rows;
 	bool aborting = import->arguments->import.abort_on_error && suspicions > 0;
-	if (!none && !aborting && !exists && suspicions >= import->rows)
+	if (!none && !aborting && !exists && suspicions >= import->summary.rows)
 		code = look_for_good(import, &none, err);
 	if (code == 0 && (none || aborting))
 		code = check_all(import, err);
@@ -462,7 +437,7 @@ static int import_run(struct import *import, struct error *err)
 		code = catalog_schema_send(import->cli, import->catalog, &import->plan, exists, err);
 	if (code == 0)
 		code = send_all(import, err);
-	if (code == 0 && import->problems.count == import->rows)
+	if (code == 0 && import->problems.count == import->summary.rows)
 		code = error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?",
 				 import->input.name);
 	return code;
@@ -495,10 +470,12 @@ int cmd_catalog_import(struct cli *cli, int argc, char **argv)
 						     .max = arguments.import.max_errors };
 		code = import_run(&import, &err);
 		progress_hide(&import.progress);
-		if (code == 0)
-			code = summary(&import, (double)(clock_monotonic_ns() - start_ns) / 1e9);
-		else
+		import.summary.skipped = import.problems.count - import.summary.refused;
+		if (code != 0)
 			cli_fail(&err);
+		else
+			code = catalog_summary_print(&import.summary, cli, import.catalog,
+						     (double)(clock_monotonic_ns() - start_ns) / 1e9);
 		sender_close(import.sender);
 		source_close(import.source);
 		input_close(&import.input);

@@ -7,16 +7,12 @@
 #include "cli/columns.h"
 #include "cli/commands.h"
 #include "cli/events_plan.h"
-#include "cli/found.h"
+#include "cli/events_summary.h"
 #include "cli/import_source.h"
 #include "cli/problems.h"
 #include "cli/sender.h"
-#include "cli/table.h"
-#include "cli/text.h"
 #include "cli/unknown.h"
-#include "common/clock.h"
 #include "common/ids.h"
-#include "common/message_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,7 +161,6 @@ struct import {
 	struct source *source;
 	struct events_plan plan;
 	struct progress progress;
-	struct found found;
 	struct problems problems;
 	struct occurrence *seen;
 	struct sender *sender;
@@ -174,8 +169,7 @@ struct import {
 	uint64_t *lines; /* of the events; handed to the sender with the batch */
 	size_t count;
 	uint64_t batch;
-	uint64_t rows, no_user, left_out, accepted, duplicate, dropped, refused;
-	int64_t newest_s; /* time of the newest event; 0: none has one */
+	struct events_summary summary;
 };
 
 static int source_start(struct import *import, struct error *err)
@@ -204,25 +198,6 @@ static uint64_t answer_batch(const ProtobufCMessage *answer)
 	return ((const Kindred__V1__IngestEventStreamResponse *)answer)->batch;
 }
 
-static void outcome_count(struct import *import, Kindred__V1__Outcome outcome)
-{
-	switch (outcome) {
-	case KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED:
-		import->accepted++;
-		break;
-	case KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE:
-		import->duplicate++;
-		break;
-	case KINDRED__V1__OUTCOME__OUTCOME_DROPPED:
-		import->dropped++;
-		break;
-	case KINDRED__V1__OUTCOME__OUTCOME_REFUSED:
-	default:
-		import->refused++;
-		break;
-	}
-}
-
 static int on_answer(void *context, const ProtobufCMessage *message, void *batch, struct error *err)
 {
 	struct import *import = context;
@@ -230,7 +205,7 @@ static int on_answer(void *context, const ProtobufCMessage *message, void *batch
 	const uint64_t *lines = batch;
 	int code = 0;
 	for (size_t i = 0; i < answer->n_outcomes; i++)
-		outcome_count(import, answer->outcomes[i]);
+		events_summary_outcome(&import->summary, answer->outcomes[i]);
 	for (size_t i = 0; i < answer->n_refusals && code == 0; i++) {
 		uint32_t index = answer->refusals[i]->index;
 		code = problem_add(&import->problems, index < BATCH_EVENTS ? lines[index] : 0,
@@ -289,6 +264,7 @@ static int event_add(struct import *import, uint64_t line, Kindred__V1__Event *e
 
 static int row_bad(struct import *import, uint64_t line, const struct error *why, struct error *err)
 {
+	import->summary.skipped++;
 	int code = problem_add(&import->problems, line, why->text, err);
 	if (code == 0 && import->arguments->import.abort_on_error)
 		code = error_set(
@@ -305,15 +281,13 @@ static int row_take(struct import *import, const struct row *row, struct error *
 	struct error why;
 	switch (events_plan_row(&import->plan, row, &import->arena, &event, &why)) {
 	case EVENT_OK:
-		found_event(&import->found, event->type, event->user_id, event->item_id);
-		if (event->time != NULL && event->time->seconds > import->newest_s)
-			import->newest_s = event->time->seconds;
+		events_summary_event(&import->summary, event);
 		return event_add(import, row->line, event, err);
 	case EVENT_NO_USER:
-		import->no_user++;
+		import->summary.no_user++;
 		return 0;
 	case EVENT_LEFT_OUT:
-		import->left_out++;
+		import->summary.left_out++;
 		return 0;
 	case EVENT_BAD:
 		return row_bad(import, row->line, &why, err);
@@ -336,10 +310,10 @@ static int send_all(struct import *import, struct error *err)
 			*err = why;
 			return got;
 		}
-		import->rows++;
+		import->summary.rows++;
 		code = got == SOURCE_BAD ? row_bad(import, row.line, &why, err) : row_take(import, &row, err);
-		if (import->rows % 256 == 0)
-			progress_update(&import->progress, import->rows, input_share(&import->input));
+		if (import->summary.rows % 256 == 0)
+			progress_update(&import->progress, import->summary.rows, input_share(&import->input));
 	}
 	/* Also what came before an error that ends the import: acked, so that it is counted. */
 	struct error late;
@@ -350,91 +324,6 @@ static int send_all(struct import *import, struct error *err)
 		*err = late;
 	progress_hide(&import->progress);
 	return code != 0 ? code : sent;
-}
-
-static uint64_t skipped(const struct import *import)
-{
-	return import->problems.count > import->refused ? import->problems.count - import->refused : 0;
-}
-
-static int summary_json(struct import *import, double seconds)
-{
-	return json_print(json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:I, s:o}", "catalog",
-				    import->catalog, "rows", (json_int_t)import->rows, "accepted",
-				    (json_int_t)import->accepted, "duplicate", (json_int_t)import->duplicate, "dropped",
-				    (json_int_t)import->dropped, "refused", (json_int_t)import->refused, "skipped",
-				    (json_int_t)skipped(import), "without_user", (json_int_t)import->no_user,
-				    "left_out", (json_int_t)import->left_out, "batches_resent",
-				    (json_int_t)sender_resent(import->sender), "seconds", seconds, "types",
-				    found_types_json(&import->found), "other_types", (json_int_t)import->found.others,
-				    "some_users", found_users_json(&import->found)),
-			  false);
-}
-
-#define OLD_S INT64_C(315532800) /* 1980 */
-
-/* Years and days written as numbers are read as seconds, which nobody may have meant. */
-static void remark_old_times(const struct import *import)
-{
-	char newest[32];
-	if (import->newest_s == 0 || import->newest_s >= OLD_S)
-		return;
-	time_format(import->newest_s * 1000, newest);
-	cli_say(import->cli,
-		"the newest event is of %s: numbers are read as seconds or milliseconds since 1970; if they are dates, "
-		"such "
-		"as 20260101, say --time-format %%Y%%m%%d",
-		newest);
-}
-
-static int summary(struct import *import, double seconds)
-{
-	remark_old_times(import);
-	if (import->cli->json)
-		return summary_json(import, seconds);
-	static const char *const headers[] = { "rows", "", "" };
-	static const enum table_column kinds[] = { TABLE_RIGHT, TABLE_LEFT, TABLE_LEFT };
-	const struct {
-		uint64_t count;
-		const char *what, *meaning;
-		bool always;
-	} lines[] = {
-		{ import->accepted, "accepted", "on disk", true },
-		{ import->duplicate, "duplicate", "were there already", true },
-		{ import->dropped, "dropped", "older than what a user's history keeps, or than the user's deletion",
-		  false },
-		{ import->refused, "refused", "by the server, see above", false },
-		{ skipped(import), "skipped", "with errors, see above", false },
-		{ import->no_user, "without a user", "nobody to learn about", false },
-		{ import->left_out, "left out", "of another type than --only", false },
-	};
-	char count[TEXT_MAX], elapsed[TEXT_MAX], rate[TEXT_MAX];
-	struct table *table = table_new(3, headers, kinds);
-	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-		if (lines[i].count == 0 && !lines[i].always)
-			continue;
-		table_cell(table, text_count(lines[i].count, count));
-		table_cell(table, lines[i].what);
-		table_cell(table, lines[i].meaning);
-	}
-	table_cell(table, text_count(import->rows, count));
-	table_cell(table, "in all");
-	table_format(table, "in %s, %s/s", text_elapsed(seconds, elapsed),
-		     text_count((uint64_t)((double)import->rows / seconds), rate));
-	table_write(table, stdout, terminal_width(stdout));
-	table_free(table);
-	char types[400];
-	if (import->found.type_count > 0) {
-		printf("event types: ");
-		text_write(stdout, found_types_text(&import->found, types, sizeof types));
-		printf("\n");
-	}
-	if (sender_resent(import->sender) > 0 && import->duplicate > 0)
-		cli_say(import->cli,
-			"%llu batches were sent again after a break: events of them that were taken the first time "
-			"count as duplicate",
-			(unsigned long long)sender_resent(import->sender));
-	return 0;
 }
 
 static int import_run(struct import *import, double *seconds, struct error *err)
@@ -459,7 +348,7 @@ static int import_run(struct import *import, double *seconds, struct error *err)
 		return code;
 	progress_start(&import->progress, "Importing", "rows", import->cli->quiet);
 	code = send_all(import, err);
-	if (code == 0 && import->rows == 0)
+	if (code == 0 && import->summary.rows == 0)
 		code = import_no_rows(&import->arguments->import, &import->input, err);
 	*seconds = progress_seconds(&import->progress);
 	return code;
@@ -468,7 +357,7 @@ static int import_run(struct import *import, double *seconds, struct error *err)
 /* A file of which not a row was of use is more likely the wrong file than a fine import of nothing. */
 static int judge(const struct import *import, struct error *err)
 {
-	if (skipped(import) + import->refused < import->rows)
+	if (import->summary.skipped + import->summary.refused < import->summary.rows)
 		return 0;
 	return error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?", import->input.name);
 }
@@ -476,7 +365,7 @@ static int judge(const struct import *import, struct error *err)
 static void items_check(struct import *import)
 {
 	const char *items[FOUND_USERS_MAX];
-	const struct found_sample *sample = &import->found.items;
+	const struct found_sample *sample = &import->summary.found.items;
 	for (size_t i = 0; i < sample->count; i++)
 		items[i] = sample->ids[i];
 	unknown_items_warn(import->cli, import->catalog, items, sample->count);
@@ -493,8 +382,10 @@ static int import_file(struct import *import, const char *path)
 					      .progress = &import->progress,
 					      .max = import->arguments->import.max_errors };
 	code = import_run(import, &seconds, &err);
-	if (seconds > 0 && (code == 0 || import->batch > 0))
-		summary(import, seconds);
+	if (seconds > 0 && (code == 0 || import->batch > 0)) {
+		import->summary.resent = sender_resent(import->sender);
+		events_summary_print(&import->summary, import->cli, import->catalog, seconds);
+	}
 	if (code == 0)
 		code = judge(import, &err);
 	if (code == 0)

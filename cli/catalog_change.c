@@ -69,7 +69,9 @@ static int assignment(Kindred__V1__UpdateItemRequest *request, const Kindred__V1
 	kindred__v1__attribute__init(attribute);
 	attribute->name = text;
 	request->set_attributes[request->n_set_attributes++] = attribute;
-	int code = attribute_parse(attribute, schema->type, value, strlen(value), "|", arena, err);
+	const struct field field = { .text = value, .bytes = strlen(value) };
+	const struct notation notation = { .fixed = true };
+	int code = attribute_parse(attribute, schema->type, &field, "|", &notation, arena, err);
 	return code == 0 ? 0 : error_prefix(err, "%s", text);
 }
 

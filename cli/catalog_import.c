@@ -103,17 +103,18 @@ static const struct cli_spec spec = {
 		 "which is made when it is not there. Columns other than id, name and image become attributes. "
 		 "An item that is there already is replaced, so importing again is safe."
 		 "\v"
-		 "Types are detected from all rows: true/false/yes/no are booleans, decimal numbers numbers (a column "
-		 "with \"007\" in it "
-		 "stays text), ISO 8601 dates timestamps, texts with the list separator in them lists, all else "
-		 "strings. An existing catalog's types "
-		 "are kept. A few values that do not fit (one in a hundred) are errors of their rows, reported by line "
-		 "and column.\n"
+		 "Types are detected from all rows: true/false/yes/no are booleans, numbers such as 1299.95 (or as "
+		 "--decimal-comma and --unit say) numbers (a column with \"007\" in it stays text), ISO 8601 dates "
+		 "(or times as --time-format says) timestamps, texts with the list separator in them lists, all else "
+		 "strings. An existing catalog's types are kept. A few values that do not fit (one in a hundred) are "
+		 "errors of their rows, reported by line and column.\n"
 		 "\n"
 		 "Examples:\n"
 		 "  kindred catalog import shop products.csv\n"
 		 "  kindred catalog import shop products.csv --id SKU --type in_stock=boolean\n"
 		 "  kindred catalog import movies movies.dat --layout movielens\n"
+		 "  kindred catalog import shop artikel.csv --decimal-comma --unit EUR \\\n"
+		 "      --time-format '%d.%m.%Y'\n"
 		 "  kindred catalog import shop items.tsv --ignore last_price --on-error abort\n"
 		 "  zcat products.csv.gz | kindred catalog import shop -\n",
 	.options = options,
@@ -170,20 +171,25 @@ static int source_restart(struct import *import, const char *what, struct error 
 	return 0;
 }
 
-static void attributes_say(const struct import *import)
+/* Whether any was warned of for being kept as texts. */
+static bool attributes_say(const struct import *import)
 {
 	const struct catalog_plan *plan = &import->plan;
-	char text[PLAN_ATTRIBUTE_TEXT_MAX];
+	char text[PLAN_ATTRIBUTE_TEXT_MAX], hint[TYPE_HINT_MAX];
+	bool texts = false;
 	for (size_t i = 0; i <= plan->count; i++) {
 		const struct plan_column *column = &plan->columns[i];
 		if (column->use != PLAN_ATTRIBUTE)
 			continue;
 		cli_say(import->cli, "  attribute %s", catalog_plan_attribute_text(plan, i, text));
-		const char *hint = column->given || column->known ? NULL : type_hint(&column->counts, column->type);
-		if (hint != NULL)
-			cli_say(import->cli, "    warning: values such as '%s' are kept %s", column->counts.example,
-				hint);
+		bool chosen = column->given || column->known;
+		if ((chosen && column->type == TYPE_STRING) ||
+		    type_hint(&column->counts, column->type, &plan->notation, hint) == NULL)
+			continue;
+		cli_say(import->cli, "    warning: values such as '%s' are kept %s", column->counts.example, hint);
+		texts |= column->type == TYPE_STRING;
 	}
+	return texts;
 }
 
 static int plan_prepare(struct import *import, Kindred__V1__Catalog **catalog, struct error *err)
@@ -426,7 +432,7 @@ static int import_run(struct import *import, struct error *err)
 	if (import->summary.rows == 0)
 		return import_no_rows(&import->arguments->import, &import->input, err);
 	uint64_t suspicions = catalog_plan_decide(&import->plan) + import->problems.count;
-	attributes_say(import);
+	bool texts = attributes_say(import);
 	bool none = import->problems.count == import->summary.rows;
 	bool aborting = import->arguments->import.abort_on_error && suspicions > 0;
 	if (!none && !aborting && !exists && suspicions >= import->summary.rows)
@@ -440,6 +446,11 @@ static int import_run(struct import *import, struct error *err)
 	if (code == 0 && import->problems.count == import->summary.rows)
 		code = error_set(err, E_DATA_LOSS, "%s: every row has an error; are the columns right?",
 				 import->input.name);
+	if (code == 0 && texts)
+		cli_say(import->cli,
+			"a type never changes: to read the values that were warned of, `kindred catalog delete %s "
+			"--yes` and import again",
+			import->catalog);
 	return code;
 }
 
@@ -454,6 +465,7 @@ int cmd_catalog_import(struct cli *cli, int argc, char **argv)
 	arguments.plan.ignore = arguments.ignore;
 	cli_parse(cli, &spec, &arguments, argc, argv, args);
 	arguments.plan.layout = arguments.import.layout;
+	arguments.plan.notation = arguments.import.notation;
 	import.cli = cli;
 	import.catalog = args[0];
 	import.arguments = &arguments;

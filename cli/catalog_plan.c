@@ -137,6 +137,7 @@ int catalog_plan_make(struct catalog_plan *plan, const char *const *names, size_
 	plan->names = names;
 	plan->count = count;
 	plan->year = -1;
+	plan->notation = options->notation;
 	plan->separator = options->separator;
 	if (plan->separator == NULL)
 		plan->separator = layout != NULL && layout->catalog.separator != NULL ? layout->catalog.separator : "|";
@@ -237,7 +238,7 @@ int catalog_plan_see(struct catalog_plan *plan, const struct row *row, struct er
 		struct plan_column *column = &plan->columns[i];
 		const struct field *field = &row->fields[i];
 		if (column->use == PLAN_ATTRIBUTE && !is_nothing(plan, field))
-			type_see(&column->counts, field->text, field->bytes, plan->separator);
+			type_see(&column->counts, field, plan->separator, &plan->notation);
 	}
 	return 0;
 }
@@ -308,8 +309,8 @@ int catalog_plan_item(const struct catalog_plan *plan, const struct row *row, st
 		const struct field *field = &row->fields[i];
 		if (plan->columns[i].use != PLAN_ATTRIBUTE || is_nothing(plan, field))
 			continue;
-		code = attribute_parse(attribute_next(plan, i, made, storage), plan->columns[i].type, field->text,
-				       field->bytes, plan->separator, arena, err);
+		code = attribute_parse(attribute_next(plan, i, made, storage), plan->columns[i].type, field,
+				       plan->separator, &plan->notation, arena, err);
 		if (code != 0)
 			return error_prefix(err, "column '%s'", plan->names[i]);
 	}

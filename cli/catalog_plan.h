@@ -29,6 +29,7 @@ struct plan_options {
 	const char **ignore;
 	size_t ignore_count;
 	const char *separator; /* of lists; NULL: the layout's, else "|" */
+	struct notation notation;
 	const struct layout *layout; /* NULL: none */
 };
 
@@ -50,6 +51,7 @@ struct catalog_plan {
 	int id, name, image; /* columns; -1: none (the id always is) */
 	int year; /* the extra column's number; -1: none */
 	const char *separator;
+	struct notation notation;
 	const char *nothing; /* a value that means none; NULL: only the empty one does */
 	size_t attributes;
 };

@@ -39,7 +39,7 @@ struct field {
 	size_t bytes;
 	/*
 	 * of NDJSON: made from what is neither a string nor a whole number nor null, so that it cannot
-	 * be an id
+	 * be an id, and is written as JSON has it
 	 */
 	bool odd;
 };

@@ -35,7 +35,6 @@ enum {
 	OPT_EVENT,
 	OPT_EVENT_TYPE,
 	OPT_TIME,
-	OPT_TIME_FORMAT,
 	OPT_EVENT_ID,
 	OPT_WEIGHT,
 	OPT_PROPERTY,
@@ -48,14 +47,7 @@ static const struct argp_option options[] = {
 	{ "item", OPT_ITEM, "COL", 0, "Column of the item's id (guessed: item_id, product_id, movie_id ...)", 1 },
 	{ "event", OPT_EVENT, "COL", 0, "Column of what was done (guessed: event, action, behavior, type ...)", 1 },
 	{ "event-type", OPT_EVENT_TYPE, "NAME", 0, "What was done in every row, instead of a column", 1 },
-	{ "time", OPT_TIME, "COL", 0,
-	  "Column of the time: ISO 8601, or seconds or milliseconds since 1970 (guessed: timestamp, ts, time, date "
-	  "...)",
-	  1 },
-	{ "time-format", OPT_TIME_FORMAT, "F", 0,
-	  "How times are written, for strptime: %m/%d/%Y %H:%M, in UTC unless it has %z (else ISO 8601, or seconds or "
-	  "milliseconds since 1970)",
-	  1 },
+	{ "time", OPT_TIME, "COL", 0, "Column of the time (guessed: timestamp, ts, time, date ...)", 1 },
 	{ "event-id", OPT_EVENT_ID, "COL", 0, "Column of an id that is unique within the user (guessed: event_id)", 1 },
 	{ "weight", OPT_WEIGHT, "COL", 0,
 	  "Column of how much it counts against others of its type, more than 0 (guessed: weight)", 1 },
@@ -97,9 +89,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
 		return 0;
 	case OPT_TIME:
 		events->time = value;
-		return 0;
-	case OPT_TIME_FORMAT:
-		events->time_format = value;
 		return 0;
 	case OPT_EVENT_ID:
 		events->event_id = value;
@@ -143,7 +132,7 @@ static const struct cli_spec spec = {
 		 "  kindred events import shop events.csv\n"
 		 "  kindred events import shop log.ndjson --user visitor --map buy=Purchased\n"
 		 "  kindred events import shop orders.csv --event-type Purchased \\\n"
-		 "      --time-format '%d.%m.%Y'\n"
+		 "      --decimal-comma --time-format '%d.%m.%Y' --time-format '%d.%m.%Y %H:%M'\n"
 		 "  kindred events import movies ratings.dat --layout movielens\n"
 		 "  kindred events import shop Online_Retail.csv --layout online-retail\n"
 		 "  zcat log.gz | kindred events import shop - --columns user,item,event,time\n",
@@ -407,6 +396,7 @@ int cmd_events_import(struct cli *cli, int argc, char **argv)
 	import_options_init(&arguments.import);
 	cli_parse(cli, &spec, &arguments, argc, argv, args);
 	arguments.events.layout = arguments.import.layout;
+	arguments.events.notation = arguments.import.notation;
 	import.cli = cli;
 	import.catalog = args[0];
 	import.arguments = &arguments;

@@ -2,14 +2,12 @@
 
 #include "cli/columns.h"
 #include "cli/text.h"
-#include "cli/types.h"
 #include "common/clock.h"
 #include "common/ids.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <xxhash.h>
 
 static int column_find(const struct events_plan *plan, const char *name)
@@ -87,41 +85,13 @@ static int properties_choose(struct events_plan *plan, const struct events_optio
 	return 0;
 }
 
-static bool time_by_format(const char *text, const char *format, int64_t *time_ms)
-{
-	struct tm parts = { 0 };
-	const char *end = strptime(text, format, &parts);
-	if (end == NULL || *end != '\0')
-		return false;
-	int64_t east_s = parts.tm_gmtoff; /* of %z; timegm() knows none */
-	*time_ms = ((int64_t)timegm(&parts) - east_s) * 1000;
-	return *time_ms >= TIME_MIN_MS && *time_ms <= TIME_MAX_MS;
-}
-
-/* Whether a day can be read by it: what is written by it reads back. */
-static int time_format_check(const char *format, struct error *err)
-{
-	struct tm day = { .tm_year = 101, .tm_mon = 1, .tm_mday = 3, .tm_hour = 12 };
-	char text[256];
-	int64_t day_ms = (int64_t)timegm(&day) * 1000, read_ms;
-	if (strftime(text, sizeof text, format, &day) > 0 && time_by_format(text, format, &read_ms) &&
-	    read_ms / DAY_MS == day_ms / DAY_MS)
-		return 0;
-	return error_set(err, E_INVALID,
-			 "--time-format '%s': no day can be read by it; give what strptime knows, for example "
-			 "'%%d.%%m.%%Y %%H:%%M'",
-			 format);
-}
-
 int events_plan_make(struct events_plan *plan, const char *const *names, size_t count,
 		     const struct events_options *options, struct error *err)
 {
 	const struct layout *layout = options->layout;
 	*plan = (struct events_plan){ .options = options, .names = names, .count = count, .negative = -1 };
-	int code = options->time_format != NULL ? time_format_check(options->time_format, err) : 0;
-	if (code == 0)
-		code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL,
-				   &plan->user, err);
+	int code = role_column(plan, ROLE_USER, options->user, layout != NULL ? layout->events.user : NULL, &plan->user,
+			       err);
 	if (code == 0)
 		code = role_column(plan, ROLE_ITEM, options->item, layout != NULL ? layout->events.item : NULL,
 				   &plan->item, err);
@@ -227,64 +197,36 @@ static int text_field(const struct events_plan *plan, const struct row *row, int
 }
 
 static int bad_value(const struct events_plan *plan, int column, const struct row *row, const char *what,
-		     struct error *err)
+		     const char *help, struct error *err)
 {
 	char quoted[TEXT_QUOTE_MAX];
 	const struct field *field = &row->fields[column];
-	return error_set(err, E_INVALID, "column '%s': '%s' is not a %s", plan->names[column],
-			 text_quote(field->text, field->bytes, quoted), what);
+	return error_set(err, E_INVALID, "column '%s': '%s' is not a %s %s", plan->names[column],
+			 text_quote(field->text, field->bytes, quoted), what, help);
 }
 
-/*
- * By --time-format alone when it is given: a number would else be taken for seconds. A layout's format
- * is for what nothing else reads.
- */
+/* A layout's format is for what nothing else reads. */
 static bool time_read(const struct events_plan *plan, const struct field *field, int64_t *time_ms)
 {
 	const struct events_options *options = plan->options;
-	if (options->time_format != NULL)
-		return time_by_format(field->text, options->time_format, time_ms);
-	if (time_parse(field->text, field->bytes, time_ms))
+	if (notation_time(&options->notation, field->text, field->bytes, time_ms))
 		return true;
 	const char *format = options->layout != NULL ? options->layout->events.time_format : NULL;
-	return format != NULL && time_by_format(field->text, format, time_ms);
-}
-
-/* "24.12.2026 18:00" is no time here, but it is clear how it is to be read. NULL: it is not. */
-static const char *time_format_guess(const char *text)
-{
-	static const char *const formats[] = { "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S",
-					       "%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
-					       "%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S",
-					       "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S" };
-	int64_t time_ms;
-	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-		if (time_by_format(text, formats[i], &time_ms))
-			return formats[i];
-	return NULL;
-}
-
-static int bad_time(const struct events_plan *plan, const struct row *row, struct error *err)
-{
-	char what[160];
-	const char *format = time_format_guess(row->fields[plan->time].text);
-	if (plan->options->time_format != NULL)
-		return bad_value(plan, plan->time, row, "time as --time-format has it", err);
-	if (format == NULL)
-		return bad_value(plan, plan->time, row,
-				 "time (ISO 8601, or seconds or milliseconds since 1970; see --time-format)", err);
-	snprintf(what, sizeof what, "time (ISO 8601, or seconds or milliseconds since 1970); say --time-format '%s'",
-		 format);
-	return bad_value(plan, plan->time, row, what, err);
+	return format != NULL && options->notation.time_format_count == 0 &&
+	       time_parse_format(field->text, field->bytes, format, time_ms);
 }
 
 static int time_set(const struct events_plan *plan, const struct row *row, struct arena *arena,
 		    Kindred__V1__Event *event, struct error *err)
 {
 	const struct field *field = &row->fields[plan->time];
+	char help[NOTATION_HELP_MAX];
 	int64_t time_ms;
 	if (!time_read(plan, field, &time_ms))
-		return bad_time(plan, row, err);
+		return bad_value(plan, plan->time, row, "time",
+				 notation_time_help(&plan->options->notation, field->text, field->bytes, help), err);
+	if (time_ms < TIME_MIN_MS)
+		return bad_value(plan, plan->time, row, "time of an event", "(the years 1970 to 9999)", err);
 	event->time = arena_alloc(arena, sizeof *event->time);
 	if (event->time == NULL)
 		return E_EXHAUSTED;
@@ -297,12 +239,17 @@ static int time_set(const struct events_plan *plan, const struct row *row, struc
 static int weight_set(const struct events_plan *plan, const struct row *row, Kindred__V1__Event *event,
 		      struct error *err)
 {
+	const struct notation *notation = &plan->options->notation;
 	const struct field *field = &row->fields[plan->weight];
+	char help[NOTATION_HELP_MAX];
 	double weight;
 	if (field->bytes == 0)
 		return 0;
-	if (!number_parse(field->text, field->bytes, &weight) || !(weight > 0 && weight <= WEIGHT_MAX))
-		return bad_value(plan, plan->weight, row, "weight (a number above 0, at most 1000000)", err);
+	if (!notation_number(notation, field, &weight))
+		return bad_value(plan, plan->weight, row, "number",
+				 notation_number_help(notation, field->text, field->bytes, help), err);
+	if (!(weight > 0 && weight <= WEIGHT_MAX))
+		return bad_value(plan, plan->weight, row, "weight", "(a number above 0, at most 1000000)", err);
 	event->weight = (float)weight;
 	return 0;
 }

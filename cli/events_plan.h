@@ -6,6 +6,7 @@
 
 #include "cli/csv_source.h"
 #include "cli/layouts.h"
+#include "cli/notation.h"
 #include "cli/occurrence.h"
 #include "common/arena.h"
 #include "kindred/v1/events.pb-c.h"
@@ -20,7 +21,7 @@
 struct events_options {
 	const char *user, *item, *event, *time, *event_id, *weight; /* columns; NULL: guessed */
 	const char *event_type; /* --event-type; NULL: not given */
-	const char *time_format; /* for strptime; all times are written so. NULL: not given */
+	struct notation notation;
 	const char *properties[EVENTS_PROPERTIES_MAX];
 	size_t property_count;
 	struct layout_pair map[EVENTS_FLAGS_MAX]; /* --map */
@@ -40,8 +41,7 @@ struct events_plan {
 };
 
 /*
- * E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told; no
- * day can be read by the time format.
+ * E_INVALID: a flag names a column that is not there, or a role that an event needs cannot be told.
  */
 int events_plan_make(struct events_plan *plan, const char *const *names, size_t count,
 		     const struct events_options *options, struct error *err);

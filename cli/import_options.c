@@ -25,6 +25,7 @@ static void layout_choose(struct import_options *options, const char *name, stru
 
 error_t import_option(struct import_options *options, int key, char *value, struct argp_state *state)
 {
+	struct error err;
 	switch (key) {
 	case IMPORT_DELIMITER:
 		options->source.delimiter = value;
@@ -53,6 +54,17 @@ error_t import_option(struct import_options *options, int key, char *value, stru
 			options->source.format = SOURCE_NDJSON;
 		else
 			argp_error(state, "--format '%s': give csv or ndjson", value);
+		return 0;
+	case IMPORT_DECIMAL_COMMA:
+		options->notation.decimal_comma = true;
+		return 0;
+	case IMPORT_UNIT:
+		if (notation_unit_add(&options->notation, value, &err) != 0)
+			cli_usage(state, &err);
+		return 0;
+	case IMPORT_TIME_FORMAT:
+		if (notation_time_format_add(&options->notation, value, &err) != 0)
+			cli_usage(state, &err);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

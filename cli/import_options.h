@@ -1,12 +1,13 @@
 /*
- * The options that `catalog import` and `events import` share: how to read the file, and what to do
- * with rows that have errors.
+ * The options that `catalog import` and `events import` share: how to read the file and its values, and
+ * what to do with rows that have errors.
  */
 #ifndef KINDRED_CLI_IMPORT_OPTIONS_H
 #define KINDRED_CLI_IMPORT_OPTIONS_H
 
 #include "cli/csv_source.h"
 #include "cli/layouts.h"
+#include "cli/notation.h"
 
 #include <argp.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@
 
 struct import_options {
 	struct source_options source;
+	struct notation notation;
 	const struct layout *layout; /* NULL: none */
 	bool abort_on_error;
 	uint64_t max_errors;
@@ -27,6 +29,9 @@ enum {
 	IMPORT_ON_ERROR,
 	IMPORT_MAX_ERRORS,
 	IMPORT_FORMAT,
+	IMPORT_DECIMAL_COMMA,
+	IMPORT_UNIT,
+	IMPORT_TIME_FORMAT,
 };
 
 #define IMPORT_OPTIONS                                                                                                    \
@@ -39,6 +44,25 @@ enum {
 		  "line)",                                                                                                \
 		  10 },                                                                                                   \
 		{ "columns", IMPORT_COLUMNS, "A,B,C", 0, "Names of the columns of a file that has no header", 10 },       \
+		{ "decimal-comma",                                                                                        \
+		  IMPORT_DECIMAL_COMMA,                                                                                   \
+		  NULL,                                                                                                   \
+		  0,                                                                                                      \
+		  "Numbers are written 1.299,95 or 1 299,95 (else 1299.95)",                                              \
+		  10 },                                                                                                   \
+		{ "unit",                                                                                                 \
+		  IMPORT_UNIT,                                                                                            \
+		  "U",                                                                                                    \
+		  0,                                                                                                      \
+		  "What stands before or behind numbers and is no part of them: EUR, kg; may be repeated",                \
+		  10 },                                                                                                   \
+		{ "time-format",                                                                                          \
+		  IMPORT_TIME_FORMAT,                                                                                     \
+		  "F",                                                                                                    \
+		  0,                                                                                                      \
+		  "How times are written, for strptime: %d.%m.%Y %H:%M, in UTC unless it has %z; may be repeated "        \
+		  "(else ISO 8601, or seconds or milliseconds since 1970)",                                               \
+		  10 },                                                                                                   \
 		{ "no-quotes", IMPORT_NO_QUOTES, NULL, 0, "A quote (\") is a character like any other", 10 },             \
 		{ "layout",                                                                                               \
 		  IMPORT_LAYOUT,                                                                                          \

@@ -13,10 +13,11 @@ static int no_memory(struct error *err)
 	return error_set(err, E_EXHAUSTED, "no memory for an item");
 }
 
-static int bad_value(const char *text, size_t bytes, const char *what, struct error *err)
+static int bad_value(const struct field *field, const char *what, const char *help, struct error *err)
 {
 	char quoted[TEXT_QUOTE_MAX];
-	return error_set(err, E_INVALID, "'%s' is not a %s", text_quote(text, bytes, quoted), what);
+	return error_set(err, E_INVALID, "'%s' is not a %s %s", text_quote(field->text, field->bytes, quoted), what,
+			 help);
 }
 
 /*
@@ -76,13 +77,14 @@ static int list_parse(Kindred__V1__Attribute *attribute, const char *text, size_
 	return 0;
 }
 
-static int timestamp_parse(Kindred__V1__Attribute *attribute, const char *text, size_t bytes, struct arena *arena,
-			   struct error *err)
+static int timestamp_parse(Kindred__V1__Attribute *attribute, const struct field *field,
+			   const struct notation *notation, struct arena *arena, struct error *err)
 {
+	char help[NOTATION_HELP_MAX];
 	int64_t time_ms;
-	if (!time_parse_calendar(text, bytes, &time_ms))
-		return bad_value(text, bytes,
-				 "time (ISO 8601, or seconds or milliseconds since 1970; the years 1 to 9999)", err);
+	if (!notation_time(notation, field->text, field->bytes, &time_ms))
+		return bad_value(field, "time of the years 1 to 9999",
+				 notation_time_help(notation, field->text, field->bytes, help), err);
 	Google__Protobuf__Timestamp *time = arena_alloc(arena, sizeof *time);
 	if (time == NULL)
 		return no_memory(err);
@@ -105,28 +107,30 @@ static int string_parse(Kindred__V1__Attribute *attribute, const char *text, siz
 	return attribute->string_value != NULL ? 0 : no_memory(err);
 }
 
-int attribute_parse(Kindred__V1__Attribute *attribute, attribute_type type, const char *text, size_t bytes,
-		    const char *separator, struct arena *arena, struct error *err)
+int attribute_parse(Kindred__V1__Attribute *attribute, attribute_type type, const struct field *field,
+		    const char *separator, const struct notation *notation, struct arena *arena, struct error *err)
 {
+	char help[NOTATION_HELP_MAX];
 	bool boolean;
 	switch (type) {
 	case TYPE_NUMBER:
-		if (!number_parse(text, bytes, &attribute->number_value))
-			return bad_value(text, bytes, "number", err);
+		if (!notation_number(notation, field, &attribute->number_value))
+			return bad_value(field, "number",
+					 notation_number_help(notation, field->text, field->bytes, help), err);
 		attribute->value_case = KINDRED__V1__ATTRIBUTE__VALUE_NUMBER_VALUE;
 		return 0;
 	case TYPE_BOOLEAN:
-		if (!boolean_parse(text, bytes, &boolean))
-			return bad_value(text, bytes, "boolean (true, false, yes, no, 1, 0)", err);
+		if (!boolean_parse(field->text, field->bytes, &boolean))
+			return bad_value(field, "boolean", "(true, false, yes, no, 1, 0)", err);
 		attribute->value_case = KINDRED__V1__ATTRIBUTE__VALUE_BOOLEAN_VALUE;
 		attribute->boolean_value = boolean;
 		return 0;
 	case TYPE_TIMESTAMP:
-		return timestamp_parse(attribute, text, bytes, arena, err);
+		return timestamp_parse(attribute, field, notation, arena, err);
 	case TYPE_LIST:
-		return list_parse(attribute, text, bytes, separator, arena, err);
+		return list_parse(attribute, field->text, field->bytes, separator, arena, err);
 	default:
-		return string_parse(attribute, text, bytes, arena, err);
+		return string_parse(attribute, field->text, field->bytes, arena, err);
 	}
 }
 

@@ -1,6 +1,7 @@
 /* Small readers of texts that people write: times, spans of time, numbers, ids, parameters of the configuration. */
 #include "cli/columns.h"
 #include "cli/duration.h"
+#include "cli/text.h"
 #include "cli/types.h"
 #include "common/clock.h"
 #include "common/config.h"
@@ -36,16 +37,53 @@ static void fuzz_duration(const char *text)
 		      again == seconds);
 }
 
-static void fuzz_types(const char *text, size_t bytes)
+static void fuzz_types(const char *text, size_t bytes, const struct notation *notation)
 {
+	const struct field field = { .text = text, .bytes = bytes };
 	struct type_counts counts = { 0 };
-	double number;
+	char hint[TYPE_HINT_MAX];
 	bool truth;
-	type_see(&counts, text, bytes, "|");
-	type_decide(&counts);
-	if (number_parse(text, bytes, &number))
-		check(isfinite(number));
+	type_see(&counts, &field, "|", notation);
+	type_hint(&counts, type_decide(&counts), notation, hint);
 	boolean_parse(text, bytes, &truth);
+}
+
+/* A number is finite, and written with a comma it is the same. */
+static void fuzz_number(const char *text, size_t bytes, const struct notation *notation)
+{
+	struct field field = { .text = text, .bytes = bytes };
+	char help[NOTATION_HELP_MAX], room[TEXT_MAX];
+	double number, again;
+	check(strlen(notation_number_help(notation, text, bytes, help)) < sizeof help);
+	if (!notation_number(notation, &field, &number))
+		return;
+	check(isfinite(number));
+	field = (struct field){ .text = text_number(number, room), .bytes = strlen(room) };
+	char *point = strchr(room, '.');
+	if (notation->decimal_comma && point != NULL)
+		*point = ',';
+	check(notation_number(notation, &field, &again) && again == number);
+}
+
+static void fuzz_notation(const char *text, size_t bytes)
+{
+	const struct notation notations[] = {
+		{ 0 },
+		{ .decimal_comma = true,
+		  .units = { "EUR", "\xe2\x82\xac" },
+		  .unit_count = 2,
+		  .time_formats = { "%d.%m.%Y", "%d.%m.%Y %H:%M %z", "%m/%d/%Y" },
+		  .time_format_count = 3 },
+	};
+	for (size_t i = 0; i < sizeof notations / sizeof *notations; i++) {
+		char help[NOTATION_HELP_MAX];
+		int64_t time_ms;
+		fuzz_types(text, bytes, &notations[i]);
+		fuzz_number(text, bytes, &notations[i]);
+		check(strlen(notation_time_help(&notations[i], text, bytes, help)) < sizeof help);
+		if (notation_time(&notations[i], text, bytes, &time_ms))
+			check(time_ms >= CALENDAR_MIN_MS && time_ms <= TIME_MAX_MS);
+	}
 }
 
 /* Any header gives a name that the server takes. */
@@ -81,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	text[bytes] = '\0';
 	struct error err = { 0 };
 	fuzz_time((const char *)data, bytes);
-	fuzz_types((const char *)data, bytes);
+	fuzz_notation((const char *)data, bytes);
 	fuzz_duration(text);
 	fuzz_header(text, strlen(text));
 	fuzz_config(text);

@@ -241,6 +241,8 @@ static void the_exit_code_tells_what_is_wrong(void **state)
 		{ EX_DATAERR, "recommend wanted-next --users-file %s/long.txt" },
 		{ EX_USAGE, "events import shop %s/half.csv --user nobody" },
 		{ EX_USAGE, "catalog import codes %s/half.csv --id item --type price=number" },
+		{ EX_USAGE, "events import shop %s/half.csv --time-format %%H:%%M" },
+		{ EX_USAGE, "catalog import codes %s/half.csv --unit 5" },
 		{ EX_USAGE, "events import shop %s" },
 		{ EX_USAGE, "recommend wanted-next --users-file %s" },
 		{ EX_NOINPUT, "events import shop %s/none.csv" },
@@ -278,8 +280,13 @@ static void files_of_elsewhere_are_understood(void **state)
 				 cluster_file(&cluster, "prices.csv",
 					      "id;price;since\na;9,95 EUR;24.12.2025\nb;1.200,00 EUR;1.2.2025\n")));
 	assert_int_equal(output.code, 0);
-	assert_non_null(strstr(output.err, "warning: values such as '9,95 EUR' are kept as texts; numbers"));
-	assert_non_null(strstr(output.err, "warning: values such as '24.12.2025' are kept as texts"));
+	assert_non_null(strstr(output.err, "warning: values such as '9,95 EUR' are kept as texts, "));
+	assert_non_null(strstr(output.err, "; say --decimal-comma --unit 'EUR' to read 9.95\n"));
+	assert_non_null(strstr(output.err, "warning: values such as '24.12.2025' are kept as texts, "));
+	assert_non_null(strstr(output.err, "; say --time-format '%d.%m.%Y'\n"));
+	assert_non_null(strstr(output.err,
+			       "a type never changes: to read the values that were warned of, `kindred catalog "
+			       "delete prices --yes` and import again\n"));
 	output_free(&output);
 	cluster_ok(&cluster, CLI("catalog", "delete", "prices", "--yes"));
 	output = cluster_run(&cluster, CLI("events", "import", "shop",

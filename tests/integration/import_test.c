@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include <cmocka.h>
 
@@ -123,6 +124,16 @@ static void a_pipe_of_ndjson(void **state)
 	json_decref(history);
 }
 
+/* The attributes of an item, on one line. */
+static void assert_attributes(const char *catalog, const char *item, const char *expected)
+{
+	json_t *json = cluster_json(&cluster, CLI("catalog", "get", catalog, item, "--json"));
+	char *text = json_dumps(json_object_get(json, "attributes"), JSON_COMPACT | JSON_REAL_PRECISION(15));
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(json);
+}
+
 static void a_catalogs_columns_become_attributes(void **state)
 {
 	(void)state;
@@ -131,11 +142,10 @@ static void a_catalogs_columns_become_attributes(void **state)
 					      "Identity,Name,ImageURL,Price,In Stock,tags,code\n"
 					      "a,\"Shoe, red\",http://i/a.jpg,9.95,yes,red|warm,007\n"
 					      "b,Sock,,4,no,,008\n")));
+	assert_attributes("things", "a",
+			  "{\"Price\":9.95,\"in_stock\":true,\"tags\":[\"red\",\"warm\"],\"code\":\"007\"}");
 	json_t *item = cluster_json(&cluster, CLI("catalog", "get", "things", "a", "--json"));
-	char *text = json_dumps(json_object_get(item, "attributes"), JSON_COMPACT | JSON_REAL_PRECISION(15));
-	assert_string_equal(text, "{\"Price\":9.95,\"in_stock\":true,\"tags\":[\"red\",\"warm\"],\"code\":\"007\"}");
 	assert_string_equal(json_string_value(json_object_get(item, "name")), "Shoe, red");
-	free(text);
 	json_decref(item);
 
 	/* again with one thing changed and a column more */
@@ -163,6 +173,80 @@ static void a_catalogs_types_stay(void **state)
 			  cluster_file(&cluster, "more.csv", "Identity,Price\nc,1\n")));
 }
 
+#define AS_WRITTEN                                                                                                     \
+	"--decimal-comma", "--unit", "EUR", "--unit", "\xe2\x82\xac", "--time-format", "%d.%m.%Y", "--time-format",    \
+		"%d.%m.%Y %H:%M"
+
+static void a_catalog_as_europe_writes_it(void **state)
+{
+	static const char csv[] = "id;price;weight;since\n"
+				  "a;9,95 EUR;1.299;24.12.2026\n"
+				  "b;1.299,00 \xe2\x82\xac;0,5;24.12.2026 18:30\n";
+	(void)state;
+	cluster_ok(&cluster, CLI("catalog", "import", "europe", AS_WRITTEN, cluster_file(&cluster, "europe.csv", csv)));
+	assert_attributes("europe", "a", "{\"price\":9.95,\"weight\":1299,\"since\":\"2026-12-24T00:00:00Z\"}");
+	assert_attributes("europe", "b", "{\"price\":1299,\"weight\":0.5,\"since\":\"2026-12-24T18:30:00Z\"}");
+
+	/* a number of JSON is a number, a string is what was written */
+	cluster_ok(
+		&cluster,
+		CLI("catalog", "import", "europe", AS_WRITTEN,
+		    cluster_file(&cluster, "europe.ndjson",
+				 "{\"id\":\"c\",\"price\":\"EUR 9,95\",\"weight\":1.299,\"since\":\"1.2.2026\"}\n")));
+	assert_attributes("europe", "c", "{\"price\":9.95,\"weight\":1.299,\"since\":\"2026-02-01T00:00:00Z\"}");
+
+	/* without the options each value says which it needs, and in another notation each is an error */
+	struct output output =
+		cluster_run(&cluster, CLI("catalog", "import", "europe", cluster_file(&cluster, "europe.csv", csv)));
+	assert_int_equal(output.code, EX_DATAERR);
+	assert_non_null(strstr(output.err, "europe.csv:2: column 'price': '9,95 EUR' is not a number (1299.95); "
+					   "say --decimal-comma --unit 'EUR' to read 9.95"));
+	output_free(&output);
+	cluster_fails(
+		&cluster,
+		"column 'since': '24.12.2026' is not a time of the years 1 to 9999 (ISO 8601, or seconds or "
+		"milliseconds since 1970); say --time-format '%d.%m.%Y'",
+		CLI("catalog", "import", "europe", cluster_file(&cluster, "days.csv", "id,since\nd,24.12.2026\n")));
+	cluster_fails(&cluster, "column 'price': '9.95' is not a number (1.299,95 by --decimal-comma)",
+		      CLI("catalog", "import", "europe", AS_WRITTEN,
+			  cluster_file(&cluster, "points.csv", "id,price\nd,9.95\n")));
+	cluster_fails(&cluster, "price: '9,95' is not a number (1299.95)\n",
+		      CLI("catalog", "set", "europe", "a", "price=9,95"));
+}
+
+static void events_as_europe_writes_them(void **state)
+{
+	static const char csv[] = "user;item;event;time;weight\n"
+				  "e1;a;Viewed;24.12.2025 18:30;1,5\n"
+				  "e1;b;Viewed;25.12.2025;1.000\n"
+				  "e1;c;Viewed;29.02.2025;1,5\n";
+	(void)state;
+	struct output output = cluster_run(
+		&cluster, CLI("events", "import", "europe", AS_WRITTEN, cluster_file(&cluster, "europe.csv", csv)));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "europe.csv:4: column 'time': '29.02.2025' is not a time "));
+	output_free(&output);
+	json_t *history = cluster_json(&cluster, CLI("events", "list", "e1", "--json"));
+	const json_t *events = json_object_get(history, "events");
+	assert_int_equal(json_array_size(events), 2);
+	const json_t *newest = json_array_get(events, 0), *first = json_array_get(events, 1);
+	assert_string_equal(json_string_value(json_object_get(newest, "time")), "2025-12-25T00:00:00Z");
+	assert_true(json_number_value(json_object_get(newest, "weight")) == 1000);
+	assert_string_equal(json_string_value(json_object_get(first, "time")), "2025-12-24T18:30:00Z");
+	assert_true(json_number_value(json_object_get(first, "weight")) == 1.5);
+	json_decref(history);
+
+	output = cluster_run(&cluster, CLI("events", "import", "europe",
+					   cluster_file(&cluster, "weights.csv",
+							"user,item,event,time,weight\ne2,a,Viewed,2025-12-24,\"1,5\"\n"
+							"e2,a,Viewed,24.12.2025 18:30,\n")));
+	assert_int_equal(output.code, EX_DATAERR);
+	assert_non_null(strstr(output.err, "weights.csv:2: column 'weight': '1,5' is not a number (1299.95); say "
+					   "--decimal-comma to read 1.5\n"));
+	assert_non_null(strstr(output.err, "since 1970); say --time-format '%d.%m.%Y %H:%M'\n"));
+	output_free(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +256,8 @@ int main(void)
 		cmocka_unit_test(a_pipe_of_ndjson),
 		cmocka_unit_test(a_catalogs_columns_become_attributes),
 		cmocka_unit_test(a_catalogs_types_stay),
+		cmocka_unit_test(a_catalog_as_europe_writes_it),
+		cmocka_unit_test(events_as_europe_writes_them),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -248,34 +248,49 @@ static void refuses_what_is_no_id(void **state)
 static void reads_times_by_a_format_alone(void **state)
 {
 	struct fixture *fixture = *state;
-	static const char *const none[] = { "%Q", "%Y-%m", "today", "" };
-	fixture->options.time_format = "%Y%m%d";
+	assert_int_equal(notation_time_format_add(&fixture->options.notation, "%Y%m%d", NULL), 0);
 	assert_int_equal(plan(fixture, "user|item|event|time"), 0);
 	assert_int_equal(take(fixture, "u|i|Viewed|20260101"), EVENT_OK);
 	assert_event(fixture, "u", "i", "Viewed", 1767225600);
 	assert_bad(fixture, "u|i|Viewed|1767225600",
-		   "column 'time': '1767225600' is not a time as --time-format has it");
+		   "column 'time': '1767225600' is not a time (as --time-format has it)");
 	assert_bad(fixture, "u|i|Viewed|2026-01-01", "as --time-format has it");
-	fixture->options.time_format = "%d/%m/%Y %H:%M %z";
+	assert_bad(fixture, "u|i|Viewed|19691231",
+		   "column 'time': '19691231' is not a time of an event (the years 1970 to 9999)");
+	fixture->options.notation.time_formats[0] = "%d/%m/%Y %H:%M %z";
 	assert_int_equal(plan(fixture, "user|item|event|time"), 0);
 	assert_int_equal(take(fixture, "u|i|Viewed|01/01/2026 02:00 +0200"), EVENT_OK);
 	assert_event(fixture, "u", "i", "Viewed", 1767225600);
-	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
-		fixture->options.time_format = none[i];
-		assert_int_equal(plan(fixture, "user|item|event|time"), E_INVALID);
-		assert_non_null(strstr(fixture->err.text, "no day can be read by it"));
-	}
+}
+
+static void reads_weights_by_the_notation(void **state)
+{
+	struct fixture *fixture = *state;
+	assert_int_equal(plan(fixture, "user|item|event|weight"), 0);
+	assert_bad(fixture, "u|i|Viewed|2,5",
+		   "column 'weight': '2,5' is not a number (1299.95); say --decimal-comma to read 2.5");
+	fixture->options.notation.decimal_comma = true;
+	assert_int_equal(take(fixture, "u|i|Viewed|2,5"), EVENT_OK);
+	assert_true(fixture->event->weight == 2.5f);
+	assert_bad(fixture, "u|i|Viewed|2.5", "'2.5' is not a number (1.299,95 by --decimal-comma)");
+	assert_bad(fixture, "u|i|Viewed|1.000.001", "is not a weight (a number above 0, at most 1000000)");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(reads_an_ordinary_file),       TEST(needs_user_item_and_event),
-		TEST(names_the_column_of_an_error), TEST(reads_times_by_a_format_alone),
-		TEST(refuses_what_is_no_id),        TEST(maps_and_selects_types),
-		TEST(reads_the_retail_original),    TEST(keeps_properties),
-		TEST(derives_ids_that_come_again),  TEST(ids_depend_on_the_catalog),
+		TEST(reads_an_ordinary_file),
+		TEST(needs_user_item_and_event),
+		TEST(names_the_column_of_an_error),
+		TEST(reads_times_by_a_format_alone),
+		TEST(reads_weights_by_the_notation),
+		TEST(refuses_what_is_no_id),
+		TEST(maps_and_selects_types),
+		TEST(reads_the_retail_original),
+		TEST(keeps_properties),
+		TEST(derives_ids_that_come_again),
+		TEST(ids_depend_on_the_catalog),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

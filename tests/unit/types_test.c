@@ -11,15 +11,23 @@
 
 #include "cli/types.h"
 
+static const struct notation plain;
+
+static void see(struct type_counts *counts, const char *text, size_t bytes, const struct notation *notation)
+{
+	const struct field field = { .text = text, .bytes = bytes };
+	type_see(counts, &field, "|", notation);
+}
+
 /* The type that a column with these values gets; each `times` times. */
 static attribute_type detect(unsigned times, const char *const *values, const char *stranger)
 {
 	struct type_counts counts = { 0 };
 	for (; *values != NULL; values++)
 		for (unsigned i = 0; i < times; i++)
-			type_see(&counts, *values, strlen(*values), "|");
+			see(&counts, *values, strlen(*values), &plain);
 	if (stranger != NULL)
-		type_see(&counts, stranger, strlen(stranger), "|");
+		see(&counts, stranger, strlen(stranger), &plain);
 	return type_decide(&counts);
 }
 
@@ -39,16 +47,17 @@ static void detects_types(void **state)
 	assert_int_equal(DETECT("0", "1", "1"), TYPE_NUMBER);
 }
 
-static bool hinted(const char *about, const char *const *values)
+static bool hinted(const struct notation *notation, const char *about, const char *const *values)
 {
 	struct type_counts counts = { 0 };
+	char hint[TYPE_HINT_MAX];
 	for (; *values != NULL; values++)
-		type_see(&counts, *values, strlen(*values), "|");
-	const char *hint = type_hint(&counts, type_decide(&counts));
-	return hint != NULL && strstr(hint, about) != NULL;
+		see(&counts, *values, strlen(*values), notation);
+	return type_hint(&counts, type_decide(&counts), notation, hint) != NULL && strstr(hint, about) != NULL;
 }
 
-#define HINTED(about, ...) hinted(about, (const char *const[]){ __VA_ARGS__, NULL })
+#define HINTED(about, ...) hinted(&plain, about, (const char *const[]){ __VA_ARGS__, NULL })
+#define HINTED_BY(notation, about, ...) hinted(notation, about, (const char *const[]){ __VA_ARGS__, NULL })
 
 /* Prices and days as they are written elsewhere stay texts, which nobody may have meant. */
 static void numbers_and_days_of_elsewhere_are_told(void **state)
@@ -68,6 +77,51 @@ static void numbers_and_days_of_elsewhere_are_told(void **state)
 	assert_false(HINTED("", "007", "01234"));
 	assert_false(HINTED("", "9.95", "12"));
 	assert_false(HINTED("", "red", "9,95"));
+	/* with the options that read them, where there are any */
+	assert_true(HINTED("--decimal-comma --unit 'EUR' to read 9.95", "9,95 EUR", "1.200,00 EUR"));
+	assert_true(HINTED("--decimal-comma to read 1299.95",
+			   "1\xe2\x80\xaf"
+			   "299,95",
+			   "9"));
+	assert_true(HINTED("--time-format '%d.%m.%Y %H:%M'", "24.12.2026 18:30", "1.2.2026 00:00"));
+}
+
+/* Thousands of one country are decimals of another: told when no value of the column says which. */
+static void numbers_that_may_be_others_are_told(void **state)
+{
+	const struct notation comma = { .decimal_comma = true };
+	const struct field json = { .text = "1.299", .bytes = 5, .odd = true };
+	struct type_counts counts = { 0 };
+	char hint[TYPE_HINT_MAX];
+	(void)state;
+	assert_true(HINTED("--decimal-comma to read 1299", "1.299", "999", "12.499"));
+	assert_false(HINTED("", "1.299", "9.95"));
+	assert_false(HINTED("", "0.299", "0.5"));
+	assert_false(HINTED("", "1", "999"));
+	assert_false(HINTED_BY(&comma, "", "1.299", "999"));
+	type_see(&counts, &json, "|", &plain);
+	assert_null(type_hint(&counts, TYPE_NUMBER, &plain, hint));
+}
+
+/* A notation that is said is the only one, for numbers as for times, also where the file has another. */
+static void a_notation_decides_what_is_a_number(void **state)
+{
+	const struct notation comma = { .decimal_comma = true };
+	struct notation days = { .decimal_comma = true };
+	struct type_counts prices = { 0 }, points = { 0 }, since = { 0 };
+	(void)state;
+	see(&prices, "1.299,95", 8, &comma);
+	see(&prices, "9", 1, &comma);
+	assert_int_equal(type_decide(&prices), TYPE_NUMBER);
+	see(&points, "9.95", 4, &comma);
+	assert_int_equal(type_decide(&points), TYPE_STRING);
+	assert_true(HINTED_BY(&comma, "(1.299,95 by --decimal-comma)", "9.95", "12"));
+	assert_int_equal(notation_time_format_add(&days, "%d.%m.%Y", NULL), 0);
+	see(&since, "24.12.2026", 10, &days);
+	assert_int_equal(type_decide(&since), TYPE_TIMESTAMP);
+	assert_true(HINTED_BY(&days, "(as --time-format has it)", "12/24/2026", "24/12/2026"));
+	see(&since, "2026-12-24", 10, &days);
+	assert_int_equal(type_decide(&since), TYPE_STRING);
 }
 
 /* A value ends where it is said to end, whatever stands behind it. */
@@ -75,9 +129,9 @@ static void looks_no_further_than_the_value(void **state)
 {
 	struct type_counts counts = { 0 };
 	(void)state;
-	type_see(&counts, "1.2.2026", 5, "|");
+	see(&counts, "1.2.2026", 5, &plain);
 	assert_int_equal(counts.days, 0);
-	type_see(&counts, "24.12.2026", 10, "|");
+	see(&counts, "24.12.2026", 10, &plain);
 	assert_int_equal(counts.days, 1);
 }
 
@@ -103,24 +157,17 @@ static void a_stranger_in_a_crowd_is_an_error(void **state)
 	assert_int_equal(detect(10, prices, "abc"), TYPE_STRING);
 	struct type_counts counts = { 0 };
 	for (unsigned i = 0; i < 1000; i++)
-		type_see(&counts, "9.95", 4, "|");
+		see(&counts, "9.95", 4, &plain);
 	assert_int_equal(type_strangers(&counts, TYPE_NUMBER), 0);
-	type_see(&counts, "abc", 3, "|");
+	see(&counts, "abc", 3, &plain);
 	assert_int_equal(type_strangers(&counts, TYPE_NUMBER), 1);
 	assert_int_equal(type_strangers(&counts, TYPE_STRING), 0);
 }
 
-static void reads_values(void **state)
+static void reads_booleans(void **state)
 {
-	double number;
 	bool boolean;
 	(void)state;
-	assert_true(number_parse("1e3", 3, &number));
-	assert_true(number == 1000);
-	assert_false(number_parse("1e999", 5, &number));
-	assert_false(number_parse("1,5", 3, &number));
-	assert_false(number_parse("", 0, &number));
-	assert_false(number_parse("1 2", 3, &number));
 	assert_true(boolean_parse("No", 2, &boolean));
 	assert_false(boolean);
 	assert_true(boolean_parse("1", 1, &boolean));
@@ -141,10 +188,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(detects_types),
 		cmocka_unit_test(numbers_and_days_of_elsewhere_are_told),
+		cmocka_unit_test(numbers_that_may_be_others_are_told),
+		cmocka_unit_test(a_notation_decides_what_is_a_number),
 		cmocka_unit_test(looks_no_further_than_the_value),
 		cmocka_unit_test(codes_are_no_numbers),
 		cmocka_unit_test(a_stranger_in_a_crowd_is_an_error),
-		cmocka_unit_test(reads_values),
+		cmocka_unit_test(reads_booleans),
 		cmocka_unit_test(names_types),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,20 @@ static Kindred__V1__RecommendManyResponse *many_reply(struct worker_process *pro
 	return response;
 }
 
+/* The same as a call for this user alone. */
+static void assert_as_alone(struct worker_process *process, const Kindred__V1__UserRecommendations *one)
+{
+	Kindred__V1__RecommendResponse *alone = worker_recommend(process, one->user_id, "next", 8);
+	assert_int_equal(one->error_code, 0);
+	assert_int_equal(one->n_items, alone->n_items);
+	for (size_t j = 0; j < one->n_items; j++) {
+		assert_string_equal(one->items[j]->item_id, alone->items[j]->item_id);
+		assert_int_equal(one->items[j]->score, alone->items[j]->score);
+		assert_int_equal(one->items[j]->source, alone->items[j]->source);
+	}
+	kindred__v1__recommend_response__free_unpacked(alone, NULL);
+}
+
 static void test_many_users_as_one_by_one(void **state)
 {
 	struct worker_process *process = *state;
@@ -62,18 +76,8 @@ static void test_many_users_as_one_by_one(void **state)
 	assert_int_equal(response->n_results, 200);
 	assert_int_equal(response->generation, 1);
 	assert_int_equal(response->definition_version, 1);
-	for (size_t i = 0; i < 200; i++) {
-		Kindred__V1__UserRecommendations *one = response->results[i];
-		Kindred__V1__RecommendResponse *alone = worker_recommend(process, one->user_id, "next", 8);
-		assert_int_equal(one->error_code, 0);
-		assert_int_equal(one->n_items, alone->n_items);
-		for (size_t j = 0; j < one->n_items; j++) {
-			assert_string_equal(one->items[j]->item_id, alone->items[j]->item_id);
-			assert_int_equal(one->items[j]->score, alone->items[j]->score);
-			assert_int_equal(one->items[j]->source, alone->items[j]->source);
-		}
-		kindred__v1__recommend_response__free_unpacked(alone, NULL);
-	}
+	for (size_t i = 0; i < 200; i++)
+		assert_as_alone(process, response->results[i]);
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 
 	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
@@ -107,6 +111,61 @@ static void test_many_users_as_one_by_one(void **state)
 
 	worker_expect_error(process, send_many(process, 5, "none"), STATUS_NOT_FOUND, "'none'");
 	worker_expect_error(process, send_many(process, 0, "next"), STATUS_INVALID, "user_ids: 0; 1 to 10000");
+}
+
+/* Of items that lead to others, that exclude, and that nobody knows. */
+static void ingest_history(struct worker_process *process, const char *user, unsigned events)
+{
+	static const char *const items[] = { "item-0", "item-1", "item-2", "item-3", "no-item" };
+	for (unsigned i = 0; i < events; i++)
+		worker_ingest_one(process, user, items[(i * 7 + events) % 5], i % 9 == 4 ? "Purchased" : "Viewed",
+				  1000 + i);
+}
+
+/*
+ * Users who are worked on together, with histories that are looked up in none, one and several portions; in between
+ * such that nothing is known of, such that come again, and such that are none.
+ */
+static void test_histories_of_any_length_together(void **state)
+{
+	enum { LENGTHS = 12, ROUNDS = 3, EACH = 4 };
+	static const unsigned lengths[LENGTHS] = { 0, 1, 31, 32, 33, 63, 64, 65, 2, 96, 97, 130 };
+	struct shop_worker *shop = *state;
+	struct worker_process *process = &shop->process;
+	char ids[LENGTHS][16], *list[LENGTHS * ROUNDS * EACH];
+	size_t users = 0, bad = 0;
+	shop->rules.definition.n_exclude_events = 1;
+	shop->rules.definition.exclude_events = shop->rules.exclude;
+	shop_worker_update(shop);
+	for (unsigned i = 0; i < LENGTHS; i++) {
+		snprintf(ids[i], sizeof ids[i], "long-%u", lengths[i]);
+		ingest_history(process, ids[i], lengths[i]);
+	}
+	for (unsigned i = 0; i < LENGTHS * ROUNDS; i++) {
+		list[users++] = ids[i * 5 % LENGTHS];
+		if (i % 3 == 0)
+			list[users++] = ids[i * 7 % LENGTHS];
+		if (i % 5 == 0)
+			list[users++] = (char *)"nobody";
+		if (i % 4 == 0)
+			list[users++] = (char *)"long-\xff";
+	}
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	request.n_user_ids = users;
+	request.user_ids = list;
+	request.definition = (char *)"next";
+	request.count = 8;
+	Kindred__V1__RecommendManyResponse *response =
+		many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+	assert_int_equal(response->n_results, users);
+	for (size_t i = 0; i < users; i++) {
+		if (response->results[i]->error_code == STATUS_INVALID)
+			bad++;
+		else
+			assert_as_alone(process, response->results[i]);
+	}
+	assert_int_equal(bad, LENGTHS * ROUNDS / 4);
+	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 }
 
 /*
@@ -320,13 +379,10 @@ static void test_a_server_that_reads_late(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_many_users_as_one_by_one),
-		TEST(test_one_user_does_not_wait_for_many),
-		TEST(test_others_are_answered_in_the_middle_of_many),
-		TEST(test_many_users_are_one_generation),
-		TEST(test_cancelled_and_late_messages_of_users),
-		TEST(test_counts_what_it_answered),
-		TEST(test_a_server_that_reads_late),
+		TEST(test_many_users_as_one_by_one),        TEST(test_histories_of_any_length_together),
+		TEST(test_one_user_does_not_wait_for_many), TEST(test_others_are_answered_in_the_middle_of_many),
+		TEST(test_many_users_are_one_generation),   TEST(test_cancelled_and_late_messages_of_users),
+		TEST(test_counts_what_it_answered),         TEST(test_a_server_that_reads_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,11 @@
 #define GENERATION_FIELD 7 /* of the request */
 #define RESULTS_FIELD 1 /* of the answer */
 #define REST_MAX_BYTES (8u << 10) /* they are copied to every part */
-#define PART_USERS 256 /* a few milliseconds of a worker's time */
+/* Users of a part: as many as PART_BYTES of answers are of, as far as answers have told; else PART_USERS. */
+#define PART_USERS 256u
+#define PART_USERS_LEAST 64u
+#define PART_USERS_MOST 1024u /* some milliseconds of a worker's time */
+#define PART_BYTES (256u << 10)
 #define ANSWER_BYTES (1u << 20) /* clients take 4 MiB unless told otherwise */
 
 struct many;
@@ -222,6 +226,16 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 
 /* --- asking --- */
 
+/* many NULL: there is no stream yet. */
+static uint32_t part_users(const struct many *many)
+{
+	size_t users = many && many->user_bytes ? PART_BYTES / many->user_bytes : PART_USERS;
+
+	if (users < PART_USERS_LEAST)
+		return PART_USERS_LEAST;
+	return users < PART_USERS_MOST ? (uint32_t)users : PART_USERS_MOST;
+}
+
 /*
  * Whether one more part may be with a worker: its answer, with users as large as the largest so far,
  * has to find room among what the client has not read yet. Until the first has come, as many as there
@@ -236,7 +250,7 @@ static bool may_ask(const struct call *call)
 		return true;
 	if (!many->user_bytes)
 		return many->asked < call->server->supervisor.count;
-	return unsent + (many->asked_users + PART_USERS) * many->user_bytes <= call_unsent_max(call);
+	return unsent + (many->asked_users + part_users(many)) * many->user_bytes <= call_unsent_max(call);
 }
 
 /* A part has gone to its worker, or has come back. */
@@ -323,7 +337,7 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 
 struct splitting {
 	struct server *server;
-	uint32_t parts_each; /* for one worker */
+	uint32_t part_users, parts_each; /* for one worker */
 	uint32_t users[256]; /* so far, by worker */
 };
 
@@ -333,7 +347,7 @@ static int part_of(void *context, const uint8_t *user, size_t bytes, struct erro
 	uint32_t worker = supervisor_worker(&splitting->server->supervisor, user, bytes)->number;
 
 	(void)err; /* a bad user id is its worker's to complain about */
-	return (int)(worker * splitting->parts_each + splitting->users[worker]++ / PART_USERS);
+	return (int)(worker * splitting->parts_each + splitting->users[worker]++ / splitting->part_users);
 }
 
 static struct many_message *message_new(struct call *call, struct wire_split *split, uint32_t parts_each, size_t bytes)
@@ -414,7 +428,10 @@ void many_message(struct call *call, const uint8_t *data, size_t bytes)
 	struct server *server = call->server;
 	/* A user takes two bytes at the least. */
 	size_t users_most = bytes / 2 < USERS_MAX ? bytes / 2 : USERS_MAX;
-	struct splitting splitting = { .server = server, .parts_each = (uint32_t)users_most / PART_USERS + 1 };
+	uint32_t part = part_users(call->state);
+	struct splitting splitting = { .server = server,
+				       .part_users = part,
+				       .parts_each = (uint32_t)users_most / part + 1 };
 	struct wire_split_rule rule = {
 		.field = USERS_FIELD,
 		.name = "user_ids",

@@ -2,8 +2,8 @@
  * RecommendMany: messages of many users come in, are split by worker, and the workers' answers go out as they
  * come. Loop thread.
  *
- * Large parts are cut: a worker then answers single calls between them, and no answer outgrows what
- * clients take. Workers are asked only as far as the client reads. Users whose worker is down,
+ * A part has as many users as a quarter of a megabyte of answers is of, and an answer that is larger yet is cut: so
+ * what waits for a client is bounded, and no answer outgrows what clients take. Workers are asked only as far as the client reads. Users whose worker is down,
  * overloaded or late come back as results with an error_code; any other error (no such definition) ends
  * the stream with it.
  */

@@ -46,15 +46,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void ask(struct rpc_stream *stream)
+static void ask(struct rpc_stream *stream, uint32_t count, bool with_names)
 {
 	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
 	struct error err;
 	request.definition = (char *)"wanted-next";
 	request.n_user_ids = USERS;
 	request.user_ids = users;
-	request.count = COUNT;
-	request.with_names = true;
+	request.count = count;
+	request.with_names = with_names;
 	if (rpc_stream_send(stream, &request.base, &err) != 0)
 		fail_msg("%s", err.text);
 }
@@ -93,7 +93,7 @@ static void test_many_that_do_not_read(void **state)
 						 &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err),
 				 0);
 		for (unsigned m = 0; m < MESSAGES; m++)
-			ask(streams[i]);
+			ask(streams[i], COUNT, true);
 	}
 	/* all of it together would be more than is set aside for requests and replies */
 	for (unsigned i = 0; i < 2000; i++) {
@@ -111,9 +111,42 @@ static void test_many_that_do_not_read(void **state)
 	}
 }
 
+/* Asks for all users; how many users the largest of the answers had. */
+static size_t largest_answer(struct rpc_stream *stream, uint32_t count, bool with_names)
+{
+	size_t largest = 0;
+	ask(stream, count, with_names);
+	for (size_t seen = 0; seen < USERS;) {
+		Kindred__V1__RecommendManyResponse *response;
+		struct error err;
+		assert_int_equal(rpc_stream_receive(stream, API_PATIENCE_MS, NULL, &response, NULL, &err), 1);
+		seen += response->n_results;
+		largest = response->n_results > largest ? response->n_results : largest;
+		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+	}
+	return largest;
+}
+
+/* The larger a user's answer is, the fewer users are asked for at once: what waits for a client is bounded. */
+static void test_parts_follow_the_answers(void **state)
+{
+	struct rpc_stream *stream;
+	struct error err;
+	(void)state;
+	assert_int_equal(rpc_stream_open(&stream, client, METHOD, &kindred__v1__recommend_many_response__descriptor,
+					 RPC_FOREVER, &err),
+			 0);
+	assert_in_range(largest_answer(stream, 1, false), 100, 256); /* nothing is known yet */
+	assert_in_range(largest_answer(stream, 1, false), 512, 1024);
+	(void)largest_answer(stream, COUNT, true);
+	assert_in_range(largest_answer(stream, COUNT, true), 64, 255);
+	rpc_stream_free(stream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parts_follow_the_answers),
 		cmocka_unit_test(test_many_that_do_not_read),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -122,7 +122,10 @@ static struct load_units count_one(void *context, unsigned kind, const uint8_t *
 	return (struct load_units){ 1, 1 };
 }
 
-/* RecommendManyResponse and RecommendAudienceResponse: results (1), each with its error_code (4). */
+/*
+ * RecommendManyResponse and RecommendAudienceResponse: results (1), each with its items (2), or with its error_code (4)
+ * and no items. So of most only the beginning is read.
+ */
 static struct load_units count_users(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
 {
 	struct wire_cursor all = { answer, answer + bytes };
@@ -135,7 +138,7 @@ static struct load_units count_users(void *context, unsigned kind, const uint8_t
 			continue;
 		struct wire_cursor result = { field.data, field.data + field.data_bytes };
 		bool good = true;
-		while (wire_next(&result, &inner) == 1)
+		while (wire_next(&result, &inner) == 1 && inner.number != 2)
 			good = good && inner.number != 4;
 		units.answered++;
 		units.good += good;

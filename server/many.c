@@ -7,13 +7,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define USERS_MAX 10000
 #define USERS_FIELD 1 /* of the request */
 #define GENERATION_FIELD 7 /* of the request */
 #define RESULTS_FIELD 1 /* of the answer */
 #define REST_MAX_BYTES (8u << 10) /* they are copied to every part */
-/* Users of a part: as many as PART_BYTES of answers are of, as far as answers have told; else PART_USERS. */
+/* Users of a part: as many as PART_BYTES of answers are of, when answers to the same have told; else PART_USERS. */
 #define PART_USERS 256u
 #define PART_USERS_LEAST 64u
 #define PART_USERS_MOST 1024u /* some milliseconds of a worker's time */
@@ -36,6 +37,7 @@ struct many_message {
 	struct pin_wait wait; /* for the generation it asks for */
 	bool ready; /* that is at hand */
 	size_t bytes;
+	uint64_t wish;
 	struct wire_split split;
 	uint32_t asked, answered; /* parts; they are asked in order */
 	uint32_t part_count;
@@ -48,6 +50,8 @@ struct many {
 	uint32_t asked; /* parts with workers */
 	size_t asked_users; /* of these */
 	size_t user_bytes; /* of an answer, the largest so far; 0: there was none */
+	uint64_t wish; /* what the newest message asks for of each user: a hash */
+	size_t wish_user_bytes; /* as user_bytes, of answers to that */
 };
 
 /* --- answers --- */
@@ -226,10 +230,10 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 
 /* --- asking --- */
 
-/* many NULL: there is no stream yet. */
+/* Of the newest message. */
 static uint32_t part_users(const struct many *many)
 {
-	size_t users = many && many->user_bytes ? PART_BYTES / many->user_bytes : PART_USERS;
+	size_t users = many->wish_user_bytes ? PART_BYTES / many->wish_user_bytes : PART_USERS;
 
 	if (users < PART_USERS_LEAST)
 		return PART_USERS_LEAST;
@@ -310,14 +314,28 @@ void many_room(struct call *call)
 		feed(call);
 }
 
+/* How large answers are. What failed may have been too large, so one does not go on with large parts. */
+static void learn(struct many *many, const struct many_part *part, int code, size_t bytes)
+{
+	size_t user_bytes = bytes / part->users->count + 1;
+
+	if (code) {
+		many->wish_user_bytes = 0;
+		return;
+	}
+	if (user_bytes > many->user_bytes)
+		many->user_bytes = user_bytes;
+	if (part->message->wish == many->wish && user_bytes > many->wish_user_bytes)
+		many->wish_user_bytes = user_bytes;
+}
+
 static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes)
 {
 	struct many_part *part = (struct many_part *)ask;
 	struct call *call = part->message->call;
 	struct many *many = call->state;
 
-	if (!code && bytes > many->user_bytes * part->users->count)
-		many->user_bytes = bytes / part->users->count + 1;
+	learn(many, part, code, bytes);
 	count_asked(call, part, false);
 	if (code) {
 		if (!part_failed(part, code, (const char *)data, bytes))
@@ -334,6 +352,27 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 }
 
 /* --- a message comes in --- */
+
+/* A hash of all but the users. */
+static uint64_t wish_of(const uint8_t *data, size_t bytes)
+{
+	struct wire_cursor cursor = { data, data + bytes };
+	struct wire_field field;
+	uint64_t wish = 0;
+
+	while (wire_next(&cursor, &field) == 1)
+		if (field.number != USERS_FIELD)
+			wish = XXH3_64bits_withSeed(field.whole, field.whole_bytes, wish);
+	return wish;
+}
+
+/* The newest message's; of another one than before no answer has told anything. */
+static void set_wish(struct many *many, uint64_t wish)
+{
+	if (wish != many->wish)
+		many->wish_user_bytes = 0;
+	many->wish = wish;
+}
 
 struct splitting {
 	struct server *server;
@@ -362,6 +401,7 @@ static struct many_message *message_new(struct call *call, struct wire_split *sp
 		return NULL;
 	message->call = call;
 	message->bytes = bytes;
+	message->wish = ((const struct many *)call->state)->wish;
 	message->split = *split;
 	for (uint32_t i = 0; i < parts_each; i++)
 		for (uint32_t worker = 0; worker < workers; worker++) {
@@ -423,48 +463,65 @@ static void begin(struct many_message *message)
 		feed(message->call);
 }
 
-void many_message(struct call *call, const uint8_t *data, size_t bytes)
+/* NULL: the call was failed. */
+static struct many_message *split_message(struct call *call, const uint8_t *data, size_t bytes)
 {
 	struct server *server = call->server;
+	struct many *many = call->state;
 	/* A user takes two bytes at the least. */
 	size_t users_most = bytes / 2 < USERS_MAX ? bytes / 2 : USERS_MAX;
-	uint32_t part = part_users(call->state);
-	struct splitting splitting = { .server = server,
-				       .part_users = part,
-				       .parts_each = (uint32_t)users_most / part + 1 };
+	struct splitting splitting = { .server = server };
 	struct wire_split_rule rule = {
 		.field = USERS_FIELD,
 		.name = "user_ids",
 		.elements_max = USERS_MAX,
 		.rest_max = REST_MAX_BYTES,
-		.parts = server->supervisor.count * splitting.parts_each,
 		.part_of = part_of,
 	};
-	struct many_message *message = NULL;
-	struct many *many = call->state;
+	struct many_message *message;
 	struct wire_split split;
 	struct error err;
+
+	set_wish(many, wish_of(data, bytes));
+	splitting.part_users = part_users(many);
+	splitting.parts_each = (uint32_t)users_most / splitting.part_users + 1;
+	rule.parts = server->supervisor.count * splitting.parts_each;
+	if (wire_split(&rule, &splitting, data, bytes, &split, &err)) {
+		call_fail_error(call, &err);
+		return NULL;
+	}
+	message = split.elements ? message_new(call, &split, splitting.parts_each, bytes) : NULL;
+	if (message)
+		return message;
+	if (!split.elements)
+		call_fail(call, E_INVALID, "user_ids: none; 1 to 10,000 users a message are allowed");
+	else
+		call_fail(call, E_EXHAUSTED, "out of memory");
+	wire_split_free(&split);
+	return NULL;
+}
+
+void many_message(struct call *call, const uint8_t *data, size_t bytes)
+{
+	struct server *server = call->server;
+	struct many_message *message = NULL;
+	struct many *many = call->state;
 
 	if (!many) {
 		server->stats.recommend_calls++;
 		call->state = many = calloc(1, sizeof *many);
 	}
-	if (wire_split(&rule, &splitting, data, bytes, &split, &err)) {
-		call_fail_error(call, &err);
-	} else if (!split.elements) {
-		call_fail(call, E_INVALID, "user_ids: none; 1 to 10,000 users a message are allowed");
-		wire_split_free(&split);
-	} else if (!many || !(message = message_new(call, &split, splitting.parts_each, bytes))) {
+	if (many)
+		message = split_message(call, data, bytes);
+	else
 		call_fail(call, E_EXHAUSTED, "out of memory");
-		wire_split_free(&split);
-	}
 	if (!message) {
 		if (many)
 			many_stop(call);
 		call_message_done(call, bytes);
 		return;
 	}
-	server->stats.recommend_users += split.elements;
+	server->stats.recommend_users += message->split.elements;
 	message->previous = many->last;
 	if (message->previous)
 		message->previous->next = message;

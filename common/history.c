@@ -4,7 +4,7 @@
 
 size_t history_empty(void *row, int64_t floor_ms)
 {
-	struct history_head head = { .format = HISTORY_FORMAT, .floor_ms = floor_ms };
+	struct history_head head = { .floor_ms = floor_ms };
 	memcpy(row, &head, sizeof head);
 	return sizeof head;
 }
@@ -84,13 +84,14 @@ int history_append(void *row, size_t *bytes, const struct history_entry *entry, 
 	struct history_head head;
 	memcpy(&head, row, sizeof head);
 	char *entries = (char *)row + sizeof head;
+	uint32_t count = (uint32_t)head.count;
 	*gone_count = 0;
-	if (entry->event.value && has_event(entries, head.count, entry->event))
+	if (entry->event.value && has_event(entries, count, entry->event))
 		return HISTORY_DUPLICATE;
 	if (entry->time_ms <= head.floor_ms)
 		return HISTORY_DROPPED;
-	uint32_t place = place_of(entries, head.count, entry->time_ms);
-	uint32_t drop = surplus(entries, head.count, place, entry->time_ms, rules);
+	uint32_t place = place_of(entries, count, entry->time_ms);
+	uint32_t drop = surplus(entries, count, place, entry->time_ms, rules);
 	if (drop > place)
 		return HISTORY_DROPPED;
 	if (drop > 0) {
@@ -103,10 +104,10 @@ int history_append(void *row, size_t *bytes, const struct history_entry *entry, 
 		memmove(entries, entries + drop * ENTRY, (place - drop) * ENTRY);
 	}
 	if (drop != 1)
-		memmove(entries + (place + 1 - drop) * ENTRY, entries + place * ENTRY, (head.count - place) * ENTRY);
+		memmove(entries + (place + 1 - drop) * ENTRY, entries + place * ENTRY, (count - place) * ENTRY);
 	memcpy(entries + (place - drop) * ENTRY, entry, ENTRY);
-	head.count = (uint16_t)(head.count + 1 - drop);
+	head.count = count + 1 - drop;
 	memcpy(row, &head, sizeof head);
-	*bytes = history_bytes(head.count);
+	*bytes = history_bytes(count + 1 - drop);
 	return HISTORY_ACCEPTED;
 }

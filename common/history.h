@@ -1,11 +1,10 @@
 /*
- * A user's history: a packed, time-ordered row, oldest first, newest last. This module is the row's format and the
- * rules of appending; it does no I/O and knows no clock. A row is the value of an LMDB key (common/shard.h); a long
- * history is stored in two (common/history_parts.h), and is one row again while it is written. Who reads does so
- * through struct history, which hides that.
+ * A user's history in memory while events are added to it: a row, time-ordered, oldest first, newest last. This module
+ * is the rules of appending; it does no I/O and knows no clock. How a history is stored, and how it is read where it
+ * lies, is in common/history_parts.h.
  *
- * Layout (little endian): struct history_head, then `count` entries of 32 bytes. Rows are not aligned in LMDB: read
- * through history_at(), history_entry_at() or memcpy.
+ * A row is struct history_head, then `count` entries. It need not be aligned: read through history_count(),
+ * history_entry_at() or memcpy.
  *
  * Rules: entries are ordered by time, arrival order within equal times. At most `cap` entries, the
  * newest kept; entries older than `retention_ms` before the newest one go too. `floor_ms` is the newest
@@ -24,16 +23,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#define HISTORY_FORMAT 1
-#define HISTORY_DIVIDED 2 /* the newest part of a history, whose older part is in another row */
 #define HISTORY_CAP_MAX 10000
 #define HISTORY_NO_FLOOR INT64_MIN
 
 struct history_head {
-	uint16_t format; /* HISTORY_FORMAT, or HISTORY_DIVIDED */
-	uint16_t gone; /* HISTORY_DIVIDED: of the other row's first entries so many have gone; else 0 */
-	uint16_t count; /* of the entries that follow */
-	uint16_t older; /* HISTORY_DIVIDED: of the other row's entries; else 0 */
+	uint64_t count; /* of the entries that follow */
 	int64_t floor_ms; /* HISTORY_NO_FLOOR: nothing ever went */
 };
 
@@ -45,8 +39,7 @@ struct history_entry {
 	uint16_t type; /* the shard's number of the event type */
 	uint16_t flags; /* HISTORY_HAS_PROPERTIES or 0; the bits above are the shard's (HISTORY_TWIN_SHIFT) */
 };
-_Static_assert(sizeof(struct history_head) == 16 && sizeof(struct history_entry) == 32, "these are the disk format");
-_Static_assert(HISTORY_CAP_MAX < UINT16_MAX, "counts of entries are 16 bits in the head");
+_Static_assert(sizeof(struct history_entry) == 32, "this is the disk format of runs that are not packed");
 #define HISTORY_HAS_PROPERTIES 1u
 /*
  * Among entries with properties but no event id that are alike in all else: a number, so that each
@@ -61,31 +54,11 @@ struct history_rules {
 
 enum history_outcome { HISTORY_ACCEPTED = 1, HISTORY_DUPLICATE = 2, HISTORY_DROPPED = 3 }; /* = kindred.v1.Outcome */
 
-/* A history as it is stored: points into rows that someone else keeps. Filled by common/history_parts.h. */
-struct history {
-	const char *older, *newest; /* entries; not aligned */
-	uint32_t older_count; /* 0: there is no older part */
-	uint32_t count; /* of both */
-	uint32_t gone; /* before the older part's first one */
-	int64_t floor_ms;
-};
-/* index 0 is the oldest; index < count. */
-static inline struct history_entry history_at(const struct history *history, uint32_t index)
-{
-	struct history_entry entry;
-	const char *at = index < history->older_count
-				 ? history->older + (size_t)index * sizeof entry
-				 : history->newest + (size_t)(index - history->older_count) * sizeof entry;
-	memcpy(&entry, at, sizeof entry);
-	return entry;
-}
-
-/* Of one row. */
 static inline uint32_t history_count(const void *row)
 {
 	struct history_head head;
 	memcpy(&head, row, sizeof head);
-	return head.count;
+	return (uint32_t)head.count;
 }
 /* index 0 is the oldest; index < count. */
 static inline struct history_entry history_entry_at(const void *row, uint32_t index)

@@ -64,13 +64,13 @@ bool shard_is_older_key(MDB_val key)
 	return key.mv_size > 0 && ((const char *)key.mv_data)[key.mv_size - 1] == '\0';
 }
 
-/* *format: SHARD_FORMAT or SHARD_FORMAT_WHOLE. */
+/* *format: SHARD_FORMAT_OLDEST..SHARD_FORMAT. */
 static int read_format(const struct shard *shard, MDB_txn *txn, uint32_t *format, struct error *err)
 {
 	int code = shard_get_fixed(shard, txn, SHARD_COUNTERS, "format", format, sizeof *format, err);
-	if (!code && *format != SHARD_FORMAT && *format != SHARD_FORMAT_WHOLE)
-		code = error_set(err, E_UNIMPLEMENTED, "%s: written in format %u; this program knows formats %u and %u",
-				 store_path(shard->store), *format, SHARD_FORMAT_WHOLE, SHARD_FORMAT);
+	if (!code && (*format < SHARD_FORMAT_OLDEST || *format > SHARD_FORMAT))
+		code = error_set(err, E_UNIMPLEMENTED, "%s: written in format %u; this program knows formats %u to %u",
+				 store_path(shard->store), *format, SHARD_FORMAT_OLDEST, SHARD_FORMAT);
 	return code;
 }
 

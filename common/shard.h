@@ -31,7 +31,7 @@
 #define KINDRED_SHARD_H
 
 #include "common/error.h"
-#include "common/history.h"
+#include "common/history_parts.h"
 
 #include <stdbool.h>
 

@@ -7,8 +7,12 @@
 #include "common/shard.h"
 #include "common/store.h"
 
-#define SHARD_FORMAT 2u
-#define SHARD_FORMAT_WHOLE 1u /* before: no history was divided. Becomes SHARD_FORMAT when it is opened for writing. */
+/*
+ * 2: long histories are divided; 3: rows may be packed. Formats from SHARD_FORMAT_OLDEST on are read, and become
+ * SHARD_FORMAT when they are opened for writing; rows stay as they are until an event changes them.
+ */
+#define SHARD_FORMAT 3u
+#define SHARD_FORMAT_OLDEST 1u
 
 enum shard_database {
 	SHARD_HISTORY,

@@ -54,6 +54,19 @@ static int erase(struct shard *shard, enum shard_database database, MDB_val key,
 
 /* --- the row held --- */
 
+/* Room for a row of so many bytes, to be filled at once. */
+static int reserve(struct shard *shard, MDB_val key, size_t bytes, void **room, struct error *err)
+{
+	struct shard_writer *writer = shard->writer;
+	MDB_val value = { bytes, NULL };
+	int rc = mdb_put(writer->txn, shard->databases[SHARD_HISTORY], &key, &value, MDB_RESERVE);
+	if (rc)
+		return lost_to_lmdb(shard, rc, "cannot write a history", err);
+	writer->bytes += (bytes / PAGE_BYTES + 1) * PAGE_BYTES;
+	*room = value.mv_data;
+	return 0;
+}
+
 /* The row held, or, when it is long, its newest part, and its older one if that has changed. */
 static int put_row(struct shard *shard, struct error *err)
 {
@@ -61,16 +74,19 @@ static int put_row(struct shard *shard, struct error *err)
 	struct history_division division = history_divide(writer->row, &writer->parts);
 	char buffer[SHARD_OLDER_KEY_BYTES];
 	MDB_val user = { writer->user_bytes, writer->user }, older = shard_older_key(buffer, user);
-	MDB_val value = { division.newest_bytes, NULL };
-	int rc = mdb_put(writer->txn, shard->databases[SHARD_HISTORY], &user, &value, MDB_RESERVE);
-	if (rc)
-		return lost_to_lmdb(shard, rc, "cannot write a history", err);
-	history_put_newest(&division, value.mv_data);
-	writer->bytes += (value.mv_size / PAGE_BYTES + 1) * PAGE_BYTES;
-	if (division.older)
-		return put(shard, SHARD_HISTORY, older, (MDB_val){ division.older_bytes, (void *)division.older },
-			   "cannot write a history", err);
-	return division.erase_older ? erase(shard, SHARD_HISTORY, older, "cannot write a history", err) : 0;
+	void *room;
+	int code = reserve(shard, user, division.newest_bytes, &room, err);
+	if (code)
+		return code;
+	history_put_newest(&division, room);
+	if (division.erase_older)
+		return erase(shard, SHARD_HISTORY, older, "cannot write a history", err);
+	if (!division.older)
+		return 0;
+	code = reserve(shard, older, division.older_bytes, &room, err);
+	if (!code)
+		history_put_older(&division, room);
+	return code;
 }
 
 static int write_row(struct shard *shard, struct error *err)

@@ -25,13 +25,15 @@ struct walk {
 /* --- history --- */
 
 #define LINE 64u
-#define HISTORY_PREFETCH 1024u /* bytes: the newest 32 events */
+#define HISTORY_PREFETCH 1024u /* bytes: the newest 64 events, or 32 that are not packed */
 
-static void prefetch_last(const char *entries, uint32_t count)
+/* Of a run's first column, which is nearly always all that is read. */
+static void prefetch_last(const struct history_run *run)
 {
-	size_t bytes = count * sizeof(struct history_entry);
-	for (size_t back = LINE; back <= bytes && back <= HISTORY_PREFETCH; back += LINE)
-		__builtin_prefetch(entries + bytes - back);
+	size_t bytes = run->count *
+		       (run->columns & HISTORY_PACKED ? sizeof(struct history_packed) : sizeof(struct history_entry));
+	for (size_t back = LINE; back < bytes + LINE && back <= HISTORY_PREFETCH; back += LINE)
+		__builtin_prefetch(run->data + bytes - (back < bytes ? back : bytes));
 }
 
 static int read_history(struct walk *walk, struct error *err)
@@ -48,8 +50,9 @@ static int read_history(struct walk *walk, struct error *err)
 	}
 	if (code)
 		return code;
-	prefetch_last(walk->history.newest, walk->history.count - walk->history.older_count);
-	prefetch_last(walk->history.older, walk->history.older_count);
+	prefetch_last(&walk->history.newest);
+	if (walk->history.older_count)
+		prefetch_last(&walk->history.older);
 	return 0;
 }
 

@@ -1,8 +1,8 @@
 /*
- * Appends to a user's history, read from the bytes: the cap and the retention first, then entries of 4
- * bytes (event id, time, item, flags), small numbers so that they meet. A list kept the slow way must
- * agree, also after the history has been stored and loaded as a shard does it, which the item's lowest
- * bit asks for. And any bytes as the rows of a history: what is taken can be read to its end.
+ * Appends to a user's history, read from the bytes: the cap and the retention first, then entries of 4 bytes (event
+ * id, time, item, flags, the highest of which is for a weight), small numbers so that they meet. A list kept the slow
+ * way must agree, also after the history has been stored and loaded as a shard does it, which the item's lowest bit
+ * asks for. And any bytes as the rows of a history: what is taken can be read to its end.
  */
 #include "common/history_parts.h"
 
@@ -62,7 +62,7 @@ static int slow_append(struct slow *slow, const struct history_entry *entry, con
 
 /* The rows of a shard. */
 struct stored {
-	char newest[sizeof(struct history_head) + CAP_MAX * sizeof(struct history_entry)];
+	char newest[sizeof(struct history_stored_head) + CAP_MAX * sizeof(struct history_entry)];
 	char older[CAP_MAX * sizeof(struct history_entry)];
 	size_t newest_bytes, older_bytes; /* older_bytes 0: there is none */
 };
@@ -74,7 +74,7 @@ static void store(struct stored *stored, const char *row, struct history_parts *
 	stored->newest_bytes = division.newest_bytes;
 	history_put_newest(&division, stored->newest);
 	if (division.older) {
-		memcpy(stored->older, division.older, division.older_bytes);
+		history_put_older(&division, stored->older);
 		stored->older_bytes = division.older_bytes;
 	}
 	if (division.erase_older) {
@@ -118,7 +118,7 @@ static void fuzz_appends(const uint8_t *data, size_t bytes)
 		struct history_entry entry = { .event = { data[at] },
 					       .time_ms = data[at + 1],
 					       .item = { data[at + 2] },
-					       .weight = 1,
+					       .weight = data[at + 3] & 0x80 ? 2 : 1,
 					       .flags = data[at + 3] };
 		struct slow before = slow;
 		uint32_t gone_count;
@@ -141,13 +141,14 @@ static void fuzz_appends(const uint8_t *data, size_t bytes)
 static void fuzz_rows(const uint8_t *data, size_t bytes)
 {
 	struct history history;
-	struct history_head head;
+	struct history_stored_head head;
 	size_t newest = bytes;
 	if (bytes < sizeof head)
 		return;
 	memcpy(&head, data, sizeof head);
-	if (head.format == HISTORY_DIVIDED && history_bytes(head.count) < bytes)
-		newest = history_bytes(head.count);
+	size_t of_newest = sizeof head + head.count * history_entry_bytes(head.columns & (HISTORY_PACKED * 2 - 1));
+	if (head.format == HISTORY_DIVIDED && of_newest < bytes)
+		newest = of_newest;
 	enum history_stored stored = history_open(&history, data, newest);
 	if (stored == HISTORY_IS_DAMAGED ||
 	    (stored == HISTORY_IS_DIVIDED && !history_add_older(&history, data + newest, bytes - newest)))

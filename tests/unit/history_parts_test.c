@@ -16,16 +16,17 @@ struct fixture {
 	char row[sizeof(struct history_head) + ROOM * sizeof(struct history_entry)];
 	size_t bytes;
 	struct history_parts parts;
-	char newest[sizeof(struct history_head) + ROOM * sizeof(struct history_entry)];
+	char newest[sizeof(struct history_stored_head) + ROOM * sizeof(struct history_entry)];
 	char older[ROOM * sizeof(struct history_entry)];
 	size_t newest_bytes, older_bytes; /* older_bytes 0: no such row */
 	uint32_t older_written; /* how often */
 	uint64_t next; /* event id */
+	float weight; /* of the events that come */
 };
 
 static void start(struct fixture *f)
 {
-	*f = (struct fixture){ .next = 1 };
+	*f = (struct fixture){ .next = 1, .weight = 1 };
 	f->bytes = history_empty(f->row, HISTORY_NO_FLOOR);
 }
 
@@ -33,7 +34,7 @@ static int append(struct fixture *f, int64_t time_ms, uint32_t cap, int64_t rete
 {
 	const struct history_rules rules = { cap, retention_ms };
 	struct history_entry entry = {
-		.item = { f->next }, .time_ms = time_ms, .event = { f->next }, .weight = 1, .type = 3
+		.item = { f->next }, .time_ms = time_ms, .event = { f->next }, .weight = f->weight, .type = 3
 	};
 	uint32_t gone;
 	int outcome = history_append(f->row, &f->bytes, &entry, &rules, NULL, 0, &gone);
@@ -49,7 +50,7 @@ static void store(struct fixture *f)
 	f->newest_bytes = division.newest_bytes;
 	history_put_newest(&division, f->newest);
 	if (division.older) {
-		memcpy(f->older, division.older, division.older_bytes);
+		history_put_older(&division, f->older);
 		f->older_bytes = division.older_bytes;
 		f->older_written++;
 	}
@@ -58,6 +59,36 @@ static void store(struct fixture *f)
 		f->older_bytes = 0;
 	}
 	assert_int_equal(f->parts.has_older, f->older_bytes > 0);
+}
+
+static size_t widen_run(char *to, const struct history_run *run)
+{
+	for (uint32_t i = 0; i < run->count; i++) {
+		struct history_entry entry = history_run_at(run, i);
+		memcpy(to + i * sizeof entry, &entry, sizeof entry);
+	}
+	return run->count * sizeof(struct history_entry);
+}
+
+/* Makes of what is stored the rows of a version that did not pack them: the user's, or the older one. */
+static void widen(struct fixture *f, bool older)
+{
+	struct history history;
+	struct history_stored_head head;
+	char wide[sizeof f->newest];
+	history_open(&history, f->newest, f->newest_bytes);
+	memcpy(&head, f->newest, sizeof head);
+	if (older && f->older_bytes) {
+		assert_true(history_add_older(&history, f->older, f->older_bytes));
+		f->older_bytes = widen_run(wide, &history.older);
+		memcpy(f->older, wide, f->older_bytes);
+		head.columns &= (1u << HISTORY_OLDER_SHIFT) - 1;
+	} else if (!older) {
+		f->newest_bytes = sizeof head + widen_run(wide, &history.newest);
+		memcpy(f->newest + sizeof head, wide, f->newest_bytes - sizeof head);
+		head.columns &= (uint8_t)(0xffu << HISTORY_OLDER_SHIFT);
+	}
+	memcpy(f->newest, &head, sizeof head);
 }
 
 /* What the rows say must be what is in memory, which is then loaded from them. */
@@ -168,7 +199,8 @@ static void what_goes_at_the_old_end_is_only_counted(void **state)
 	history = append_and_store(&f, 332, 100);
 	assert_int_equal(f.older_written, before + 1);
 	assert_int_equal(history.gone, 0);
-	assert_int_equal(f.older_bytes, (100 - HISTORY_NEWEST_KEPT) * sizeof(struct history_entry));
+	assert_int_equal(f.older_bytes,
+			 (100 - HISTORY_NEWEST_KEPT) * history_entry_bytes(HISTORY_PACKED | HISTORY_EVENTS));
 }
 
 static void an_undivided_long_row_is_divided_by_the_next_event(void **state)
@@ -179,16 +211,18 @@ static void an_undivided_long_row_is_divided_by_the_next_event(void **state)
 	for (int64_t time = 1; time <= 200; time++)
 		assert_int_equal(append(&f, time, ROOM, 0), HISTORY_ACCEPTED);
 	/* as a version that knew one row only wrote it */
-	memcpy(f.newest, f.row, f.bytes);
-	f.newest_bytes = f.bytes;
+	const struct history_stored_head head = { .format = HISTORY_WHOLE, .count = 200, .floor_ms = HISTORY_NO_FLOOR };
+	memcpy(f.newest, &head, sizeof head);
+	memcpy(f.newest + sizeof head, f.row + sizeof(struct history_head), 200 * sizeof(struct history_entry));
+	f.newest_bytes = sizeof head + 200 * sizeof(struct history_entry);
 	f.parts = (struct history_parts){ 0 };
 	assert_int_equal(reload(&f).older_count, 0);
 	assert_int_equal(append_and_store(&f, 201, ROOM).older_count, 201 - HISTORY_NEWEST_KEPT);
 }
 
-static struct history_head head_of(const struct fixture *f)
+static struct history_stored_head head_of(const struct fixture *f)
 {
-	struct history_head head;
+	struct history_stored_head head;
 	memcpy(&head, f->newest, sizeof head);
 	return head;
 }
@@ -201,7 +235,7 @@ static void damaged_rows_are_refused(void **state)
 	start(&f);
 	append_and_store(&f, 1, ROOM);
 	assert_int_equal(history_open(&history, f.newest, 0), HISTORY_IS_DAMAGED);
-	assert_int_equal(history_open(&history, f.newest, sizeof(struct history_head) - 1), HISTORY_IS_DAMAGED);
+	assert_int_equal(history_open(&history, f.newest, sizeof(struct history_stored_head) - 1), HISTORY_IS_DAMAGED);
 	assert_int_equal(history_open(&history, f.newest, f.newest_bytes - 1), HISTORY_IS_DAMAGED);
 	assert_int_equal(history_open(&history, f.newest, f.newest_bytes + 1), HISTORY_IS_DAMAGED);
 	f.newest[0] = 3;
@@ -220,17 +254,21 @@ static void damaged_rows_are_refused(void **state)
 	}
 	/*
 	 * an older part of which all has gone, more entries than a history can have, a whole history
-	 * with an older part
+	 * with an older part, columns that nobody writes
 	 */
-	const struct history_head good = head_of(&f);
-	for (int wrong = 0; wrong < 3; wrong++) {
-		struct history_head head = good;
+	const struct history_stored_head good = head_of(&f);
+	for (int wrong = 0; wrong < 5; wrong++) {
+		struct history_stored_head head = good;
 		if (wrong == 0)
 			head.gone = head.older;
 		if (wrong == 1)
 			head.older = HISTORY_CAP_MAX;
 		if (wrong == 2)
-			head.format = HISTORY_FORMAT;
+			head.format = HISTORY_WHOLE;
+		if (wrong == 3)
+			head.columns = (uint8_t)(head.columns & ~HISTORY_PACKED);
+		if (wrong == 4)
+			head.columns = (uint8_t)(head.columns & ~(HISTORY_PACKED << HISTORY_OLDER_SHIFT));
 		memcpy(f.newest, &head, sizeof head);
 		assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_DAMAGED);
 	}
@@ -240,7 +278,7 @@ static void any_history_comes_back_as_it_was_stored(void **state)
 {
 	(void)state;
 	static struct fixture f;
-	uint32_t divided = 0, with_gone = 0;
+	uint32_t divided = 0, with_gone = 0, wide_ones = 0;
 	for (uint32_t run = 0; run < 40; run++) {
 		uint32_t late = chance(2) ? 1 : 200, cap = 20 + chance(ROOM - 21);
 		int64_t retention_ms = chance(3) ? 0 : 100 + chance(400);
@@ -251,13 +289,18 @@ static void any_history_comes_back_as_it_was_stored(void **state)
 			if (chance(3))
 				continue;
 			store(&f);
+			f.weight = chance(4) ? 1 : 2.5F;
+			for (uint32_t which = chance(4); which; which >>= 1)
+				widen(&f, which & 1);
 			struct history history = reload(&f);
+			wide_ones += !history.newest.columns || (history.older_count && !history.older.columns);
 			divided += history.older_count > 0;
 			with_gone += history.gone > 0;
 		}
 	}
 	assert_true(divided > 1000);
 	assert_true(with_gone > 100);
+	assert_true(wide_ones > 1000);
 }
 
 int main(void)

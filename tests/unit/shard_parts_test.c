@@ -278,15 +278,15 @@ static void a_shard_of_before_is_read_and_taken_over(void **state)
 {
 	(void)state;
 	static struct {
-		struct history_head head;
+		struct history_stored_head head;
 		struct history_entry entries[100];
-	} row = { .head = { .format = HISTORY_FORMAT, .count = 100, .floor_ms = HISTORY_NO_FLOOR } };
+	} row = { .head = { .format = HISTORY_WHOLE, .count = 100, .floor_ms = HISTORY_NO_FLOOR } };
 	for (uint64_t i = 0; i < 100; i++)
 		row.entries[i] = (struct history_entry){ .event = { i + 1 }, .time_ms = (int64_t)i + 1, .weight = 1 };
 	put_raw(SHARD_HISTORY, (MDB_val){ 4, "john" }, &row, sizeof row);
-	set_format(SHARD_FORMAT_WHOLE);
+	set_format(SHARD_FORMAT_OLDEST);
 	reopen(true);
-	assert_int_equal(format(), SHARD_FORMAT_WHOLE);
+	assert_int_equal(format(), SHARD_FORMAT_OLDEST);
 	struct shard_reader *reader = read_begin();
 	expect(reader, "john", 100, false);
 	read_end(reader);
@@ -304,7 +304,7 @@ static void a_shard_of_before_is_read_and_taken_over(void **state)
 	shard_fixture_close();
 	assert_int_equal(shard_fixture_try_open(SHARD_FIXTURE_BYTES, true), E_UNIMPLEMENTED);
 	assert_int_equal(shard_fixture_try_open(SHARD_FIXTURE_BYTES, false), E_UNIMPLEMENTED);
-	assert_non_null(strstr(fault.text, "knows formats 1 and 2"));
+	assert_non_null(strstr(fault.text, "knows formats 1 to 3"));
 }
 
 int main(void)

@@ -512,7 +512,7 @@ int build_run(const struct build_options *options, char *path, struct error *err
 	if (!code)
 		say_done(build, generation, path);
 	else
-		report_failed(&build->report, err->text);
+		report_failed(&build->report, err);
 	release(build);
 	free(build);
 	return code;

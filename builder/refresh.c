@@ -322,7 +322,7 @@ int refresh_run(const struct build_options *options, char *path, struct error *e
 	if (!code)
 		say_done(refresh, generation, path);
 	else
-		report_failed(&refresh->report, err->text);
+		report_failed(&refresh->report, err);
 	release(refresh);
 	free(refresh);
 	return code;

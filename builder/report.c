@@ -199,10 +199,10 @@ void report_done(struct report *report, json_t *facts)
 	put_object(report, facts);
 }
 
-void report_failed(struct report *report, const char *text)
+void report_failed(struct report *report, const struct error *why)
 {
 	if (report->terminal)
 		put(report, "\n", 1); /* below the progress; the log says the rest */
 	else
-		put_object(report, json_pack("{ss}", "error", text));
+		put_object(report, json_pack("{ss si}", "error", why->text, "code", error_grpc_status(why->code)));
 }

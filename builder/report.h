@@ -7,14 +7,16 @@
  *     {"done":true,"path":"..","seconds":12.5,"events":..,"users":..,"items":..,"relations":..}
  *         the last line of a build that succeeded; with "worse":"human words" when the gate (builder/gate.h) found
  *         it worse than what is served
- *     {"error":"what, where and what to do"}
- *         the last line of one that failed
+ *     {"error":"what, where and what to do","code":8}
+ *         the last line of one that failed; code: the gRPC status of the reason
  *
  * With a terminal on stdout it is one line for a person instead, with the time left, drawn over itself.
  * Seconds per phase are kept for the metadata. The builder's first thread only.
  */
 #ifndef KINDRED_BUILDER_REPORT_H
 #define KINDRED_BUILDER_REPORT_H
+
+#include "common/error.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -73,6 +75,6 @@ double report_seconds(const struct report *report);
 /* Takes over the object: "done" and "seconds" are added to it, and it is written as the last line. */
 void report_done(struct report *report, json_t *facts);
 /* The last line of a build that failed. */
-void report_failed(struct report *report, const char *text);
+void report_failed(struct report *report, const struct error *why);
 
 #endif

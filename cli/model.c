@@ -209,12 +209,19 @@ static int follow(struct cli *cli, uint64_t generation, Kindred__V1__GetModelSta
 	return code;
 }
 
+/* A server that is older than the field does not say. */
+static int failure_code(const Kindred__V1__GetModelStatusResponse *status)
+{
+	return status->error_code ? error_from_grpc_status((int)status->error_code) : E_ABORTED;
+}
+
 static int told(struct cli *cli, const struct build *build, uint64_t generation,
 		const Kindred__V1__GetModelStatusResponse *status, double seconds, struct error *err)
 {
 	char elapsed[TEXT_MAX];
 	if (status->generation == generation && status->state == KINDRED__V1__BUILD_STATE__BUILD_STATE_FAILED)
-		return error_set(err, E_ABORTED, "generation %" PRIu64 " was not built: %s", generation, status->error);
+		return error_set(err, failure_code(status), "generation %" PRIu64 " was not built: %s", generation,
+				 status->error);
 	if (!build->refresh)
 		unlearnt_warn(cli, generation);
 	if (cli->json)

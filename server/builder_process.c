@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,6 +82,14 @@ void builder_process_fini(struct builder_process *builder)
 
 /* --- what it says --- */
 
+/* status: of gRPC; one that says nothing of the kind is that of a build that broke off. */
+static void take_reason(struct builder_process *builder, const char *text, json_int_t status)
+{
+	int code = status > 0 && status <= INT_MAX ? error_from_grpc_status((int)status) : E_ABORTED;
+
+	error_set(&builder->err, code, "%s", text);
+}
+
 static void take_line(struct builder_process *builder, const char *line, size_t bytes)
 {
 	json_error_t json_err;
@@ -99,7 +108,7 @@ static void take_line(struct builder_process *builder, const char *line, size_t 
 		builder->progress = json_number_value(json_object_get(json, "progress"));
 	text = json_string_value(json_object_get(json, "error"));
 	if (text)
-		error_set(&builder->err, E_ABORTED, "%s", text);
+		take_reason(builder, text, json_integer_value(json_object_get(json, "code")));
 	text = json_string_value(json_object_get(json, "worse"));
 	if (text)
 		snprintf(builder->worse, sizeof builder->worse, "%s", text);

@@ -278,8 +278,10 @@ static void answer_status(void *context)
 		reply.phase = (char *)builds->builder.phase;
 		reply.progress = (float)builds->builder.progress;
 	}
-	if (builds->state == BUILDS_FAILED)
+	if (builds->state == BUILDS_FAILED) {
 		reply.error = (char *)builds->err.text;
+		reply.error_code = (uint32_t)error_grpc_status(builds->err.code);
+	}
 	reply.active_generation = server_active(server);
 	reply.held_back_generation = kept_held(&server->kept);
 	if (reply.held_back_generation)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -287,6 +288,39 @@ static void test_room_on_the_disk(void **state)
 	cluster_fini(&cluster);
 }
 
+/* A build that finds no room is told so, by its status too, and the next one that finds some is built. */
+static void test_a_build_without_room(void **state)
+{
+	struct cluster cluster;
+	char path[192];
+	(void)state;
+	cluster_init(&cluster);
+	snprintf(path, sizeof path, "%s/full", cluster.home);
+	setenv("FULL_DISK", path, 1);
+	preload_begin("full_disk");
+	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0"));
+	preload_end();
+	unsetenv("FULL_DISK");
+	small_shop_load(&cluster);
+	cluster_file(&cluster, "full", "");
+	static const char *const commands[] = { "build", "refresh" };
+	for (size_t i = 0; i < 2; i++) {
+		struct output full = cluster_run(&cluster, CLI("model", commands[i]));
+		assert_non_null(strstr(full.err, "No space left on device"));
+		assert_int_equal(full.code, EX_OSERR);
+		output_free(&full);
+		json_t *status = cluster_json(&cluster, CLI("model", "status", "--json"));
+		assert_int_equal(json_integer_value(json_object_get(status, "error_code")), 8);
+		json_decref(status);
+	}
+	assert_int_equal(unlink(path), 0);
+	cluster_ok(&cluster, CLI("model", "build"));
+	json_t *status = cluster_json(&cluster, CLI("model", "status", "--json"));
+	assert_int_equal(json_integer_value(json_object_get(status, "error_code")), 0);
+	json_decref(status);
+	cluster_fini(&cluster);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_a_relation_of_several_definitions),
 		cmocka_unit_test(test_admin_port),
 		cmocka_unit_test(test_room_on_the_disk),
+		cmocka_unit_test(test_a_build_without_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

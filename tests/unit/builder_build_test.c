@@ -360,6 +360,8 @@ static void test_progress_is_told(void **state)
 			progress = 0; /* the next build's begins */
 		} else if (json_object_get(json, "error")) {
 			failed++;
+			assert_int_equal(json_integer_value(json_object_get(json, "code")),
+					 error_grpc_status(E_EXISTS));
 		} else {
 			double now = json_real_value(json_object_get(json, "progress"));
 			assert_true(now >= progress && now <= 1);

@@ -104,7 +104,8 @@ static const struct cli_spec spec = {
 		 "An item that is there already is replaced, so importing again is safe."
 		 "\v"
 		 "Types are detected from all rows: true/false/yes/no are booleans, numbers such as 1299.95 (or as "
-		 "--decimal-comma and --unit say) numbers (a column with \"007\" in it stays text), ISO 8601 dates "
+		 "--decimal-comma, --thousands and --unit say) numbers (a column with \"007\" in it stays text), ISO "
+		 "8601 dates "
 		 "(or times as --time-format says) timestamps, texts with the list separator in them lists, all else "
 		 "strings. An existing catalog's types are kept. A few values that do not fit (one in a hundred) are "
 		 "errors of their rows, reported by line and column.\n"
@@ -115,6 +116,7 @@ static const struct cli_spec spec = {
 		 "  kindred catalog import movies movies.dat --layout movielens\n"
 		 "  kindred catalog import shop artikel.csv --decimal-comma --unit EUR \\\n"
 		 "      --time-format '%d.%m.%Y'\n"
+		 "  kindred catalog import shop products.csv --thousands , --unit '$'\n"
 		 "  kindred catalog import shop items.tsv --ignore last_price --on-error abort\n"
 		 "  zcat products.csv.gz | kindred catalog import shop -\n",
 	.options = options,

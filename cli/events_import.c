@@ -11,6 +11,7 @@
 #include "cli/import_source.h"
 #include "cli/problems.h"
 #include "cli/sender.h"
+#include "cli/types.h"
 #include "cli/unknown.h"
 #include "common/ids.h"
 
@@ -158,6 +159,7 @@ struct import {
 	uint64_t *lines; /* of the events; handed to the sender with the batch */
 	size_t count;
 	uint64_t batch;
+	struct type_counts weights; /* of the events' own */
 	struct events_summary summary;
 };
 
@@ -271,6 +273,9 @@ static int row_take(struct import *import, const struct row *row, struct error *
 	switch (events_plan_row(&import->plan, row, &import->arena, &event, &why)) {
 	case EVENT_OK:
 		events_summary_event(&import->summary, event);
+		if (import->plan.weight >= 0)
+			type_see(&import->weights, &row->fields[import->plan.weight], "",
+				 &import->arguments->events.notation);
 		return event_add(import, row->line, event, err);
 	case EVENT_NO_USER:
 		import->summary.no_user++;
@@ -360,6 +365,17 @@ static void items_check(struct import *import)
 	unknown_items_warn(import->cli, import->catalog, items, sample->count);
 }
 
+/* Told at the end, because one weight that is clear makes them all clear. */
+static void weights_check(const struct import *import)
+{
+	char hint[TYPE_HINT_MAX];
+	if (type_hint(&import->weights, TYPE_NUMBER, &import->arguments->events.notation, hint) != NULL)
+		cli_say(import->cli,
+			"warning: column '%s': weights such as '%s' were taken %s; events that are imported already "
+			"keep the weight that they have",
+			import->plan.names[import->plan.weight], import->weights.example, hint);
+}
+
 static int import_file(struct import *import, const char *path)
 {
 	struct error err;
@@ -377,8 +393,10 @@ static int import_file(struct import *import, const char *path)
 	}
 	if (code == 0)
 		code = judge(import, &err);
-	if (code == 0)
+	if (code == 0) {
+		weights_check(import);
 		items_check(import);
+	}
 	if (code != 0)
 		cli_fail(&err);
 	sender_close(import->sender);

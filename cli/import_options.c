@@ -58,6 +58,14 @@ error_t import_option(struct import_options *options, int key, char *value, stru
 	case IMPORT_DECIMAL_COMMA:
 		options->notation.decimal_comma = true;
 		return 0;
+	case IMPORT_THOUSANDS:
+		if (notation_thousands_set(&options->notation, value, &err) != 0)
+			cli_usage(state, &err);
+		return 0;
+	case ARGP_KEY_END:
+		if (notation_check(&options->notation, &err) != 0)
+			cli_usage(state, &err);
+		return 0;
 	case IMPORT_UNIT:
 		if (notation_unit_add(&options->notation, value, &err) != 0)
 			cli_usage(state, &err);

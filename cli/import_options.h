@@ -30,6 +30,7 @@ enum {
 	IMPORT_MAX_ERRORS,
 	IMPORT_FORMAT,
 	IMPORT_DECIMAL_COMMA,
+	IMPORT_THOUSANDS,
 	IMPORT_UNIT,
 	IMPORT_TIME_FORMAT,
 };
@@ -49,6 +50,13 @@ enum {
 		  NULL,                                                                                                   \
 		  0,                                                                                                      \
 		  "Numbers are written 1.299,95 or 1 299,95 (else 1299.95)",                                              \
+		  10 },                                                                                                   \
+		{ "thousands",                                                                                            \
+		  IMPORT_THOUSANDS,                                                                                       \
+		  "C",                                                                                                    \
+		  0,                                                                                                      \
+		  "What stands between groups of three digits: a comma, point, blank or ' (else nothing; with "           \
+		  "--decimal-comma points or blanks)",                                                                    \
 		  10 },                                                                                                   \
 		{ "unit",                                                                                                 \
 		  IMPORT_UNIT,                                                                                            \
@@ -76,7 +84,7 @@ enum {
 	}
 
 void import_options_init(struct import_options *options);
-/* ARGP_ERR_UNKNOWN: not one of these. */
+/* Wants ARGP_KEY_END as well. ARGP_ERR_UNKNOWN: not one of these. */
 error_t import_option(struct import_options *options, int key, char *value, struct argp_state *state);
 
 #endif

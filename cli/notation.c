@@ -19,6 +19,15 @@
 static const char *const blanks[] = { " ", "\xc2\xa0", "\xe2\x80\xaf" };
 #define BLANKS (sizeof blanks / sizeof *blanks)
 
+/* Between groups of three digits. */
+static const struct {
+	char sign; /* of struct notation */
+	const char *text;
+} group_signs[] = {
+	{ ',', "," }, { '.', "." },        { '\'', "'" },           { '\'', "\xe2\x80\x99" }, /* U+2019 */
+	{ ' ', " " }, { ' ', "\xc2\xa0" }, { ' ', "\xe2\x80\xaf" },
+};
+
 /* What is left of a text. */
 struct part {
 	const char *text;
@@ -96,19 +105,20 @@ static size_t take_digits(struct part *part, char *text, size_t *bytes)
 }
 
 /* What separates the groups of digits, when the part begins with such. NULL: they are not grouped. */
-static const char *cut_group_sign(struct part *part)
+static const char *cut_group_sign(const struct notation *notation, struct part *part)
 {
-	if (cut_start(part, "."))
-		return ".";
-	for (size_t i = 0; i < BLANKS; i++) {
-		if (cut_start(part, blanks[i]))
-			return blanks[i];
+	for (size_t i = 0; i < sizeof group_signs / sizeof *group_signs; i++) {
+		char sign = group_signs[i].sign;
+		bool may = notation->thousands != 0 ? sign == notation->thousands
+						    : notation->decimal_comma && (sign == '.' || sign == ' ');
+		if (may && cut_start(part, group_signs[i].text))
+			return group_signs[i].text;
 	}
 	return NULL;
 }
 
-/* "1.299,95" is written as 1299.95, for number_parse. */
-static bool number_parse_comma(struct part part, double *number)
+/* "1.299,95", or 1,299.95, is written as 1299.95, for number_parse. */
+static bool number_parse_grouped(const struct notation *notation, struct part part, double *number)
 {
 	char plain[NUMBER_MAX];
 	size_t bytes = 0;
@@ -120,7 +130,7 @@ static bool number_parse_comma(struct part part, double *number)
 		cut_start(&part, "+");
 	const char *first = part.text;
 	size_t digits = take_digits(&part, plain, &bytes);
-	const char *sign = cut_group_sign(&part);
+	const char *sign = cut_group_sign(notation, &part);
 	/* 0.123 is a number with a decimal point, not a group behind a 0 */
 	if (digits == 0 || (sign != NULL && (digits > 3 || *first == '0')))
 		return false;
@@ -128,7 +138,7 @@ static bool number_parse_comma(struct part part, double *number)
 		if (take_digits(&part, plain, &bytes) != 3)
 			return false;
 	}
-	if (cut_start(&part, ",")) {
+	if (cut_start(&part, notation->decimal_comma ? "," : ".")) {
 		plain[bytes++] = '.';
 		if (take_digits(&part, plain, &bytes) == 0)
 			return false;
@@ -142,7 +152,9 @@ static bool number_parse_comma(struct part part, double *number)
 
 static bool part_number(const struct notation *notation, struct part part, double *number)
 {
-	return notation->decimal_comma ? number_parse_comma(part, number) : number_parse(part.text, part.bytes, number);
+	if (!notation->decimal_comma && number_parse(part.text, part.bytes, number))
+		return true;
+	return (notation->decimal_comma || notation->thousands != 0) && number_parse_grouped(notation, part, number);
 }
 
 bool notation_number(const struct notation *notation, const struct field *field, double *number)
@@ -165,6 +177,8 @@ bool notation_number_unclear(const struct notation *notation, const struct field
 	struct notation comma = *notation;
 	double number, other;
 	comma.decimal_comma = true;
+	if (notation->thousands != 0)
+		return false;
 	return notation_number(notation, field, &number) && notation_number(&comma, field, &other) && number != other;
 }
 
@@ -178,6 +192,34 @@ int notation_unit_add(struct notation *notation, const char *unit, struct error 
 	if (notation->unit_count == NOTATION_MAX)
 		return error_set(err, E_INVALID, "more than %d --unit", NOTATION_MAX);
 	notation->units[notation->unit_count++] = unit;
+	return 0;
+}
+
+int notation_thousands_set(struct notation *notation, const char *sign, struct error *err)
+{
+	for (size_t i = 0; i < sizeof group_signs / sizeof *group_signs; i++) {
+		if (strcmp(sign, group_signs[i].text) != 0)
+			continue;
+		if (notation->thousands != 0 && notation->thousands != group_signs[i].sign)
+			return error_set(err, E_INVALID, "more than one --thousands");
+		notation->thousands = group_signs[i].sign;
+		return 0;
+	}
+	return error_set(err, E_INVALID,
+			 "--thousands '%s': give what stands between groups of three digits, one of ',' '.' ' ' \"'\"",
+			 sign);
+}
+
+int notation_check(const struct notation *notation, struct error *err)
+{
+	if (notation->thousands == ',' && notation->decimal_comma)
+		return error_set(
+			err, E_INVALID,
+			"--thousands ',' and --decimal-comma: a comma sets off thousands or decimals, not both");
+	if (notation->thousands == '.' && !notation->decimal_comma)
+		return error_set(err, E_INVALID,
+				 "--thousands '.': a point sets off decimals, unless --decimal-comma says that a comma "
+				 "does");
 	return 0;
 }
 
@@ -286,11 +328,21 @@ static bool unit_guess(const char *text, size_t bytes, char *unit)
 	return true;
 }
 
-/* Reads the number with this unit ("": none), and a decimal comma or point. */
-static bool number_try(const char *text, size_t bytes, const char *unit, bool comma, double *number)
+/* What options can say of a number, the most usual first. */
+static const struct notation trials[] = {
+	{ 0 },
+	{ .decimal_comma = true },
+	{ .thousands = ',' },
+	{ .thousands = '\'' },
+	{ .thousands = ' ' },
+	{ .decimal_comma = true, .thousands = '\'' },
+};
+#define TRIALS (sizeof trials / sizeof *trials)
+
+/* Reads the number with this unit ("": none) so. */
+static bool number_try(struct notation trial, const char *text, size_t bytes, const char *unit, double *number)
 {
 	const struct field field = { .text = text, .bytes = bytes };
-	struct notation trial = { .decimal_comma = comma };
 	return (*unit == '\0' || notation_unit_add(&trial, unit, NULL) == 0) && notation_number(&trial, &field, number);
 }
 
@@ -302,8 +354,12 @@ bool amount_guess(const char *text, size_t bytes)
 	double number;
 	if (!digits_find(text, bytes, &first, &last) || number_is_code(text + first, last - first))
 		return false;
-	if (unit_guess(text, bytes, unit) && number_try(text, bytes, unit, true, &number))
-		return true;
+	if (unit_guess(text, bytes, unit)) {
+		for (size_t i = 0; i < TRIALS; i++) {
+			if (number_try(trials[i], text, bytes, unit, &number))
+				return true;
+		}
+	}
 	for (size_t i = first; i < last; i++) {
 		if (isdigit((unsigned char)text[i])) {
 			digits++;
@@ -331,29 +387,72 @@ bool day_guess(const char *text, size_t bytes)
 	       (first == '.' || first == '/' || first == '-') && a >= 1 && a <= 31 && b >= 1 && b <= 31 && year >= 1000;
 }
 
+/* Of what is said already nothing is taken back. NaN: it does not fit, or does not read the number. */
+static double number_of_trial(const struct notation *notation, size_t i, const char *text, size_t bytes,
+			      const char *unit)
+{
+	struct notation trial = trials[i];
+	double number;
+	if (trial.thousands == 0)
+		trial.thousands = notation->thousands;
+	if ((notation->decimal_comma && !trial.decimal_comma) ||
+	    (notation->thousands != 0 && trial.thousands != notation->thousands) || notation_check(&trial, NULL) != 0)
+		return NAN;
+	return number_try(trial, text, bytes, unit, &number) ? number : NAN;
+}
+
+/* "(1.299,95 by --decimal-comma)" */
+static size_t put_form(const struct notation *notation, char *buffer)
+{
+	bool comma = notation->decimal_comma, said = notation->thousands != 0;
+	if (!comma && !said)
+		return (size_t)snprintf(buffer, NOTATION_HELP_MAX, "(1299.95)");
+	return (size_t)snprintf(buffer, NOTATION_HELP_MAX, "(1%c299%c95 by %s%s%s)", said ? notation->thousands : '.',
+				comma ? ',' : '.', comma ? "--decimal-comma" : "", comma && said ? " and " : "",
+				said ? "--thousands" : "");
+}
+
+static size_t put_options(const struct notation *notation, size_t i, const char *unit, char *buffer, size_t room)
+{
+	char quoted[TEXT_QUOTE_MAX];
+	size_t at = 0;
+	if (trials[i].decimal_comma && !notation->decimal_comma)
+		at += (size_t)snprintf(buffer, room, " --decimal-comma");
+	if (trials[i].thousands != 0 && notation->thousands == 0)
+		at += (size_t)snprintf(buffer + at, room - at,
+				       trials[i].thousands == '\'' ? " --thousands \"%c\"" : " --thousands '%c'",
+				       trials[i].thousands);
+	if (*unit != '\0')
+		at += (size_t)snprintf(buffer + at, room - at, " --unit '%s'", text_quote(unit, strlen(unit), quoted));
+	return at;
+}
+
+static bool is_known(double number, const double *known, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (known[i] == number)
+			return true;
+	}
+	return false;
+}
+
 const char *notation_number_help(const struct notation *notation, const char *text, size_t bytes, char *buffer)
 {
 	const struct field field = { .text = text, .bytes = bytes };
-	char unit[UNIT_MAX + 1], quoted[TEXT_QUOTE_MAX], room[TEXT_MAX];
-	const char *before = "; say";
-	double number, known = NAN;
-	size_t at = (size_t)snprintf(buffer, NOTATION_HELP_MAX, "(%s)",
-				     notation->decimal_comma ? "1.299,95 by --decimal-comma" : "1299.95");
+	char unit[UNIT_MAX + 1], room[TEXT_MAX];
+	double known[TRIALS + 1] = { NAN };
+	size_t at = put_form(notation, buffer), told = 1;
 	if (notation->fixed || !unit_guess(text, bytes, unit))
 		return buffer;
-	notation_number(notation, &field, &known);
-	for (int comma = notation->decimal_comma; comma <= 1; comma++) {
-		if (!number_try(text, bytes, unit, comma, &number) || number == known)
+	notation_number(notation, &field, &known[0]);
+	for (size_t i = 0; i < TRIALS; i++) {
+		double number = number_of_trial(notation, i, text, bytes, unit);
+		if (isnan(number) || is_known(number, known, told))
 			continue;
-		at += (size_t)snprintf(buffer + at, NOTATION_HELP_MAX - at, "%s", before);
-		if (comma > notation->decimal_comma)
-			at += (size_t)snprintf(buffer + at, NOTATION_HELP_MAX - at, " --decimal-comma");
-		if (*unit != '\0')
-			at += (size_t)snprintf(buffer + at, NOTATION_HELP_MAX - at, " --unit '%s'",
-					       text_quote(unit, strlen(unit), quoted));
+		at += (size_t)snprintf(buffer + at, NOTATION_HELP_MAX - at, "%s", told == 1 ? "; say" : ", or");
+		at += put_options(notation, i, unit, buffer + at, NOTATION_HELP_MAX - at);
 		at += (size_t)snprintf(buffer + at, NOTATION_HELP_MAX - at, " to read %s", text_number(number, room));
-		before = ", or";
-		known = number;
+		known[told++] = number;
 	}
 	return buffer;
 }

@@ -69,6 +69,8 @@ static void fuzz_notation(const char *text, size_t bytes)
 {
 	const struct notation notations[] = {
 		{ 0 },
+		{ .thousands = ',', .units = { "$" }, .unit_count = 1 },
+		{ .decimal_comma = true, .thousands = '\'' },
 		{ .decimal_comma = true,
 		  .units = { "EUR", "\xe2\x82\xac" },
 		  .unit_count = 2,

@@ -247,6 +247,74 @@ static void events_as_europe_writes_them(void **state)
 	output_free(&output);
 }
 
+static void prices_with_thousands(void **state)
+{
+	static const char csv[] = "id;price;stock\na;$1,299.00;12,345\nb;$9.95;7\nc;$1,29.00;1\n";
+	const char *path = cluster_file(&cluster, "us.csv", csv);
+	(void)state;
+	struct output output = cluster_run(&cluster, CLI("catalog", "import", "us", path, "--thousands", ",", "--unit",
+							 "$", "--type", "price=number"));
+	assert_int_equal(output.code, 0);
+	assert_non_null(
+		strstr(output.err, "us.csv:4: column 'price': '$1,29.00' is not a number (1,299.95 by --thousands)"));
+	output_free(&output);
+	assert_attributes("us", "a", "{\"price\":1299,\"stock\":12345}");
+	assert_attributes("us", "b", "{\"price\":9.95,\"stock\":7}");
+	output = cluster_run(&cluster, CLI("catalog", "import", "us", cluster_file(&cluster, "us.csv", csv),
+					   "--thousands", ",", "--decimal-comma"));
+	assert_int_equal(output.code, EX_USAGE);
+	output_free(&output);
+
+	/* without the option each value is an error that names it, or a text that is warned of */
+	cluster_fails(&cluster,
+		      "column 'stock': '12,345' is not a number (1299.95); say --decimal-comma to read 12.345, or "
+		      "--thousands ',' to read 12345",
+		      CLI("catalog", "import", "us", cluster_file(&cluster, "us.csv", "id;stock\na;12,345\n")));
+	output = cluster_run(&cluster, CLI("catalog", "import", "us-texts",
+					   cluster_file(&cluster, "us.csv", "id;price\na;$1,299.00\nb;$9.95\n")));
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err, "say --thousands ',' --unit '$' to read 1299"));
+	output_free(&output);
+}
+
+static struct output import_weights(const char *weights, const char *more)
+{
+	char csv[300];
+	snprintf(csv, sizeof csv, "user;item;event;time;weight\n%s", weights);
+	return cluster_run(&cluster, CLI("events", "import", "us", cluster_file(&cluster, "weights.csv", csv), more));
+}
+
+/* A weight that may be a thousand times as much is told, when no other one of the file says which it is. */
+static void weights_that_may_be_others_are_told(void **state)
+{
+	static const char unclear[] =
+		"w1;a;Viewed;2025-12-24;1.299\nw1;b;Viewed;2025-12-24;\nw2;a;Viewed;2025-12-24;3\n";
+	(void)state;
+	struct output output = import_weights(unclear, NULL);
+	assert_int_equal(output.code, 0);
+	assert_non_null(strstr(output.err,
+			       "warning: column 'weight': weights such as '1.299' were taken as numbers with a "
+			       "decimal point (1299.95); say --decimal-comma to read 1299; "));
+	output_free(&output);
+	output = import_weights(unclear, "--decimal-comma");
+	assert_int_equal(output.code, 0);
+	assert_null(strstr(output.err, "warning: column 'weight'"));
+	output_free(&output);
+	output = import_weights("w3;a;Viewed;2025-12-24;1.299\nw3;b;Viewed;2025-12-24;0.5\n", NULL);
+	assert_int_equal(output.code, 0);
+	assert_null(strstr(output.err, "warning: column 'weight'"));
+	output_free(&output);
+	output = import_weights("w4;a;Viewed;2025-12-24;1,299\nw4;b;Viewed;2025-12-24;1,5\n", "--thousands=,");
+	assert_int_equal(output.code, 0);
+	assert_non_null(
+		strstr(output.err, "weights.csv:3: column 'weight': '1,5' is not a number (1,299.95 by --thousands)"));
+	output_free(&output);
+	json_t *history = cluster_json(&cluster, CLI("events", "list", "w4", "--json"));
+	const json_t *event = json_array_get(json_object_get(history, "events"), 0);
+	assert_true(json_number_value(json_object_get(event, "weight")) == 1299);
+	json_decref(history);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +326,8 @@ int main(void)
 		cmocka_unit_test(a_catalogs_types_stay),
 		cmocka_unit_test(a_catalog_as_europe_writes_it),
 		cmocka_unit_test(events_as_europe_writes_them),
+		cmocka_unit_test(prices_with_thousands),
+		cmocka_unit_test(weights_that_may_be_others_are_told),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

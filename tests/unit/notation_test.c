@@ -84,6 +84,96 @@ static void a_decimal_comma_has_groups_of_three(void **state)
 		   "38,39,40");
 }
 
+static struct notation with_thousands(const char *sign, bool decimal_comma)
+{
+	struct notation notation = { .decimal_comma = decimal_comma };
+	struct error err;
+	if (notation_thousands_set(&notation, sign, &err) != 0 || notation_check(&notation, &err) != 0)
+		fail_msg("%s", err.text);
+	return notation;
+}
+
+static void thousands_that_are_said_are_groups_of_three(void **state)
+{
+	const struct notation comma = with_thousands(",", false);
+	(void)state;
+	assert_number(&comma, "1,299.00", 1299);
+	assert_number(&comma, "1,299", 1299);
+	assert_number(&comma, "-12,345,678.5", -12345678.5);
+	assert_number(&comma, "+999,999", 999999);
+	assert_number(&comma, "1,299e2", 129900);
+	/* what has no groups is as it was */
+	assert_number(&comma, "9.95", 9.95);
+	assert_number(&comma, "1.299", 1.299);
+	assert_number(&comma, "1299.95", 1299.95);
+	assert_number(&comma, "0.123", 0.123);
+	assert_number(&comma, "1e3", 1000);
+	NO_NUMBERS(&comma, "1,29.00", "9,95", "1,2", "1,2999", "1299,000", "12,34,567", "1,299,00", "0,123", "00,123",
+		   "-0,123", ",299", "1,", "1,299.", "1,,299", "1,299.00.00", "1.299,00", "1 299.00", "1'299",
+		   "1,299 000", "1,299,", "1,299 ", " 1,299", "38,39,40", "$1,299.00", "", ",", "-", "1,299.9,9",
+		   "1.000,000");
+}
+
+static void each_sign_of_thousands_is_the_only_one(void **state)
+{
+	const struct notation quote = with_thousands("'", false), blank = with_thousands(" ", false);
+	const struct notation swiss = with_thousands("\xe2\x80\x99", true), point = with_thousands(".", true);
+	const struct notation narrow = with_thousands("\xe2\x80\xaf", true);
+	(void)state;
+	assert_number(&quote, "1'299.95", 1299.95);
+	assert_number(&quote,
+		      "1\xe2\x80\x99"
+		      "299\xe2\x80\x99"
+		      "000",
+		      1299000);
+	NO_NUMBERS(&quote, "1,299.95", "1 299",
+		   "1'299\xe2\x80\x99"
+		   "000",
+		   "1'299,95", "5'10");
+	assert_number(&blank, "1 299.95", 1299.95);
+	assert_number(&blank,
+		      "1\xc2\xa0"
+		      "299",
+		      1299);
+	assert_number(&blank,
+		      "1\xe2\x80\xaf"
+		      "299.5",
+		      1299.5);
+	NO_NUMBERS(&blank, "1 299,95", "1,299", "1  299", "1 29",
+		   "1 299\xc2\xa0"
+		   "000");
+	assert_number(&swiss, "1'299,95", 1299.95);
+	assert_number(&swiss, "9,95", 9.95);
+	NO_NUMBERS(&swiss, "1.299,95", "1 299,95", "1.299", "1'299.95");
+	assert_number(&point, "1.299,95", 1299.95);
+	NO_NUMBERS(&point, "1 299,95", "1'299,95", "9.95");
+	assert_number(&narrow, "1 299,95", 1299.95);
+	NO_NUMBERS(&narrow, "1.299,95");
+}
+
+static void thousands_and_decimals_have_signs_of_their_own(void **state)
+{
+	static const char *const none[] = { "", "_", ",,", "a", "1", "''", "\xc2", "\t" };
+	struct notation notation = { 0 };
+	struct error err;
+	(void)state;
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+		assert_int_equal(notation_thousands_set(&notation, none[i], &err), E_INVALID);
+		assert_non_null(strstr(err.text, "--thousands '"));
+	}
+	assert_int_equal(notation_thousands_set(&notation, ".", &err), 0);
+	assert_int_equal(notation_thousands_set(&notation, ".", &err), 0);
+	assert_int_equal(notation_thousands_set(&notation, ",", &err), E_INVALID);
+	assert_string_equal(err.text, "more than one --thousands");
+	assert_int_equal(notation_check(&notation, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "unless --decimal-comma says"));
+	notation.decimal_comma = true;
+	assert_int_equal(notation_check(&notation, &err), 0);
+	notation.thousands = ',';
+	assert_int_equal(notation_check(&notation, &err), E_INVALID);
+	assert_non_null(strstr(err.text, "--thousands ',' and --decimal-comma"));
+}
+
 static void numbers_end_somewhere(void **state)
 {
 	const struct notation comma = { .decimal_comma = true };
@@ -93,6 +183,12 @@ static void numbers_end_somewhere(void **state)
 	text[sizeof text - 1] = '\0';
 	NO_NUMBERS(&plain, text);
 	NO_NUMBERS(&comma, text, "1,5e309", "9,95e9999");
+	const struct notation groups = with_thousands(",", false);
+	char grouped[400];
+	for (size_t i = 0; i + 4 < sizeof grouped; i += 4)
+		memcpy(grouped + i, "999,", 5);
+	strcpy(grouped + sizeof grouped - 8, "999");
+	NO_NUMBERS(&groups, grouped);
 	text[63] = '\0';
 	assert_number(&comma, text, 1e63);
 }
@@ -268,6 +364,7 @@ static void assert_number_help(const struct notation *notation, const char *text
 static void helps_with_numbers(void **state)
 {
 	const struct notation comma = { .decimal_comma = true }, fixed = { .fixed = true };
+	const struct notation groups = with_thousands(",", false), swiss = with_thousands("'", true);
 	(void)state;
 	assert_number_help(&plain, "abc", "(1299.95)");
 	assert_number_help(&plain, "9,95", "(1299.95); say --decimal-comma to read 9.95");
@@ -278,11 +375,30 @@ static void helps_with_numbers(void **state)
 			   "(1299.95); say --unit '\xe2\x82\xac' to read 1.299, or --decimal-comma --unit "
 			   "'\xe2\x82\xac' to read 1299");
 	assert_number_help(&plain, "1.299", "(1299.95); say --decimal-comma to read 1299");
-	assert_number_help(&plain, "1,299.00", "(1299.95)");
+	assert_number_help(&plain, "1,299.00", "(1299.95); say --thousands ',' to read 1299");
+	assert_number_help(&plain, "1,299",
+			   "(1299.95); say --decimal-comma to read 1.299, or --thousands ',' to read 1299");
+	assert_number_help(&plain, "$12,345,678.90", "(1299.95); say --thousands ',' --unit '$' to read 12345678.9");
+	assert_number_help(&plain, "1'299.00", "(1299.95); say --thousands \"'\" to read 1299");
+	assert_number_help(&plain,
+			   "1\xe2\x80\x99"
+			   "299,50",
+			   "(1299.95); say --decimal-comma --thousands \"'\" to read 1299.5");
+	assert_number_help(&plain, "1 299.00", "(1299.95); say --thousands ' ' to read 1299");
+	assert_number_help(&plain, "1 299", "(1299.95); say --decimal-comma to read 1299");
+	assert_number_help(&plain, "1,29.00", "(1299.95)");
+	assert_number_help(&plain, "1.299.00", "(1299.95)");
 	assert_number_help(&plain, "-\xe2\x82\xac 9,95", "(1299.95)");
 	assert_number_help(&comma, "9.95", "(1.299,95 by --decimal-comma)");
 	assert_number_help(&comma, "9,95 EUR", "(1.299,95 by --decimal-comma); say --unit 'EUR' to read 9.95");
+	assert_number_help(&comma, "1'299,95", "(1.299,95 by --decimal-comma); say --thousands \"'\" to read 1299.95");
+	assert_number_help(&comma, "1,299.00", "(1.299,95 by --decimal-comma)");
+	assert_number_help(&groups, "9,95", "(1,299.95 by --thousands)");
+	assert_number_help(&groups, "1'299", "(1,299.95 by --thousands)");
+	assert_number_help(&groups, "1,299 EUR", "(1,299.95 by --thousands); say --unit 'EUR' to read 1299");
+	assert_number_help(&swiss, "9.95", "(1'299,95 by --decimal-comma and --thousands)");
 	assert_number_help(&fixed, "9,95", "(1299.95)");
+	assert_number_help(&fixed, "1,299", "(1299.95)");
 }
 
 static void assert_time_help(const struct notation *notation, const char *text, const char *expected)
@@ -314,6 +430,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_those_of_programs_unless_said),
 		cmocka_unit_test(a_decimal_comma_has_groups_of_three),
+		cmocka_unit_test(thousands_that_are_said_are_groups_of_three),
+		cmocka_unit_test(each_sign_of_thousands_is_the_only_one),
+		cmocka_unit_test(thousands_and_decimals_have_signs_of_their_own),
 		cmocka_unit_test(numbers_end_somewhere),
 		cmocka_unit_test(units_are_taken_off_when_they_are_said),
 		cmocka_unit_test(a_unit_is_no_part_of_a_number),

@@ -83,13 +83,16 @@ static void numbers_and_days_of_elsewhere_are_told(void **state)
 			   "1\xe2\x80\xaf"
 			   "299,95",
 			   "9"));
+	assert_true(HINTED("--thousands ',' to read 1299.95", "1,299.95", "9.95"));
+	assert_true(HINTED("--thousands \"'\" to read 1299", "1'299", "9.95"));
+	assert_true(HINTED("--decimal-comma to read 1.299, or --thousands ',' to read 1299", "1,299", "999"));
 	assert_true(HINTED("--time-format '%d.%m.%Y %H:%M'", "24.12.2026 18:30", "1.2.2026 00:00"));
 }
 
 /* Thousands of one country are decimals of another: told when no value of the column says which. */
 static void numbers_that_may_be_others_are_told(void **state)
 {
-	const struct notation comma = { .decimal_comma = true };
+	const struct notation comma = { .decimal_comma = true }, groups = { .thousands = ',' };
 	const struct field json = { .text = "1.299", .bytes = 5, .odd = true };
 	struct type_counts counts = { 0 };
 	char hint[TYPE_HINT_MAX];
@@ -99,6 +102,7 @@ static void numbers_that_may_be_others_are_told(void **state)
 	assert_false(HINTED("", "0.299", "0.5"));
 	assert_false(HINTED("", "1", "999"));
 	assert_false(HINTED_BY(&comma, "", "1.299", "999"));
+	assert_false(HINTED_BY(&groups, "", "1.299", "1,299"));
 	type_see(&counts, &json, "|", &plain);
 	assert_null(type_hint(&counts, TYPE_NUMBER, &plain, hint));
 }

@@ -6,16 +6,21 @@
 sample=$top/tests/sample
 
 demo() {
-	local keep='' catalog='' events='' layout=()
+	local keep='' catalog='' events='' reading=()
 	while [ $# -gt 0 ]; do
 		case $1 in
+		-h | --help)
+			usage
+			return
+			;;
 		--keep) keep=1 ;;
-		--catalog | --events | --layout)
+		--decimal-comma | --thousands=* | --unit=* | --time-format=* | --layout=*) reading+=("$1") ;;
+		--catalog | --events | --thousands | --unit | --time-format | --layout)
 			[ $# -gt 1 ] || die "$1 needs a value. ./run help shows how."
 			case $1 in
 			--catalog) catalog=$(readable "$2") || exit 1 ;;
 			--events) events=$(readable "$2") || exit 1 ;;
-			--layout) layout=(--layout "$2") ;;
+			*) reading+=("$1" "$2") ;;
 			esac
 			shift
 			;;
@@ -29,11 +34,14 @@ demo() {
 	if [ -n "$events" ] && [ -z "$catalog" ]; then
 		die "--catalog FILE is missing: --events goes with it, recommending needs both."
 	fi
+	if [ ${#reading[@]} -gt 0 ] && [ -z "$catalog" ]; then
+		die "${reading[0]} says how to read files: --catalog FILE and --events FILE are missing."
+	fi
 	build kindred kindred-server kindred-worker kindred-builder kindred-sample
 	if [ -n "$catalog" ]; then
 		# Old events are as good as new ones here, so all are kept.
 		begin --retention-days 0 --history-cap 10000
-		own_files "$catalog" "$events" "${layout[@]}"
+		own_files "$catalog" "$events" "${reading[@]}"
 	else
 		begin
 		two_stories
@@ -137,6 +145,7 @@ shown() {
 	local word text=''
 	for word in "$@"; do
 		case $word in
+		*\'*) text+=" ${word@Q}" ;;
 		'' | *[!A-Za-z0-9_./:=,%+-]*) text+=" '$word'" ;;
 		*) text+=" $word" ;;
 		esac

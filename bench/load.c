@@ -63,7 +63,7 @@ struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_
 		load->work->count(load->work->context, kind, GRPC_SLICE_START_PTR(all), GRPC_SLICE_LENGTH(all));
 	grpc_slice_unref(all);
 	grpc_byte_buffer_reader_destroy(&reader);
-	load->result->all_units += units.answered;
+	load->result->all_units += units.good;
 	load->result->bad_units += units.answered - units.good;
 	if (measured)
 		load->result->units += units.good;

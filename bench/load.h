@@ -71,7 +71,7 @@ struct load_result {
 	struct series series; /* the first kind's, over time */
 	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages; walks that ended */
 	uint64_t units; /* good ones */
-	uint64_t all_units; /* with the warm-up: what CPU time over the whole run is divided by */
+	uint64_t all_units; /* good ones, with the warm-up: what CPU time over the whole run is divided by */
 	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */
 	uint64_t bad_units; /* answered, but not good: refused events, users with an error */
 	double seconds; /* from the start of the measured part until its last answer */

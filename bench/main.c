@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	}
 	if (code)
 		fprintf(stderr, "kindred-bench: %s\n", err.text);
-	else if (output_error_total(&result) || options.swaps.failed)
+	else if (output_error_total(&result) || result.bad_units || options.swaps.failed)
 		code = E_UNAVAILABLE;
 	load_result_fini(&result);
 	users_free(&options.work.users);

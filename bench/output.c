@@ -136,9 +136,8 @@ void output_text(const struct outcome *outcome)
 		printf("highest rate with a p99 of at most %g ms: %.0f/s; at that rate:\n", outcome->p99_limit_ms,
 		       outcome->max_rate);
 	printf("%s, %s loop: %.0f %s/s over %.1f s", work_names[outcome->work->kind],
-	       outcome->load->rate > 0 ? "open" : "closed",
-	       (double)(outcome->load->streams ? result->units : result->calls[0] + result->calls[1]) / result->seconds,
-	       unit, result->seconds);
+	       outcome->load->rate > 0 ? "open" : "closed", (double)result->units / result->seconds, unit,
+	       result->seconds);
 	if (outcome->load->rate > 0)
 		printf(", %.0f %s/s due", outcome->load->rate, outcome->load->streams ? "messages" : "calls");
 	printf("; ");

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -97,13 +98,34 @@ static void test_no_answer(void **state)
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
+/* What failed is no work that was done, however many answers say so: not in a rate, and not in the CPU time of a unit. */
+static void test_units_that_fail_are_no_work(void **state)
+{
+	char path[256];
+	(void)state;
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "bad", "no UTF-8: \xff\n"));
+	struct output output =
+		program_run("kindred-bench", shop.cluster.address, CLI("many", HALF_A_SECOND, "--users-file", path));
+	assert_non_null(strstr(output.out, "many, closed loop: 0 users/s "));
+	assert_non_null(strstr(output.out, " units answered with an error or not accepted\n"));
+	assert_non_null(strstr(output.out, "ms of CPU in all"));
+	assert_null(strstr(output.out, "of CPU a user"));
+	assert_int_equal(output.code, EX_UNAVAILABLE);
+	output_free(&output);
+	assert_goes_on(
+		CLI("ingest-unary", "--catalog", "shop", "--seconds", "0.5", "--warmup", "0", "--users-file", path),
+		"ingest-unary, closed loop: 0 calls/s ");
+	/* beside others too */
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "mixed", "u1\nu2\nno UTF-8: \xff\n"));
+	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path), " units answered with an error ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_not_there),
-		cmocka_unit_test(test_what_is_not_built),
-		cmocka_unit_test(test_some_are_answered),
-		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_what_is_not_there),           cmocka_unit_test(test_what_is_not_built),
+		cmocka_unit_test(test_some_are_answered),           cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_units_that_fail_are_no_work),
 	};
 	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -5,8 +5,10 @@
 #include "lib/api.h"
 #include "lib/cluster.h"
 #include "lib/small_shop.h"
+#include "lib/victim.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,19 +113,30 @@ static void test_many_that_do_not_read(void **state)
 	}
 }
 
-/* Asks for all users; how many users the largest of the answers had. */
-static size_t largest_answer(struct rpc_stream *stream, uint32_t count, bool with_names)
+/* The answers to a message of all users: how many users the largest of them had, and how many had an error. */
+static size_t read_message(struct rpc_stream *stream, size_t *failed)
 {
 	size_t largest = 0;
-	ask(stream, count, with_names);
+	*failed = 0;
 	for (size_t seen = 0; seen < USERS;) {
 		Kindred__V1__RecommendManyResponse *response;
 		struct error err;
 		assert_int_equal(rpc_stream_receive(stream, API_PATIENCE_MS, NULL, &response, NULL, &err), 1);
 		seen += response->n_results;
 		largest = response->n_results > largest ? response->n_results : largest;
+		for (size_t i = 0; i < response->n_results; i++)
+			*failed += response->results[i]->error_code != 0;
 		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 	}
+	return largest;
+}
+
+static size_t largest_answer(struct rpc_stream *stream, uint32_t count, bool with_names)
+{
+	size_t failed;
+	ask(stream, count, with_names);
+	size_t largest = read_message(stream, &failed);
+	assert_int_equal(failed, 0);
 	return largest;
 }
 
@@ -143,10 +156,64 @@ static void test_parts_follow_the_answers(void **state)
 	rpc_stream_free(stream);
 }
 
+static uint64_t users_taken(void)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	uint64_t taken = status->recommend_users;
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	return taken;
+}
+
+static bool is_taken(void *before)
+{
+	return users_taken() > *(uint64_t *)before;
+}
+
+/* Both workers are asked for a message, and die before they have answered any of it. */
+static void lose_a_message(struct rpc_stream *stream)
+{
+	struct victim victims[2] = { { .number = 0 }, { .number = 1 } };
+	uint64_t before = users_taken();
+	size_t failed;
+	Kindred__V1__GetStatusResponse *status = api_status(client);
+	assert_int_equal(status->n_workers, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		victims[i].pid = (int)status->workers[i]->pid;
+		assert_int_equal(kill(victims[i].pid, SIGSTOP), 0);
+	}
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+	ask(stream, 1, false);
+	wait_until("the message is taken", is_taken, &before);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(kill(victims[i].pid, SIGKILL), 0);
+	read_message(stream, &failed);
+	assert_int_equal(failed, USERS);
+	for (unsigned i = 0; i < 2; i++)
+		victim_await(&victims[i], client);
+}
+
+/* What has failed may have been too large: the next parts are no larger than those of a stream that begins. */
+static void test_parts_shrink_after_a_failure(void **state)
+{
+	struct rpc_stream *stream;
+	struct error err;
+	(void)state;
+	assert_int_equal(rpc_stream_open(&stream, client, METHOD, &kindred__v1__recommend_many_response__descriptor,
+					 RPC_FOREVER, &err),
+			 0);
+	largest_answer(stream, 1, false);
+	assert_in_range(largest_answer(stream, 1, false), 512, 1024);
+	lose_a_message(stream);
+	assert_in_range(largest_answer(stream, 1, false), 100, 256);
+	assert_in_range(largest_answer(stream, 1, false), 512, 1024);
+	rpc_stream_free(stream);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parts_follow_the_answers),
+		cmocka_unit_test(test_parts_shrink_after_a_failure),
 		cmocka_unit_test(test_many_that_do_not_read),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -65,9 +65,8 @@ struct load_options {
 };
 
 struct load_result {
-	struct histogram latency
-		/* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
-		[LOAD_KINDS];
+	/* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
+	struct histogram latency[LOAD_KINDS];
 	struct series series; /* the first kind's, over time */
 	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages; walks that ended */
 	uint64_t units; /* good ones */

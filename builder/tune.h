@@ -85,8 +85,8 @@ struct tuning {
 };
 
 /*
- * input->params: the defaults. tuning->choice.params are
- * always good to be used: without enough to ask about they are the last choice, else input->params.
+ * input->params: the defaults. tuning->choice.params are always good to be used: without enough to ask about they are
+ * the last choice, else input->params.
  */
 int tune(struct tuning *tuning, const struct learn_input *input, const struct tune_options *options, uint32_t now_s,
 	 struct error *err);

@@ -37,8 +37,7 @@ attribute_type type_parse(const char *name);
 struct type_counts {
 	uint64_t values, numbers, codes, booleans, timestamps, lists;
 	uint64_t long_values; /* of more than STRING_VALUE_MAX bytes */
-	uint64_t amounts,
-		days; /* neither numbers nor timestamps by the notation, but perhaps elsewhere: see type_hint */
+	uint64_t amounts, days; /* no numbers, no timestamps by the notation, but perhaps elsewhere: see type_hint */
 	/* numbers with a decimal point, and those that a decimal comma makes others (1.299); until one is clear */
 	uint64_t points, unclear;
 	char example[48]; /* the first amount, day or unclear number */

@@ -97,8 +97,9 @@ int config_set(struct config *config, const char *name, const char *value, struc
 /* For help and docs: one row a parameter, in the order of the table. */
 enum config_kind { CONFIG_KIND_TEXT, CONFIG_KIND_NUMBER, CONFIG_KIND_CHOICE };
 struct config_parameter {
-	const char *name, *fallback, *unit, *prose,
-		*choices; /* choices: NULL but for CHOICE; fallback: the default, as text */
+	const char *name, *unit, *prose;
+	const char *fallback; /* the default, as text */
+	const char *choices; /* NULL but for CHOICE */
 	enum config_kind kind;
 	int64_t min, max;
 };

@@ -237,8 +237,8 @@ struct model {
 	void *map; /* what model_close unmaps; NULL: the bytes are the caller's */
 	int64_t newest_event_ms; /* INT64_MIN: no events */
 	uint64_t events, users;
-	uint64_t refreshed,
-		learnt; /* a refresh: of which generation, and which build it was that learnt the neighbours; 0: it is a build */
+	uint64_t refreshed; /* of which generation it is a refresh; 0: it is a build */
+	uint64_t learnt; /* of a refresh: which build it was that learnt the neighbours; else 0 */
 	double build_seconds;
 	struct model_catalog *catalogs;
 	size_t catalog_count;

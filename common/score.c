@@ -405,9 +405,8 @@ static bool add_lists(struct scorer *scorer, struct best *best, struct list *lis
 	}
 	for (uint32_t p = 0; p < count; p++) {
 		struct list *list = &lists[p];
-		if (p <
-		    /* one by one: so many at once would fill what waits for memory, and hold us up */
-		    scorer->next_count)
+		/* one by one: so many at once would fill what waits for memory, and hold us up */
+		if (p < scorer->next_count)
 			prefetch_entries(scorer->next[p].entries, scorer->next[p].count);
 		if (p + AHEAD < count)
 			prefetch_entries(lists[p + AHEAD].entries, lists[p + AHEAD].count);

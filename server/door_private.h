@@ -81,8 +81,8 @@ struct door_call {
 	struct call call; /* first: handlers hold pointers to it */
 	struct door *door;
 	struct door_method *method;
-	struct door_call *next,
-		*previous; /* free list; or, both ways, open streams, or unary calls that are not watched */
+	/* the free list (next); or, both ways, open streams, or unary calls that are not watched */
+	struct door_call *next, *previous;
 	enum door_state state;
 	struct door_tag tags[EVENT_COUNT];
 

@@ -18,10 +18,7 @@
 #define NAMES_BYTES (ITEM_ID_MAX + ITEM_NAME_MAX + NAME_MAX_BYTES + 3 * 3 + 1)
 
 struct page {
-	struct text_view user;
-	uint32_t size;
-	struct text_view token;
-	struct page_place place;
+	struct page_request asked; /* place: behind the events that are on the page so far */
 	struct shard_reader *reader;
 };
 
@@ -50,30 +47,30 @@ int page_token_parse(struct text_view token, struct page_place *place, struct er
 			 "page_token: \"%s\" is not one; give next_page_token of the last page, or nothing", text);
 }
 
-static int read_page(const uint8_t *payload, size_t bytes, struct page *page, struct error *err)
+int page_request_read(const void *payload, size_t bytes, struct page_request *request, struct error *err)
 {
 	struct wire_cursor cursor = decode_start(payload, bytes);
 	struct wire_field field;
+	struct text_view token = { "", 0 };
 	int got;
-	page->user = page->token = (struct text_view){ "", 0 };
-	page->size = 0;
+	*request = (struct page_request){ .user = { "", 0 } };
 	while ((got = wire_next(&cursor, &field)) > 0) {
 		if (field.number == 1 && field.type == WIRE_BYTES)
-			page->user = decode_text(&field);
+			request->user = decode_text(&field);
 		else if (field.number == 2 && field.type == WIRE_VARINT)
-			page->size = (uint32_t)decode_varint(&field);
+			request->size = (uint32_t)decode_varint(&field);
 		else if (field.number == 3 && field.type == WIRE_BYTES)
-			page->token = decode_text(&field);
+			token = decode_text(&field);
 	}
 	if (got < 0)
 		return error_set(err, E_INVALID, "request: not a kindred.v1.ListUserEventsRequest");
-	if (page->size > PAGE_EVENTS_MAX)
-		return error_set(err, E_INVALID, "page_size: %u; 1 to %d are allowed, 0 for %d", page->size,
+	if (request->size > PAGE_EVENTS_MAX)
+		return error_set(err, E_INVALID, "page_size: %u; 1 to %d are allowed, 0 for %d", request->size,
 				 PAGE_EVENTS_MAX, PAGE_EVENTS_DEFAULT);
-	if (page->size == 0)
-		page->size = PAGE_EVENTS_DEFAULT;
-	int code = id_check("user_id", page->user.data, page->user.bytes, USER_ID_MAX, err);
-	return code ? code : page_token_parse(page->token, &page->place, err);
+	if (request->size == 0)
+		request->size = PAGE_EVENTS_DEFAULT;
+	int code = id_check("user_id", request->user.data, request->user.bytes, USER_ID_MAX, err);
+	return code ? code : page_token_parse(token, &request->place, err);
 }
 
 /* An event with what is needed to write it down. */
@@ -93,8 +90,8 @@ static void look_up(const struct page *page, const struct history_entry *entry, 
 	const char *type = shard_read_type_name(page->reader, entry->type);
 	stored->type = type ? type : "";
 	stored->type_bytes = strlen(stored->type);
-	stored->property_count = shard_read_properties(page->reader, page->user.data, page->user.bytes, entry,
-						       stored->properties, INGEST_PROPERTIES_MAX);
+	stored->property_count = shard_read_properties(page->reader, page->asked.user.data, page->asked.user.bytes,
+						       entry, stored->properties, INGEST_PROPERTIES_MAX);
 }
 
 static size_t property_bytes(const struct shard_property *property)
@@ -164,17 +161,18 @@ static uint32_t page_start(const struct history *history, const struct page_plac
 
 static bool put_page(struct blob *out, struct page *page, const struct history *history)
 {
-	uint32_t left = page_start(history, &page->place);
+	uint32_t left = page_start(history, &page->asked.place);
 	size_t start = out->used;
-	for (uint32_t n = 0; left > 0 && n < page->size && out->used - start + n * NAMES_BYTES < PAGE_BYTES; n++) {
+	for (uint32_t n = 0; left > 0 && n < page->asked.size && out->used - start + n * NAMES_BYTES < PAGE_BYTES;
+	     n++) {
 		struct history_entry entry = history_at(history, --left);
 		if (!put_event(out, page, &entry))
 			return false;
-		page->place.given = entry.time_ms == page->place.time_ms ? page->place.given + 1 : 1;
-		page->place.time_ms = entry.time_ms;
+		page->asked.place.given = entry.time_ms == page->asked.place.time_ms ? page->asked.place.given + 1 : 1;
+		page->asked.place.time_ms = entry.time_ms;
 	}
 	char token[PAGE_TOKEN_BYTES];
-	size_t token_bytes = left ? page_token_format(page->place, token) : 0;
+	size_t token_bytes = left ? page_token_format(page->asked.place, token) : 0;
 	if (!blob_reserve(out, text_bytes(token_bytes) + uint_bytes(history->count)))
 		return false;
 	uint8_t *at = put_text(out->data + out->used, 2, token, token_bytes);
@@ -187,15 +185,15 @@ static int answer_call(struct worker *worker, const struct frame_head *head, con
 	struct page page;
 	uint32_t shard;
 	struct history history;
-	int code = read_page(payload, head->bytes, &page, err);
+	int code = page_request_read(payload, head->bytes, &page.asked, err);
 	if (!code)
-		code = shards_of_user(&worker->shards, page.user.data, page.user.bytes, &shard, err);
+		code = shards_of_user(&worker->shards, page.asked.user.data, page.asked.user.bytes, &shard, err);
 	if (code)
 		return code;
 	page.reader = shards_reader(&worker->shards, shard, err);
 	if (!page.reader)
 		return err->code;
-	code = shard_read_history(page.reader, page.user.data, page.user.bytes, &history, err);
+	code = shard_read_history(page.reader, page.asked.user.data, page.asked.user.bytes, &history, err);
 	if (code && code != E_NOT_FOUND)
 		return code;
 	struct blob *out = uplink_begin(worker->from, FRAME_REPLY, head->call);

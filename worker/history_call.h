@@ -34,4 +34,13 @@ size_t page_token_format(struct page_place place, char *token);
 /* Empty: the start. E_INVALID: not one of ours. */
 int page_token_parse(struct text_view token, struct page_place *place, struct error *err);
 
+/* What a ListUserEventsRequest asks for. */
+struct page_request {
+	struct text_view user; /* of the payload */
+	uint32_t size; /* 1 to PAGE_EVENTS_MAX */
+	struct page_place place;
+};
+/* Reading and checking only; pure. E_INVALID: malformed, or a value that is not allowed. */
+int page_request_read(const void *payload, size_t bytes, struct page_request *request, struct error *err);
+
 #endif

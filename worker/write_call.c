@@ -45,19 +45,25 @@ static int ingest(struct worker *worker, const struct frame_head *head, const ui
 	return submit(worker, head, &what, payload, head->bytes, err);
 }
 
+int delete_request_read(const void *payload, size_t bytes, struct text_view *user, struct error *err)
+{
+	struct wire_cursor cursor = decode_start(payload, bytes);
+	struct wire_field field;
+	int got;
+	*user = (struct text_view){ "", 0 };
+	while ((got = wire_next(&cursor, &field)) > 0)
+		if (field.number == 1 && field.type == WIRE_BYTES)
+			*user = decode_text(&field);
+	if (got < 0)
+		return error_set(err, E_INVALID, "request: not a kindred.v1.DeleteUserRequest");
+	return id_check("user_id", user->data, user->bytes, USER_ID_MAX, err);
+}
+
 static int delete_user(struct worker *worker, const struct frame_head *head, const uint8_t *payload, struct error *err)
 {
 	struct write_call what = { .kind = WRITE_DELETE_USER, .events = 1 };
-	struct wire_cursor cursor = decode_start(payload, head->bytes);
-	struct wire_field field;
-	struct text_view user = { "", 0 };
-	int got;
-	while ((got = wire_next(&cursor, &field)) > 0)
-		if (field.number == 1 && field.type == WIRE_BYTES)
-			user = decode_text(&field);
-	if (got < 0)
-		return error_set(err, E_INVALID, "request: not a kindred.v1.DeleteUserRequest");
-	int code = id_check("user_id", user.data, user.bytes, USER_ID_MAX, err);
+	struct text_view user;
+	int code = delete_request_read(payload, head->bytes, &user, err);
 	return code ? code : submit(worker, head, &what, user.data, user.bytes, err);
 }
 

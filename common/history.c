@@ -84,7 +84,7 @@ int history_append(void *row, size_t *bytes, const struct history_entry *entry, 
 	struct history_head head;
 	memcpy(&head, row, sizeof head);
 	char *entries = (char *)row + sizeof head;
-	uint32_t count = (uint32_t)head.count;
+	uint32_t count = head.count;
 	*gone_count = 0;
 	if (entry->event.value && has_event(entries, count, entry->event))
 		return HISTORY_DUPLICATE;

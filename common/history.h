@@ -27,7 +27,8 @@
 #define HISTORY_NO_FLOOR INT64_MIN
 
 struct history_head {
-	uint64_t count; /* of the entries that follow */
+	uint32_t count; /* of the entries that follow */
+	uint32_t zero; /* so that rows can be compared as bytes */
 	int64_t floor_ms; /* HISTORY_NO_FLOOR: nothing ever went */
 };
 
@@ -58,7 +59,7 @@ static inline uint32_t history_count(const void *row)
 {
 	struct history_head head;
 	memcpy(&head, row, sizeof head);
-	return (uint32_t)head.count;
+	return head.count;
 }
 /* index 0 is the oldest; index < count. */
 static inline struct history_entry history_entry_at(const void *row, uint32_t index)

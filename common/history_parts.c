@@ -44,7 +44,7 @@ bool history_add_older(struct history *history, const void *row, size_t bytes)
 
 size_t history_load(void *row, const struct history *history, struct history_parts *parts)
 {
-	struct history_head head = { history->count, history->floor_ms };
+	struct history_head head = { .count = history->count, .floor_ms = history->floor_ms };
 	memcpy(row, &head, sizeof head);
 	char *entries = (char *)row + sizeof head;
 	if (history->older_count)
@@ -91,7 +91,7 @@ struct history_division history_divide(const void *row, struct history_parts *pa
 	struct history_head head;
 	memcpy(&head, row, sizeof head);
 	const char *entries = (const char *)row + sizeof head;
-	uint32_t count = (uint32_t)head.count;
+	uint32_t count = head.count;
 	if (parts->older == 0 || parts->gone > parts->older || count - parts->older > HISTORY_NEWEST_MAX)
 		divide_anew(&division, entries, count, parts);
 	uint32_t newest = count - parts->older;

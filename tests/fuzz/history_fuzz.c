@@ -91,6 +91,7 @@ static size_t load(const struct stored *stored, char *row, struct history_parts 
 	check(found == (stored->older_bytes ? HISTORY_IS_DIVIDED : HISTORY_IS_WHOLE));
 	if (stored->older_bytes)
 		check(history_add_older(&history, stored->older, stored->older_bytes));
+	memset(row, 0xa5, history_bytes(history.count)); /* what is not loaded is told */
 	return history_load(row, &history, parts);
 }
 

@@ -106,6 +106,7 @@ static struct history reload(struct fixture *f)
 	}
 	char before[sizeof f->row];
 	memcpy(before, f->row, f->bytes);
+	memset(f->row, 0xa5, sizeof f->row); /* what is not loaded is told */
 	assert_int_equal(history_load(f->row, &history, &f->parts), f->bytes);
 	assert_memory_equal(f->row, before, f->bytes);
 	return history;

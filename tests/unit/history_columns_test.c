@@ -89,6 +89,42 @@ static void any_entries_come_back(void **state)
 		assert_true(seen[columns]);
 }
 
+/* As shards have them: with other bytes what was written before would be misread. */
+static void stored_columns_keep_their_bytes(void **state)
+{
+	(void)state;
+	const struct history_entry entries[] = {
+		{ { 0x1122334455667788 }, 1700000000000, { 0x0102030405060708 }, 1, 0x0102, 0 },
+		{ { 1 }, (INT64_C(1) << 48) - 1, { 0 }, 2.5F, 999, HISTORY_HAS_PROPERTIES | 1u << HISTORY_TWIN_SHIFT },
+	};
+	static const char bytes[] = "\x88\x77\x66\x55\x44\x33\x22\x11" /* item */
+				    "\x02\x01\x00\x68\xe5\xcf\x8b\x01" /* type and time */
+				    "\x01\0\0\0\0\0\0\0"
+				    "\xe7\x03\xff\xff\xff\xff\xff\xff"
+				    "\0\0\x80\x3f" /* weights */
+				    "\0\0\x20\x40"
+				    "\x08\x07\x06\x05\x04\x03\x02\x01" /* events */
+				    "\0\0\0\0\0\0\0\0"
+				    "\0\0" /* flags */
+				    "\x03\0";
+	unsigned columns = history_columns_of(entries, 2);
+	char room[sizeof bytes - 1];
+	assert_int_equal(columns, 15);
+	assert_int_equal(2 * history_entry_bytes(columns), sizeof room);
+	history_columns_put(room, entries, 2, columns);
+	assert_memory_equal(room, bytes, sizeof room);
+	static const char wide[] = "\x88\x77\x66\x55\x44\x33\x22\x11" /* item */
+				   "\x00\x68\xe5\xcf\x8b\x01\0\0" /* time */
+				   "\x08\x07\x06\x05\x04\x03\x02\x01" /* event */
+				   "\0\0\x80\x3f" /* weight */
+				   "\x02\x01" /* type */
+				   "\0\0"; /* flags */
+	const struct history_run run = { wide, 1, 0 };
+	struct history_entry entry = history_run_at(&run, 0);
+	assert_int_equal(sizeof wide - 1, history_entry_bytes(0));
+	assert_memory_equal(&entry, &entries[0], sizeof entry);
+}
+
 static void columns_that_nobody_writes_are_told(void **state)
 {
 	(void)state;
@@ -102,6 +138,7 @@ int main(void)
 		cmocka_unit_test(what_no_entry_has_takes_no_room),
 		cmocka_unit_test(a_time_that_is_too_large_or_before_1970_is_kept),
 		cmocka_unit_test(any_entries_come_back),
+		cmocka_unit_test(stored_columns_keep_their_bytes),
 		cmocka_unit_test(columns_that_nobody_writes_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,36 @@ static struct history_stored_head head_of(const struct fixture *f)
 	return head;
 }
 
+/* As shards have them, of this version, and of those that did not pack rows. */
+static void heads_keep_their_bytes(void **state)
+{
+	(void)state;
+	const uint8_t packed[] = { 2, 0x8b, 1, 0, 2, 0, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
+	const uint8_t wide[] = { 2, 0, 1, 0, 2, 0, 3, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
+	const struct history_entry entries[] = {
+		{ { 5 }, 9, { 0 }, 1, 3, 0 }, /* has gone */
+		{ { 6 }, 10, { 0 }, 1, 3, 0 },     { { 7 }, 11, { 0 }, 1, 4, 0 },
+		{ { 8 }, 12, { 21 }, 2.5F, 3, 0 }, { { 9 }, 13, { 22 }, 1, 3, 0 },
+	};
+	for (unsigned old = 0; old < 2; old++) {
+		char newest[16 + 2 * 32], older[3 * 32];
+		size_t newest_bytes = old ? 2 * 32 : 2 * 28, older_bytes = old ? 3 * 32 : 3 * 16;
+		struct history history;
+		memcpy(newest, old ? wide : packed, 16);
+		history_columns_put(newest + 16, entries + 3, 2,
+				    old ? 0 : HISTORY_PACKED | HISTORY_WEIGHTS | HISTORY_EVENTS);
+		history_columns_put(older, entries, 3, old ? 0 : HISTORY_PACKED);
+		assert_int_equal(history_open(&history, newest, 16 + newest_bytes), HISTORY_IS_DIVIDED);
+		assert_true(history_add_older(&history, older, older_bytes));
+		assert_int_equal(history.count, 4);
+		assert_int_equal(history.floor_ms, 9);
+		for (uint32_t i = 0; i < history.count; i++) {
+			struct history_entry entry = history_at(&history, i);
+			assert_memory_equal(&entry, &entries[1 + i], sizeof entry);
+		}
+	}
+}
+
 static void damaged_rows_are_refused(void **state)
 {
 	(void)state;
@@ -312,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_late_event_is_found_among_the_older_ones),
 		cmocka_unit_test(what_goes_at_the_old_end_is_only_counted),
 		cmocka_unit_test(an_undivided_long_row_is_divided_by_the_next_event),
+		cmocka_unit_test(heads_keep_their_bytes),
 		cmocka_unit_test(damaged_rows_are_refused),
 		cmocka_unit_test(any_history_comes_back_as_it_was_stored),
 	};

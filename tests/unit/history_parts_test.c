@@ -204,6 +204,22 @@ static void what_goes_at_the_old_end_is_only_counted(void **state)
 			 (100 - HISTORY_NEWEST_KEPT) * history_entry_bytes(HISTORY_PACKED | HISTORY_EVENTS));
 }
 
+static void each_part_has_the_columns_that_it_needs(void **state)
+{
+	(void)state;
+	static struct fixture f;
+	start(&f);
+	for (int64_t time = 1; time <= 60; time++)
+		append_and_store(&f, time, ROOM);
+	f.weight = 2;
+	struct history history = append_and_store(&f, 61, ROOM);
+	assert_int_equal(history.older.columns, HISTORY_PACKED | HISTORY_EVENTS);
+	assert_int_equal(history.newest.columns, HISTORY_PACKED | HISTORY_EVENTS | HISTORY_WEIGHTS);
+	/* an early one with a weight */
+	history = append_and_store(&f, 0, ROOM);
+	assert_int_equal(history.older.columns, HISTORY_PACKED | HISTORY_EVENTS | HISTORY_WEIGHTS);
+}
+
 static void an_undivided_long_row_is_divided_by_the_next_event(void **state)
 {
 	(void)state;
@@ -285,7 +301,7 @@ static void damaged_rows_are_refused(void **state)
 	}
 	/*
 	 * an older part of which all has gone, more entries than a history can have, a whole history
-	 * with an older part, columns that nobody writes
+	 * with an older part, columns that nobody writes, and columns of an older part that there is not
 	 */
 	const struct history_stored_head good = head_of(&f);
 	for (int wrong = 0; wrong < 5; wrong++) {
@@ -301,8 +317,18 @@ static void damaged_rows_are_refused(void **state)
 		if (wrong == 4)
 			head.columns = (uint8_t)(head.columns & ~(HISTORY_PACKED << HISTORY_OLDER_SHIFT));
 		memcpy(f.newest, &head, sizeof head);
-		assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_DAMAGED);
+		/* of the size that the head says, so that nothing but that is wrong */
+		size_t bytes = sizeof head + head.count * history_entry_bytes(head.columns & 15u);
+		assert_int_equal(history_open(&history, f.newest, bytes), HISTORY_IS_DAMAGED);
 	}
+	struct history_stored_head head = good;
+	head.format = HISTORY_WHOLE;
+	head.gone = head.older = 0;
+	memcpy(f.newest, &head, sizeof head);
+	assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_DAMAGED);
+	head.columns &= 15u;
+	memcpy(f.newest, &head, sizeof head);
+	assert_int_equal(history_open(&history, f.newest, f.newest_bytes), HISTORY_IS_WHOLE);
 }
 
 static void any_history_comes_back_as_it_was_stored(void **state)
@@ -341,6 +367,7 @@ int main(void)
 		cmocka_unit_test(an_event_at_the_end_leaves_the_older_row_alone),
 		cmocka_unit_test(a_late_event_is_found_among_the_older_ones),
 		cmocka_unit_test(what_goes_at_the_old_end_is_only_counted),
+		cmocka_unit_test(each_part_has_the_columns_that_it_needs),
 		cmocka_unit_test(an_undivided_long_row_is_divided_by_the_next_event),
 		cmocka_unit_test(heads_keep_their_bytes),
 		cmocka_unit_test(damaged_rows_are_refused),

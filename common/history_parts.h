@@ -19,7 +19,10 @@
 #include "common/history.h"
 #include "common/history_columns.h"
 
-/* So many lie inside a page of LMDB, with a user id of up to 94 bytes; a longer row has pages of its own. */
+/*
+ * So many lie inside a page of LMDB, with a user id of up to 214 bytes if they have all columns, of any length if they
+ * have not, of up to 94 if they are not packed; a longer row has pages of its own.
+ */
 #define HISTORY_NEWEST_MAX 60u
 #define HISTORY_NEWEST_KEPT 30u
 

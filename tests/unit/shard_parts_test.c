@@ -258,6 +258,43 @@ static void many_users_of_all_lengths(void **state)
 	shard_reader_close(reader);
 }
 
+/* Events with all columns, of a user whose id has so many bytes. Returns the pages that rows have for themselves. */
+static size_t pages_of_a_user(uint32_t id_bytes, uint32_t events)
+{
+	char user[USER_ID_MAX];
+	memset(user, 'u', sizeof user);
+	begin();
+	for (uint64_t i = 1; i <= events; i++) {
+		const struct shard_property property = { "colour", 6, "red", 3 };
+		const struct shard_event it = { .user = user,
+						.user_bytes = id_bytes,
+						.type = "Viewed",
+						.type_bytes = 6,
+						.item = { i },
+						.time_ms = (int64_t)i,
+						.event = { i },
+						.weight = 2,
+						.properties = &property,
+						.property_count = 1 };
+		assert_int_equal(shard_write_event(shard, &plenty, &it, &fault), HISTORY_ACCEPTED);
+	}
+	commit();
+	MDB_txn *txn = NULL;
+	MDB_stat status;
+	assert_int_equal(store_read_begin(shard->store, &txn, &fault), 0);
+	assert_int_equal(mdb_stat(txn, shard->databases[SHARD_HISTORY], &status), 0);
+	store_read_end(shard->store, txn);
+	store_read_free(&txn);
+	return status.ms_overflow_pages;
+}
+
+static void the_newest_events_lie_inside_a_page(void **state)
+{
+	(void)state;
+	assert_int_equal(pages_of_a_user(1, HISTORY_NEWEST_MAX), 0);
+	assert_int_equal(pages_of_a_user(214, HISTORY_NEWEST_MAX), 0);
+}
+
 static uint32_t format(void)
 {
 	MDB_txn *txn = NULL;
@@ -321,6 +358,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_older_row_alone_is_damage, shard_fixture_setup,
 						shard_fixture_teardown),
 		cmocka_unit_test_setup_teardown(many_users_of_all_lengths, shard_fixture_setup, shard_fixture_teardown),
+		cmocka_unit_test_setup_teardown(the_newest_events_lie_inside_a_page, shard_fixture_setup,
+						shard_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_shard_of_before_is_read_and_taken_over, shard_fixture_setup,
 						shard_fixture_teardown),
 	};

@@ -491,6 +491,11 @@ static void a_long_transaction_says_how_much_it_holds(void **state)
 	for (uint64_t event = 1; event <= 1000; event++)
 		write_one("john", "Viewed", event, (int64_t)event);
 	assert_true(shard_write_bytes(shard) >= before + history_bytes(1000));
+	/* with the next user the rows are stored, in two; her own is held */
+	write_one("jane", "Viewed", 1, 1);
+	uint64_t stored = 1000 * history_entry_bytes(HISTORY_PACKED | HISTORY_EVENTS) + history_bytes(1);
+	assert_true(shard_write_bytes(shard) >= before + stored);
+	assert_true(shard_write_bytes(shard) <= before + stored + UINT64_C(6) * 4096);
 	commit();
 	begin();
 	assert_int_equal(shard_write_bytes(shard), 0);

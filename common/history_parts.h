@@ -39,7 +39,8 @@ struct history_stored_head {
 };
 #define HISTORY_OLDER_SHIFT 4u
 _Static_assert(sizeof(struct history_stored_head) == 16, "this is the disk format");
-_Static_assert(HISTORY_CAP_MAX < UINT16_MAX, "counts of entries are 16 bits in the head");
+_Static_assert(2 * HISTORY_CAP_MAX <= UINT16_MAX,
+	       "counts are 16 bits in the head, of the older row's entries those too that have gone");
 
 /* --- reading --- */
 

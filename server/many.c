@@ -1,7 +1,7 @@
 #include "server/many.h"
 
-#include "common/ids.h"
 #include "common/wire.h"
+#include "server/many_answer.h"
 #include "server/server.h"
 #include "server/wire.h"
 
@@ -12,7 +12,6 @@
 #define USERS_MAX 10000
 #define USERS_FIELD 1 /* of the request */
 #define GENERATION_FIELD 7 /* of the request */
-#define RESULTS_FIELD 1 /* of the answer */
 #define REST_MAX_BYTES (8u << 10) /* they are copied to every part */
 /* Users of a part: as many as PART_BYTES of answers are of, when answers to the same have told; else PART_USERS. */
 #define PART_USERS 256u
@@ -55,69 +54,6 @@ struct many {
 };
 
 /* --- answers --- */
-
-int many_failed(struct buffer *answer, const uint8_t *request, size_t bytes, int code, const char *text,
-		size_t text_bytes)
-{
-	struct wire_cursor cursor = { request, request + bytes };
-	struct wire_field field;
-	struct buffer result = { 0 };
-	int rc;
-
-	while ((rc = wire_next(&cursor, &field)) == 1) {
-		if (field.number != USERS_FIELD || field.type != WIRE_BYTES)
-			continue;
-		result.bytes = 0;
-		/* an id that is not UTF-8 could not be read back */
-		if ((utf8_valid((const char *)field.data, field.data_bytes) &&
-		     buffer_field(&result, 1, field.data, field.data_bytes)) ||
-		    buffer_number(&result, 4, (uint64_t)error_grpc_status(code)) ||
-		    buffer_field(&result, 5, text, text_bytes) ||
-		    buffer_field(answer, RESULTS_FIELD, result.data, result.bytes)) {
-			rc = E_EXHAUSTED;
-			break;
-		}
-	}
-	buffer_fini(&result);
-	return rc;
-}
-
-int many_cut(const uint8_t *answer, size_t bytes, size_t most,
-	     void (*each)(void *context, const uint8_t *piece, size_t bytes), void *context)
-{
-	struct wire_cursor cursor = { answer, answer + bytes };
-	struct buffer piece = { 0 }, rest = { 0 };
-	struct wire_field field;
-	int rc, failed = 0;
-
-	if (bytes <= most) {
-		each(context, answer, bytes);
-		return 0;
-	}
-	while ((rc = wire_next(&cursor, &field)) == 1 && !failed)
-		if (field.number != RESULTS_FIELD)
-			failed = buffer_add(&rest, field.whole, field.whole_bytes);
-	cursor = (struct wire_cursor){ answer, answer + bytes };
-	while (!rc && !failed && (rc = wire_next(&cursor, &field)) == 1) {
-		rc = 0;
-		if (field.number != RESULTS_FIELD)
-			continue;
-		if (piece.bytes && piece.bytes + field.whole_bytes + rest.bytes > most) {
-			failed = buffer_add(&piece, rest.data, rest.bytes);
-			if (!failed)
-				each(context, piece.data, piece.bytes);
-			piece.bytes = 0;
-		}
-		failed = failed ? failed : buffer_add(&piece, field.whole, field.whole_bytes);
-	}
-	if (!rc && !failed)
-		failed = buffer_add(&piece, rest.data, rest.bytes);
-	if (!rc && !failed)
-		each(context, piece.data, piece.bytes);
-	buffer_fini(&piece);
-	buffer_fini(&rest);
-	return failed ? failed : rc;
-}
 
 static void send_piece(void *context, const uint8_t *piece, size_t bytes)
 {
@@ -216,7 +152,7 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 	int rc = 0;
 
 	if (of_these_users_only(code)) {
-		rc = many_failed(&answer, part->users->message, part->users->bytes, code, text, text_bytes);
+		rc = many_answer_failed(&answer, part->users->message, part->users->bytes, code, text, text_bytes);
 		if (!rc)
 			call_send(call, answer.data, answer.bytes);
 		buffer_fini(&answer);
@@ -340,7 +276,7 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 	if (code) {
 		if (!part_failed(part, code, (const char *)data, bytes))
 			return;
-	} else if (many_cut(data, bytes, ANSWER_BYTES, send_piece, call)) {
+	} else if (many_answer_cut(data, bytes, ANSWER_BYTES, send_piece, call)) {
 		call_fail(call, E_INTERNAL, "a worker's answer cannot be read");
 		many_stop(call);
 		return;

@@ -1,5 +1,6 @@
 /* RecommendMany: users nobody could answer are told so one by one; no answer outgrows what clients take. */
-#include "server/many.h"
+#include "common/error.h"
+#include "server/many_answer.h"
 
 #include "kindred/v1/recommend.pb-c.h"
 
@@ -25,7 +26,7 @@ static void test_failed_users_are_named(void **state)
 	request.n_user_ids = 4;
 	request.definition = "next";
 	assert_int_equal(buffer_pack(&packed, &request.base), 0);
-	assert_int_equal(many_failed(&answer, packed.data, packed.bytes, E_UNAVAILABLE, "try again", 9), 0);
+	assert_int_equal(many_answer_failed(&answer, packed.data, packed.bytes, E_UNAVAILABLE, "try again", 9), 0);
 	Kindred__V1__RecommendManyResponse *response =
 		kindred__v1__recommend_many_response__unpack(NULL, answer.bytes, answer.data);
 	assert_non_null(response);
@@ -98,7 +99,7 @@ static void test_cut_at_results(void **state)
 	for (size_t i = 0; i < sizeof most / sizeof most[0]; i++) {
 		struct pieces pieces = { 0 };
 
-		assert_int_equal(many_cut(answer.data, answer.bytes, most[i], on_piece, &pieces), 0);
+		assert_int_equal(many_answer_cut(answer.data, answer.bytes, most[i], on_piece, &pieces), 0);
 		assert_int_equal(pieces.results, RESULTS);
 		if (most[i] > 20)
 			assert_true(pieces.largest <= most[i]);
@@ -112,11 +113,12 @@ static void test_small_is_passed_as_it_is(void **state)
 	struct pieces pieces = { 0 };
 
 	(void)state;
-	assert_int_equal(many_cut(answer.data, answer.bytes, answer.bytes, on_piece, &pieces), 0);
+	assert_int_equal(many_answer_cut(answer.data, answer.bytes, answer.bytes, on_piece, &pieces), 0);
 	assert_int_equal(pieces.count, 1);
 	assert_int_equal(pieces.largest, answer.bytes);
 	/* larger than allowed and cut short: not sent on */
-	assert_int_equal(many_cut(answer.data, answer.bytes - 1, 10, on_piece, &(struct pieces){ 0 }), E_INVALID);
+	assert_int_equal(many_answer_cut(answer.data, answer.bytes - 1, 10, on_piece, &(struct pieces){ 0 }),
+			 E_INVALID);
 	buffer_fini(&answer);
 }
 

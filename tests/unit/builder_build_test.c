@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "lib/build_fixture.h"
 #include "lib/events_fixture.h"
+#include "lib/generation_file.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -170,58 +171,6 @@ static void test_several_catalogs_and_relations(void **state)
 
 /* --- the same input, the same bytes --- */
 
-struct file {
-	uint8_t *bytes;
-	size_t count;
-};
-
-static struct file read_file(const char *path)
-{
-	struct file file = { 0 };
-	FILE *stream = fopen(path, "rb");
-	assert_non_null(stream);
-	fseek(stream, 0, SEEK_END);
-	file.count = (size_t)ftell(stream);
-	rewind(stream);
-	file.bytes = malloc(file.count);
-	assert_int_equal(fread(file.bytes, 1, file.count, stream), file.count);
-	fclose(stream);
-	return file;
-}
-
-static json_t *meta_without_time(const struct file *file, const struct model_section *section)
-{
-	json_t *meta = json_loadb((char *)file->bytes + section->offset, section->bytes, 0, NULL);
-	assert_non_null(meta);
-	json_object_del(meta, "time");
-	json_object_del(meta, "generation");
-	return meta;
-}
-
-static void assert_same_but_time(const char *path, const char *other_path)
-{
-	struct file a = read_file(path), b = read_file(other_path);
-	const struct model_head *head = (struct model_head *)a.bytes, *other = (struct model_head *)b.bytes;
-	assert_int_equal(head->sections, other->sections);
-	const struct model_section *x = (const struct model_section *)(head + 1),
-				   *y = (const struct model_section *)(other + 1);
-	for (uint32_t s = 0; s < head->sections; s++) {
-		assert_int_equal(x[s].kind, y[s].kind);
-		assert_int_equal(x[s].offset, y[s].offset);
-		if (x[s].kind == MODEL_META) {
-			json_t *meta = meta_without_time(&a, &x[s]), *other_meta = meta_without_time(&b, &y[s]);
-			assert_true(json_equal(meta, other_meta));
-			json_decref(meta);
-			json_decref(other_meta);
-			continue;
-		}
-		assert_int_equal(x[s].bytes, y[s].bytes);
-		assert_memory_equal(a.bytes + x[s].offset, b.bytes + y[s].offset, x[s].bytes);
-	}
-	free(a.bytes);
-	free(b.bytes);
-}
-
 static void test_same_bytes_with_any_threads_and_memory(void **state)
 {
 	(void)state;
@@ -247,13 +196,13 @@ static void test_same_bytes_with_any_threads_and_memory(void **state)
 
 	for (options.threads = 2; options.threads <= 3; options.threads++) {
 		build(&options);
-		assert_same_but_time(first, fixture.path);
+		generation_file_same(first, fixture.path, NULL);
 	}
 	options.threads = 7;
 	options.memory_mb = 1; /* nearly everything goes through files */
 	build(&options);
-	assert_same_but_time(first, fixture.path);
-	struct file file = read_file(fixture.path);
+	generation_file_same(first, fixture.path, NULL);
+	struct generation_file file = generation_file_read(fixture.path);
 	assert_non_null(memmem(file.bytes, file.count, "\"peak_files_mb\":", 16));
 	assert_null(memmem(file.bytes, file.count, "\"peak_files_mb\":0", 17));
 	free(file.bytes);
@@ -295,10 +244,10 @@ static void test_a_generation_is_never_replaced(void **state)
 	struct build_options options = build_fixture_options();
 	options.generation = 12;
 	build(&options);
-	struct file before = read_file(fixture.path);
+	struct generation_file before = generation_file_read(fixture.path);
 	struct error err = { 0 };
 	assert_int_equal(build_fixture_build(&fixture, &options, &err), E_EXISTS);
-	struct file after = read_file(fixture.path);
+	struct generation_file after = generation_file_read(fixture.path);
 	assert_int_equal(before.count, after.count);
 	assert_memory_equal(before.bytes, after.bytes, before.count);
 	free(before.bytes);

@@ -14,7 +14,7 @@
 
 static bool is_cold(const struct cold *cold, uint32_t row)
 {
-	return cold->bits[row / 64] >> row % 64 & 1;
+	return model_bit(cold->bits, row);
 }
 
 struct newcomer {
@@ -30,23 +30,16 @@ static int compare_newcomers(const void *a, const void *b)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-int cold_find(struct cold *cold, const struct cold_input *input, struct error *err)
+int cold_newest(struct cold *cold, const uint64_t *bits, const uint64_t *versions, uint32_t items, struct error *err)
 {
-	uint32_t items = input->lists->items;
-	*cold = (struct cold){ 0 };
-	if (input->params->attribute_events <= 0)
-		return 0;
 	struct newcomer *newcomers = malloc(((size_t)items + 1) * sizeof *newcomers);
-	cold->bits = calloc((size_t)items / 64 + 1, sizeof *cold->bits);
-	if (newcomers && cold->bits)
-		for (uint32_t row = 0; row < items; row++)
-			if ((double)lists_users(input->lists, row) < input->params->attribute_events) {
-				cold->bits[row / 64] |= UINT64_C(1) << row % 64;
-				newcomers[cold->items++] = (struct newcomer){ input->versions[row], row };
-			}
+	cold->items = 0;
+	for (uint32_t row = 0; newcomers && row < items; row++)
+		if (model_bit(bits, row))
+			newcomers[cold->items++] = (struct newcomer){ versions[row], row };
 	cold->count = cold->items < MODEL_COLD_MAX ? cold->items : MODEL_COLD_MAX;
 	cold->rows = malloc(((size_t)cold->count + 1) * sizeof *cold->rows);
-	if (!newcomers || !cold->bits || !cold->rows) {
+	if (!newcomers || !cold->rows) {
 		free(newcomers);
 		return error_set(err, E_EXHAUSTED, "no memory to tell new ones among %u items", items);
 	}
@@ -55,6 +48,21 @@ int cold_find(struct cold *cold, const struct cold_input *input, struct error *e
 		cold->rows[n] = newcomers[n].row;
 	free(newcomers);
 	return 0;
+}
+
+int cold_find(struct cold *cold, const struct cold_input *input, struct error *err)
+{
+	uint32_t items = input->lists->items;
+	*cold = (struct cold){ 0 };
+	if (input->params->attribute_events <= 0)
+		return 0;
+	cold->bits = calloc((size_t)items / 64 + 1, sizeof *cold->bits);
+	if (!cold->bits)
+		return error_set(err, E_EXHAUSTED, "no memory to tell new ones among %u items", items);
+	for (uint32_t row = 0; row < items; row++)
+		if ((double)lists_users(input->lists, row) < input->params->attribute_events)
+			cold->bits[row / 64] |= UINT64_C(1) << row % 64;
+	return cold_newest(cold, cold->bits, input->versions, items, err);
 }
 
 void cold_free(struct space *space, struct cold *cold)

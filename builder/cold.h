@@ -44,6 +44,11 @@ struct cold_input {
 	uint32_t threads;
 };
 
+/*
+ * The rows, count and items of those with a bit: all of cold that depends on when an item changed, and not on events.
+ * cold->rows: nothing before.
+ */
+int cold_newest(struct cold *cold, const uint64_t *bits, const uint64_t *versions, uint32_t items, struct error *err);
 /* Which items are cold. cold is to be freed after an error too. */
 int cold_find(struct cold *cold, const struct cold_input *input, struct error *err);
 /*

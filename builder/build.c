@@ -9,30 +9,12 @@
  *         query_us: for each relation the scoring time of a query in the evaluation
  * Of a catalog:
  *     {"events": .., "users": ..}
- * Of a relation:
- *     "learnt": bool, "params": {builder/params.h}
- *     "list_entries": .., "users_capped": ..                 users with more than list_items
- *     "window": places or null, "pairs": .., "pairs_skipped": ..   by list_window and pairs_per_item
- *     "cold_items": .., "by_attributes": neighbours          builder/cold.h
- *     "tuning": {builder/tune.h}                             when it was tuned
- *     "season": bool, "trend": bool                          whether the data covered enough time
- *     "evaluation": {"note": "..", "split_s": .., "possible_queries": .., "hit_rate_error": ..}
- *         note: why there is none
+ * Of a relation: builder/relation_notes.h
  */
-#include "builder/build.h"
+#include "builder/build_private.h"
 
 #include "builder/choice.h"
-#include "builder/evaluate.h"
-#include "builder/gate.h"
-#include "builder/items.h"
-#include "builder/learn.h"
-#include "builder/plan.h"
 #include "builder/publish.h"
-#include "builder/report.h"
-#include "builder/scan.h"
-#include "builder/space.h"
-#include "builder/workplace.h"
-#include "common/clock.h"
 #include "common/datadir.h"
 #include "common/log.h"
 #include "version.h"
@@ -43,28 +25,6 @@
 #include <sys/resource.h>
 
 #define WORSE_MAX 1000 /* two names of 256 bytes and some words */
-#define SCAN_SHARE 0.2 /* of a build, for its progress */
-#define LEARN_SHARE 0.7
-#define EVALUATE_FROM 0.5 /* of a relation's share, after its tuning */
-#define TUNE_SHARE 0.75 /* of a relation's share, when it is tuned */
-#define GATE_SHARE 0.1 /* of a relation's share, after its tuning */
-
-struct build {
-	const struct build_options *options;
-	struct workplace place;
-	struct plan plan;
-	struct report report;
-	struct items *items; /* [catalogs] */
-	struct scan scan;
-	struct model model;
-	struct attributes attributes; /* of the catalog at work */
-	struct learned *learned; /* [relations], catalogs in order */
-	struct evaluation *evaluations; /* [relations] */
-	size_t relation_count;
-	json_t **catalog_notes, **relation_notes;
-	json_t *last; /* the active generation's metadata, NULL: none */
-	struct gate gate;
-};
 
 /* --- reading --- */
 
@@ -162,188 +122,15 @@ static int order_catalog(struct build *build, size_t number, struct events *even
 	if (!code)
 		code = items_bind(items, &build->model.catalogs[number], err);
 	report_lap(&build->report, "order");
+	if (!code)
+		code = fingerprint_catalog(&build->fingerprint, events, &build->model.catalogs[number],
+					   items->first_version, err);
+	report_lap(&build->report, "fingerprints");
 	free(row_of);
 	return code;
 }
 
 /* --- learning --- */
-
-static void log_relation(const char *catalog, const struct learned *learned, const struct evaluation *evaluation)
-{
-	const struct model_relation *r = &learned->relation;
-	log_info("learn: %s %s: %llu events, %llu users, %llu items, %llu neighbours", catalog, r->key,
-		 (unsigned long long)r->events, (unsigned long long)r->users, (unsigned long long)r->items,
-		 (unsigned long long)r->neighbours);
-	if (learned->capped_users)
-		log_info("learn: of %u users with longer lists only the newest items count, see list_items",
-			 learned->capped_users);
-	if (learned->neighbours.pairs_skipped)
-		log_info("learn: pairs more than %u places apart in a list are left out (%.1f%% of the pairs), see "
-			 "pairs_per_item",
-			 learned->neighbours.window,
-			 100 * (double)learned->neighbours.pairs_skipped /
-				 (double)(learned->neighbours.pairs_skipped + learned->neighbours.pairs));
-	if (learned->cold.items)
-		log_info("learn: %u items have too few events; %llu neighbours by attributes", learned->cold.items,
-			 (unsigned long long)learned->cold.added);
-	const struct model_evaluation *e = &evaluation->figures;
-	if (e->queries == 0)
-		log_info("evaluate: %s", evaluation->note);
-	else
-		log_info("evaluate: %u queries: HR@20 %.4f (+-%.4f) NDCG@20 %.4f MRR@20 %.4f coverage %.3f cold %.3f; "
-			 "recent popularity: HR@20 %.4f NDCG@20 %.4f; %.1f us a query",
-			 e->queries, e->hit_rate, evaluation->hit_rate_error, e->ndcg, e->mrr, e->coverage,
-			 e->cold_share, e->popular_hit_rate, e->popular_ndcg, evaluation->microseconds);
-}
-
-static void log_gate(const char *catalog, const char *key, const struct model_gate *gate)
-{
-	char words[200];
-	if (gate->verdict == MODEL_UNTESTED) {
-		log_info("gate: %s %s: not compared: %s", catalog, key, gate->note);
-		return;
-	}
-	gate_words(gate, words, sizeof words);
-	log_info("gate: %s %s: %s: %s (z %.1f)", catalog, key, model_verdict_name(gate->verdict), words, gate->z);
-}
-
-static json_t *relation_notes(const struct plan_relation *plan, const struct params *params,
-			      const struct learned *learned, const struct evaluation *evaluation)
-{
-	const struct neighbours *n = &learned->neighbours;
-	json_t *window = n->window == UINT32_MAX || !plan->learn ? json_null() : json_integer(n->window);
-	json_t *evaluated = evaluation->note[0]
-				    ? json_pack("{ss}", "note", evaluation->note)
-				    : json_pack("{sI sI sf}", "split_s", (json_int_t)evaluation->split_s,
-						"possible_queries", (json_int_t)evaluation->possible_queries,
-						"hit_rate_error", evaluation->hit_rate_error);
-	return json_pack("{sb so sI sI so sI sI sI sI sb sb so}", "learnt", plan->learn, "params", params_json(params),
-			 "list_entries", (json_int_t)learned->entries, "users_capped",
-			 (json_int_t)learned->capped_users, "window", window, "pairs", (json_int_t)n->pairs,
-			 "pairs_skipped", (json_int_t)n->pairs_skipped, "cold_items", (json_int_t)learned->cold.items,
-			 "by_attributes", (json_int_t)learned->cold.added, "season", learned->lift.season, "trend",
-			 learned->lift.trend, "evaluation", evaluated);
-}
-
-/* *params: what to learn with. *notes: of the tuner, NULL: it did not run. */
-static int choose_params(struct build *build, const char *catalog, struct learn_input *input, uint32_t now_s,
-			 struct params *params, json_t **notes, struct error *err)
-{
-	const struct build_options *options = build->options;
-	uint64_t events = input->events->count;
-	struct choice last = choice_find(build->last, catalog, input->relation->key, &options->params);
-	struct tune_options search = choice_search(&last, events, options->tune_whole, options->tune_seconds);
-	if (options->tune_objective)
-		tune_objective_parse(options->tune_objective, &search.goal.objective);
-	if (options->coverage_floor >= 0)
-		search.goal.coverage_floor = options->coverage_floor;
-	struct tuning *tuning = calloc(1, sizeof *tuning);
-	if (!tuning)
-		return error_set(err, E_EXHAUSTED, "no memory for the tuner");
-	int code = tune(tuning, input, &search, now_s, err);
-	if (!code && tuning->note[0])
-		log_info("tune: %s %s: %s", catalog, input->relation->key, tuning->note);
-	else if (!code)
-		log_info("tune: %s %s: %s: NDCG@20 %.4f coverage %.3f, defaults %.4f and %.3f, %u questions, %u "
-			 "candidates in %.1f s%s",
-			 catalog, input->relation->key, tuning->choice.name, tuning->choice.ndcg,
-			 tuning->choice.coverage, tuning->standard.ndcg, tuning->standard.coverage, tuning->queries,
-			 tuning->candidates, tuning->seconds, tuning->stopped ? " (stopped by the time)" : "");
-	*params = tuning->choice.params;
-	*notes = code ? NULL : tuning_json(tuning);
-	free(tuning);
-	return code;
-}
-
-/* Evaluates, and holds the model that was evaluated against what is served. */
-static int try_relation(struct build *build, size_t catalog, const struct learn_input *input,
-			struct evaluation *evaluation, struct model_gate *gate, double from, double to,
-			struct error *err)
-{
-	const char *name = build->plan.catalogs[catalog].name, *key = input->relation->key;
-	uint32_t now_s = input->events->newest_s;
-	struct params served_params = build->options->params;
-	struct learn_input quiet = *input;
-	struct learned before;
-	report_begin(&build->report, REPORT_EVALUATE, from, to, "Evaluating %s of %s", key, name);
-	int code = evaluate(evaluation, input, now_s, &before, err);
-	if (!code && !build->options->no_gate) {
-		struct gate_candidate candidate = { .catalog = name,
-						    .first_version = build->items[catalog].first_version,
-						    .keys = build->items[catalog].keys.region.data,
-						    .input = &quiet,
-						    .evaluation = evaluation,
-						    .before = &before,
-						    .now_s = now_s };
-		quiet.report = NULL;
-		if (choice_learnt_with(build->last, name, key, &served_params))
-			candidate.served_params = &served_params;
-		report_begin(&build->report, REPORT_EVALUATE, to, to, "Comparing %s of %s with what is served", key,
-			     name);
-		code = gate_test(&build->gate, &candidate, gate, err);
-		if (!code)
-			log_gate(name, key, gate);
-	}
-	learned_free(&build->place.space, &before);
-	return code;
-}
-
-static int learn_relation(struct build *build, size_t catalog, size_t relation, size_t number,
-			  const struct events *events, struct error *err)
-{
-	const struct plan_relation *plan = &build->plan.catalogs[catalog].relations[relation];
-	struct learned *learned = &build->learned[number];
-	struct evaluation *evaluation = &build->evaluations[number];
-	struct learn_input input = { .space = &build->place.space,
-				     .events = events,
-				     .items = build->items[catalog].count,
-				     .relation = plan,
-				     .params = &build->options->params,
-				     .attributes = &build->attributes,
-				     .versions = build->items[catalog].versions.region.data,
-				     .threads = build->options->threads,
-				     .report = &build->report };
-	double share = LEARN_SHARE / (double)build->relation_count;
-	double from = SCAN_SHARE + (double)number * share, middle = from + EVALUATE_FROM * share;
-	struct params params = build->options->params;
-	json_t *tuning = NULL;
-	if (build->options->tune_seconds > 0 && plan->learn) {
-		double tuned = from + TUNE_SHARE * share;
-		report_begin(&build->report, REPORT_LEARN, from, tuned, "Tuning %s of %s", plan->key,
-			     build->plan.catalogs[catalog].name);
-		if (choose_params(build, build->plan.catalogs[catalog].name, &input, events->newest_s, &params, &tuning,
-				  err))
-			return err->code;
-		middle = tuned + EVALUATE_FROM * (from + share - tuned);
-		from = tuned;
-		share -= TUNE_SHARE * share;
-	} else if (!build->options->params_as_given) {
-		struct choice last = choice_find(build->last, build->plan.catalogs[catalog].name, plan->key, &params);
-		params = last.params;
-		tuning = json_deep_copy(last.notes);
-	}
-	input.params = &params;
-	report_begin(&build->report, REPORT_LEARN, from, middle, "Learning %s of %s", plan->key,
-		     build->plan.catalogs[catalog].name);
-	struct model_gate gate = { 0 };
-	int code = learn(learned, &input, (uint64_t)UINT32_MAX + 1, events->newest_s, err);
-	if (!code)
-		code = try_relation(build, catalog, &input, evaluation, &gate, middle, from + (1 - GATE_SHARE) * share,
-				    err);
-	if (code) {
-		json_decref(tuning);
-		return code;
-	}
-	log_relation(build->plan.catalogs[catalog].name, learned, evaluation);
-	struct model_relation *in_model = &build->model.catalogs[catalog].relations[relation];
-	*in_model = learned->relation;
-	in_model->evaluation = evaluation->figures;
-	in_model->gate = gate;
-	build->relation_notes[number] = relation_notes(plan, &params, learned, evaluation);
-	if (tuning)
-		json_object_set_new(build->relation_notes[number], "tuning", tuning);
-	return 0;
-}
 
 static int learn_catalogs(struct build *build, struct error *err)
 {
@@ -351,13 +138,12 @@ static int learn_catalogs(struct build *build, struct error *err)
 	size_t number = 0;
 	for (size_t c = 0; c < build->plan.catalog_count && !code; c++) {
 		struct events events = { 0 };
-		report_begin(&build->report, REPORT_SCAN, SCAN_SHARE, SCAN_SHARE, "Putting the items of %s in order",
+		double done = SCAN_SHARE + LEARN_SHARE * (double)number / (double)build->relation_count;
+		report_begin(&build->report, REPORT_SCAN, done, done, "Putting the items of %s in order",
 			     build->plan.catalogs[c].name);
 		code = order_catalog(build, c, &events, err);
-		if (!code)
-			code = attributes_make(&build->attributes, &build->place.space, &build->model.catalogs[c], err);
 		for (size_t r = 0; r < build->plan.catalogs[c].relation_count && !code; r++)
-			code = learn_relation(build, c, r, number++, &events, err);
+			code = build_relation(build, c, r, number++, &events, err);
 		build->catalog_notes[c] =
 			json_pack("{sI sI}", "events", (json_int_t)events.count, "users", (json_int_t)events.users);
 		attributes_free(&build->attributes);
@@ -467,6 +253,7 @@ static void release(struct build *build)
 		}
 	}
 	json_decref(build->last);
+	reuse_close(&build->reuse);
 	gate_close(&build->gate);
 	free(build->model.catalogs);
 	free(build->items);
@@ -505,6 +292,9 @@ int build_run(const struct build_options *options, char *path, struct error *err
 		build->last = choice_load(&build->place.dir);
 	if (!code && !options->no_gate)
 		gate_open(&build->gate, &build->place.dir, (uint32_t)build->relation_count);
+	/* what the gate could not read, and has logged, is not tried again */
+	if (!code && !options->no_reuse && (build->gate.served || options->no_gate))
+		reuse_open(&build->reuse, &build->place.dir, build->gate.served);
 	if (!code)
 		code = learn_catalogs(build, err);
 	if (!code)

@@ -24,6 +24,7 @@ struct build_options {
 	bool params_as_given; /* learn with params, whatever was chosen before */
 	bool refresh; /* no build but a refresh (builder/refresh.h); read by main.c */
 	bool no_gate; /* do not hold the new generation against the active one (builder/gate.h) */
+	bool no_reuse; /* learn also what did not change since the active generation (builder/reuse.h) */
 	const char *tune_objective; /* builder/tune.h; NULL: as in the last search */
 	double coverage_floor; /* share of the learnt items; < 0: as in the last search */
 	bool tune_whole; /* a whole search, and a longer one, whatever was chosen before */

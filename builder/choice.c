@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/model.h"
 
+#include <math.h>
 #include <string.h>
 
 #define GROWN_BY 1.5
@@ -48,7 +49,7 @@ json_t *choice_load(const struct datadir *dir)
 	return root;
 }
 
-static const json_t *relation_notes(const json_t *last, const char *catalog, const char *key)
+const json_t *choice_notes(const json_t *last, const char *catalog, const char *key)
 {
 	const json_t *relations =
 		json_object_get(find(json_object_get(last, "catalogs"), "name", catalog), "relations");
@@ -57,7 +58,7 @@ static const json_t *relation_notes(const json_t *last, const char *catalog, con
 
 bool choice_learnt_with(const json_t *last, const char *catalog, const char *key, struct params *params)
 {
-	const json_t *learnt_with = json_object_get(relation_notes(last, catalog, key), "params");
+	const json_t *learnt_with = json_object_get(choice_notes(last, catalog, key), "params");
 	if (!json_is_object(learnt_with))
 		return false;
 	params_read(params, learnt_with);
@@ -67,7 +68,7 @@ bool choice_learnt_with(const json_t *last, const char *catalog, const char *key
 struct choice choice_find(const json_t *last, const char *catalog, const char *key, const struct params *defaults)
 {
 	struct choice choice = { .params = *defaults, .goal = tune_goal_default() };
-	const json_t *tuning = json_object_get(relation_notes(last, catalog, key), "tuning");
+	const json_t *tuning = json_object_get(choice_notes(last, catalog, key), "tuning");
 	const json_t *params = json_object_get(json_object_get(tuning, "choice"), "params");
 	if (!json_is_object(params))
 		return choice;
@@ -93,4 +94,14 @@ struct tune_options choice_search(const struct choice *choice, uint64_t events, 
 				      .last = choice->there ? &choice->params : NULL,
 				      .around_last = around,
 				      .last_events = choice->events };
+}
+
+bool choice_stands(const struct choice *choice, const char *fingerprint, const struct tune_goal *goal, double seconds)
+{
+	const char *of = json_string_value(json_object_get(choice->notes, "fingerprint"));
+	bool ended = !json_is_true(json_object_get(choice->notes, "stopped")) ||
+		     seconds <= json_number_value(json_object_get(choice->notes, "seconds"));
+	return choice->there && ended && of && strcmp(of, fingerprint) == 0 &&
+	       goal->objective == choice->goal.objective &&
+	       fabs(goal->coverage_floor - choice->goal.coverage_floor) < 1e-9; /* it has been a text */
 }

@@ -22,6 +22,9 @@ json_t *choice_load(const struct datadir *dir);
 /* That of an open model. */
 json_t *choice_meta(const struct model *model);
 
+/* The notes of a relation in such metadata, which they live as long as; NULL: none. last may be NULL. */
+const json_t *choice_notes(const json_t *last, const char *catalog, const char *key);
+
 struct choice {
 	bool there; /* an earlier choice */
 	struct params params;
@@ -36,5 +39,10 @@ struct choice choice_find(const json_t *last, const char *catalog, const char *k
 bool choice_learnt_with(const json_t *last, const char *catalog, const char *key, struct params *params);
 /* The search that the policy asks for; it points into the choice. */
 struct tune_options choice_search(const struct choice *choice, uint64_t events, bool whole, double seconds);
+/*
+ * Whether that search was one of the very input that has this fingerprint with the choice's params (builder/fingerprint.h),
+ * for this goal, and not stopped by less time than there is now: then the policy is not asked, and nothing is searched.
+ */
+bool choice_stands(const struct choice *choice, const char *fingerprint, const struct tune_goal *goal, double seconds);
 
 #endif

@@ -257,6 +257,13 @@ static void untested(struct model_gate *out, const char *why)
 	snprintf(out->note, sizeof out->note, "%s", why);
 }
 
+void gate_unchanged(struct model_gate *out, uint64_t against, uint64_t since)
+{
+	*out = (struct model_gate){ .against = against };
+	snprintf(out->note, sizeof out->note, "nothing has changed since generation %llu, so it was taken over",
+		 (unsigned long long)since);
+}
+
 static int compare(const struct gate *gate, const struct gate_candidate *candidate, const struct model_catalog *catalog,
 		   const struct model_relation *relation, struct model_gate *out, struct error *err)
 {

@@ -19,6 +19,8 @@
  *      recipes are compared: when the parameters differ (kindred model tune), both are learnt from the events
  *      before the evaluation's split and asked the evaluation's questions. That costs a learning. With the same
  *      parameters there is nothing to compare.
+ *   A relation that was taken from the served generation as it is (builder/reuse.h) cannot be worse, and is not
+ *   asked about.
  *   Else, and where the served generation has no such relation, the relation passes untested, and the note says
  *   why.
  *
@@ -81,6 +83,9 @@ struct gate_candidate {
 /* *out always has a note. Errors: E_EXHAUSTED. */
 int gate_test(const struct gate *gate, const struct gate_candidate *candidate, struct model_gate *out,
 	      struct error *err);
+
+/* Of a relation that was taken from the served generation `against`, unchanged since `since` learnt it. */
+void gate_unchanged(struct model_gate *out, uint64_t against, uint64_t since);
 
 /*
  * The test itself; pure. gains: NDCG of each question. users: whose, the same one's next to each other.

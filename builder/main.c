@@ -6,8 +6,10 @@
  * (items.c); histories of all shards become the events of each catalog (scan.c). For each relation:
  * lists of users (lists.c), co-occurrence (cooccur.c), 16-bit weights (quantise.c), popularity
  * (popular.c), season and trend (lift.c), all called by learn.c; then the same again without the newest
- * tenth, to see how good it is (evaluate.c), and whether it is worse than what is served (gate.c). The
- * file is written, checked and renamed into place by publish.c. build.c is the order of all that.
+ * tenth, to see how good it is (evaluate.c), and whether it is worse than what is served (gate.c). What
+ * would be learnt from the same as the active generation's is copied from there instead (fingerprint.c,
+ * reuse.c). The file is written, checked and renamed into place by publish.c. build.c is the order of all
+ * that, build_relation.c of what is done for one relation.
  *
  * Progress goes to stdout (report.h), the log to stderr; the exit code is that of common/error.h.
  */
@@ -42,7 +44,8 @@ enum {
 	OPTION_OBJECTIVE,
 	OPTION_FLOOR,
 	OPTION_REFRESH,
-	OPTION_NO_GATE
+	OPTION_NO_GATE,
+	OPTION_NO_REUSE
 };
 
 static const struct argp_option options[] = {
@@ -64,6 +67,9 @@ static const struct argp_option options[] = {
 	{ "coverage-floor", OPTION_FLOOR, "SHARE", 0,
 	  "Share of the learnt items that must be shown to somebody (default: as in the last search, else 0.1)", 0 },
 	{ "no-gate", OPTION_NO_GATE, NULL, 0, "Do not compare with the generation that is served", 0 },
+	{ "no-reuse", OPTION_NO_REUSE, NULL, 0,
+	  "Learn, tune and evaluate also what did not change since the active generation, instead of taking it over",
+	  0 },
 	{ "log-level", 'l', "LEVEL", 0, "error, warning, info or debug (info)", 0 },
 	{ 0 }
 };
@@ -125,6 +131,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 		return 0;
 	case OPTION_NO_GATE:
 		build->no_gate = true;
+		return 0;
+	case OPTION_NO_REUSE:
+		build->no_reuse = true;
 		return 0;
 	case OPTION_SET:
 		build->tune_seconds = 0;

@@ -8,7 +8,7 @@
  *   "newest_event_ms": 1700000000000,      null: no events
  *   "events": 1000209, "users": 6040,      read from the shards, of all catalogs
  *   "build": {..},                         what it noticed: see builder/build.c
- *   "time": {"build_seconds": 12.5, "scan": 3.1, ..},  the only object that differs between two builds of the same input
+ *   "time": {"build_seconds": 12.5, "scan": 3.1, ..},  with notes' "reused", all that differs between two builds of the same
  *   "catalogs": [{
  *     "name": "shop", "version": 12, "items": 300,
  *     "attributes": [{"name": "price", "type": "string|number|boolean|timestamp|string_list"}],   numbers are the sections' columns
@@ -21,7 +21,7 @@
  *       "evaluation": {"queries": .., "cold_share": .., "hit_rate": .., "ndcg": .., "mrr": .., "coverage": .., "popular_hit_rate": .., "popular_ndcg": ..},
  *       "gate": {"verdict": "untested|better|equal|worse", "against": generation, "queries": .., "users": .., "ndcg": .., "served_ndcg": .., "z": .., "note": ".."},
  *                                          builder/gate.h; absent: the build had no gate
- *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/build.c
+ *       "notes": {..}                      parameters learnt with, caps that acted, why there is no evaluation: see builder/relation_notes.h
  *     }]
  *   }]
  * }

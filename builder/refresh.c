@@ -154,6 +154,33 @@ static struct model_relation *own_relation(const struct refresh *refresh, const 
 	return NULL;
 }
 
+static bool same_bytes(const void *a, const void *b, size_t bytes)
+{
+	return bytes == 0 || memcmp(a, b, bytes) == 0;
+}
+
+static bool same_list(const uint32_t *rows, const uint32_t *scores, uint32_t count, const uint32_t *other_rows,
+		      const uint32_t *other_scores, uint32_t other_count)
+{
+	return count == other_count && same_bytes(rows, other_rows, count * sizeof *rows) &&
+	       same_bytes(scores, other_scores, count * sizeof *scores);
+}
+
+/* Whether a build would still make the relation that it made: it is known by its fingerprint only then. */
+static bool nothing_new(const struct model_relation *was, const struct learned *fresh, const json_t *notes,
+			uint32_t items)
+{
+	const struct model_relation *is = &fresh->relation;
+	return !was->multipliers == !is->multipliers &&
+	       same_bytes(was->multipliers, is->multipliers, was->multipliers ? items * sizeof *was->multipliers : 0) &&
+	       same_list(was->popular_rows, was->popular_scores, was->popular_count, is->popular_rows,
+			 is->popular_scores, is->popular_count) &&
+	       same_list(was->recent_rows, was->recent_scores, was->recent_count, is->recent_rows, is->recent_scores,
+			 is->recent_count) &&
+	       json_is_true(json_object_get(notes, "season")) == fresh->lift.season &&
+	       json_is_true(json_object_get(notes, "trend")) == fresh->lift.trend;
+}
+
 static int refresh_relation(struct refresh *refresh, const char *catalog, uint32_t items,
 			    const struct plan_relation *plan, const struct events *events, struct error *err)
 {
@@ -174,6 +201,10 @@ static int refresh_relation(struct refresh *refresh, const char *catalog, uint32
 	int code = learn_fresh(fresh, &input, (uint64_t)UINT32_MAX + 1, events->newest_s, err);
 	if (code)
 		return code;
+	if (!nothing_new(relation, fresh, notes, items)) {
+		json_object_del(notes, "fingerprint");
+		json_object_del(notes, "reused");
+	}
 	relation->multipliers = fresh->relation.multipliers;
 	relation->multiplier_max = fresh->relation.multiplier_max;
 	relation->popular_rows = fresh->relation.popular_rows;

@@ -6,6 +6,9 @@
  * came since then have to wait for a build. Relations that no definition uses any more stay as they
  * are.
  *
+ * A relation whose numbers came out as they were, as of a catalog without new events, keeps its fingerprint, so that the
+ * next build can take it over (reuse.h); any other one loses it, and is learnt by the next build.
+ *
  * The metadata is the active generation's, with "build": {.., "refreshed": its number, "learnt": the
  * number of the build that the neighbours are from} and the times of the refresh.
  */

@@ -137,6 +137,14 @@ void report_step(struct report *report, double done)
 	put_progress(report, report->from + of_step * (report->to - report->from), done);
 }
 
+void report_unchanged(struct report *report, const char *catalog, const char *key, const char *definition,
+		      uint64_t since)
+{
+	if (!report->terminal)
+		put_object(report, json_pack("{s{ss ss ss sI}}", "unchanged", "catalog", catalog, "key", key,
+					     "definition", definition, "since", (json_int_t)since));
+}
+
 void report_end(struct report *report)
 {
 	close_phase(report);

@@ -4,6 +4,8 @@
  *
  *     {"phase":"scan|learn|evaluate|publish","progress":0.25,"note":"human words, and a rate"}
  *         progress: of the whole build
+ *     {"unchanged":{"catalog":"books","key":"Opened=1|window=0","definition":"reading","since":3}}
+ *         a relation that was not learnt but taken from the active generation (builder/reuse.h)
  *     {"done":true,"path":"..","seconds":12.5,"events":..,"users":..,"items":..,"relations":..}
  *         the last line of a build that succeeded; with "worse":"human words" when the gate (builder/gate.h) found
  *         it worse than what is served
@@ -62,6 +64,9 @@ void report_step(struct report *report, double done);
  * (which is not copied) in this phase. NULL is fine.
  */
 void report_lap(struct report *report, const char *what);
+/* A relation was taken over as generation `since` learnt it. definition: its first one. Nothing on a terminal. */
+void report_unchanged(struct report *report, const char *catalog, const char *key, const char *definition,
+		      uint64_t since);
 /* Closes the last phase. */
 void report_end(struct report *report);
 /*

@@ -206,7 +206,9 @@ static void read_relations(struct meta_reader *reader, const json_t *object, str
 		read_evaluation(reader, element, &relation->evaluation);
 		read_gate(reader, element, &relation->gate);
 		read_definitions(reader, element, relation);
-		const json_t *tuning = json_object_get(json_object_get(element, "notes"), "tuning");
+		const json_t *notes = json_object_get(element, "notes"), *tuning = json_object_get(notes, "tuning");
+		if (json_object_get(notes, "reused"))
+			relation->reused = read_count(reader, notes, "reused", INT64_MAX);
 		if (json_is_object(tuning))
 			relation->tuning = json_dumps(tuning, JSON_COMPACT);
 	}

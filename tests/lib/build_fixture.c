@@ -3,6 +3,7 @@
 #include "builder/refresh.h"
 #include "common/clock.h"
 #include "common/shard_private.h"
+#include "lib/generation_file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -133,6 +134,30 @@ static void put_items(struct build_fixture *f, const char *catalog, unsigned cou
 	free(reasons);
 }
 
+void build_fixture_item(struct build_fixture *f, const char *catalog, unsigned number, const char *name,
+			const char *category, double price)
+{
+	struct made_item made;
+	Kindred__V1__Item *item = make_item(&made, number, false);
+	enum control_change change;
+	char *reason = NULL;
+	struct error err = { 0 };
+	snprintf(made.name, sizeof made.name, "%s", name);
+	snprintf(made.category, sizeof made.category, "%s", category);
+	made.price.number_value = price;
+	need(control_items_put(control_of(f), catalog, 1, &item, 2, &change, &reason, &err) == 0, "%s", err.text);
+	need(change == CONTROL_CREATED || change == CONTROL_UPDATED, "item %u: not put", number);
+}
+
+void build_fixture_drop(struct build_fixture *f, const char *catalog, unsigned number)
+{
+	char id[24];
+	uint64_t version;
+	struct error err = { 0 };
+	snprintf(id, sizeof id, "i%u", number);
+	need(control_item_delete(control_of(f), catalog, id, 2, &version, &err) == 0, "%s", err.text);
+}
+
 void build_fixture_catalog(struct build_fixture *f, const char *name, unsigned items)
 {
 	Kindred__V1__AttributeSchema price = KINDRED__V1__ATTRIBUTE_SCHEMA__INIT,
@@ -197,8 +222,25 @@ void build_fixture_define(struct build_fixture *f, const char *name, const char 
 	free(copy);
 }
 
+void build_fixture_show(struct build_fixture *f, const char *definition, uint32_t count)
+{
+	Kindred__V1__Definition *was = NULL, *made = NULL;
+	struct error err = { 0 };
+	need(control_definition_get(control_of(f), definition, 0, &was, &err) == 0, "%s", err.text);
+	was->count = count;
+	need(control_definition_update(f->control, was, 2, &made, &err) == 0, "%s", err.text);
+	kindred__v1__definition__free_unpacked(was, NULL);
+	kindred__v1__definition__free_unpacked(made, NULL);
+}
+
 void build_fixture_event(struct build_fixture *f, const char *user, const char *catalog, const char *item,
 			 const char *type, int64_t time_ms)
+{
+	build_fixture_weighed(f, user, catalog, item, type, time_ms, 1);
+}
+
+void build_fixture_weighed(struct build_fixture *f, const char *user, const char *catalog, const char *item,
+			   const char *type, int64_t time_ms, float weight)
 {
 	struct history_rules rules = { .cap = f->history_cap };
 	struct shard_event event = { .user = user,
@@ -207,7 +249,7 @@ void build_fixture_event(struct build_fixture *f, const char *user, const char *
 				     .type_bytes = strlen(type),
 				     .item = item_key(catalog_seed(catalog, strlen(catalog)), item, strlen(item)),
 				     .time_ms = time_ms,
-				     .weight = 1 };
+				     .weight = weight };
 	struct error err = { 0 };
 	need(shard_write_event(shard_of(f, user), &rules, &event, &err) > 0, "%s", err.text);
 }
@@ -230,6 +272,19 @@ void build_fixture_shoppers(struct build_fixture *fixture, unsigned users, unsig
 		build_fixture_numbered(fixture, u, first + 1 + u / groups % 3, "Viewed", time_ms + MINUTE);
 		build_fixture_numbered(fixture, u, first + 1 + (u / groups + 1) % 3, "Viewed", time_ms + 2 * MINUTE);
 	}
+}
+
+void build_fixture_serve(struct build_fixture *f, uint64_t generation, const char *file)
+{
+	char folder[DATADIR_PATH_MAX], path[DATADIR_PATH_MAX + 32];
+	struct error err = { 0 };
+	if (file) {
+		model_path(path, sizeof path, datadir_models(&f->dir, folder), generation);
+		struct generation_file bytes = generation_file_read(file);
+		generation_file_write(path, &bytes);
+		free(bytes.bytes);
+	}
+	need(datadir_active_write(&f->dir, generation, &err) == 0, "%s", err.text);
 }
 
 void build_fixture_damage(struct build_fixture *f, const char *user)

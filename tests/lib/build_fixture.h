@@ -45,11 +45,20 @@ void build_fixture_fini(struct build_fixture *fixture);
 void build_fixture_catalog(struct build_fixture *fixture, const char *name, unsigned items);
 /* Deletes the catalog, and the definitions that use it, and makes it again, at the same time of the day as before. */
 void build_fixture_remake(struct build_fixture *fixture, const char *name, unsigned items);
+/* Item i<number> is put with such a name, category and price: a new one, or changed. */
+void build_fixture_item(struct build_fixture *fixture, const char *catalog, unsigned number, const char *name,
+			const char *category, double price);
+void build_fixture_drop(struct build_fixture *fixture, const char *catalog, unsigned number);
 /* events: "type=weight,type=weight" */
 void build_fixture_define(struct build_fixture *fixture, const char *name, const char *catalog, const char *events,
 			  int64_t window_s, bool popular_only);
+/* From now on the definition shows so many items. */
+void build_fixture_show(struct build_fixture *fixture, const char *definition, uint32_t count);
 void build_fixture_event(struct build_fixture *fixture, const char *user, const char *catalog, const char *item,
 			 const char *type, int64_t time_ms);
+/* The same with a weight of its own. */
+void build_fixture_weighed(struct build_fixture *fixture, const char *user, const char *catalog, const char *item,
+			   const char *type, int64_t time_ms, float weight);
 /* The same of "user-<number>" with "i<number>" of the catalog "shop". */
 void build_fixture_numbered(struct build_fixture *fixture, unsigned user, unsigned item, const char *type,
 			    int64_t time_ms);
@@ -58,6 +67,8 @@ void build_fixture_numbered(struct build_fixture *fixture, unsigned user, unsign
  * often, over 20 days.
  */
 void build_fixture_shoppers(struct build_fixture *fixture, unsigned users, unsigned groups);
+/* What is served is `generation` from now on; file: its file, from elsewhere, which is copied; NULL: it is there. */
+void build_fixture_serve(struct build_fixture *fixture, uint64_t generation, const char *file);
 /* A row of another user that no reader can make sense of. */
 void build_fixture_damage(struct build_fixture *fixture, const char *user);
 

@@ -132,12 +132,12 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 /* --- build --- */
 
 struct build {
-	bool no_wait, keep_inactive, refresh, promote;
+	bool no_wait, keep_inactive, refresh, promote, no_reuse;
 	uint32_t tune_seconds, coverage_floor_permille;
 	Kindred__V1__Objective objective;
 };
 
-enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_PROMOTE, OPT_OBJECTIVE, OPT_FLOOR, OPT_BUDGET };
+enum { OPT_NO_WAIT = 0x3000, OPT_KEEP_INACTIVE, OPT_PROMOTE, OPT_OBJECTIVE, OPT_FLOOR, OPT_BUDGET, OPT_NO_REUSE };
 
 static error_t build_option(int key, char *value, struct argp_state *state)
 {
@@ -153,6 +153,9 @@ static error_t build_option(int key, char *value, struct argp_state *state)
 		return 0;
 	case OPT_PROMOTE:
 		build->promote = true;
+		return 0;
+	case OPT_NO_REUSE:
+		build->no_reuse = true;
 		return 0;
 	case OPT_OBJECTIVE:
 		if (strcmp(value, "ndcg") == 0)
@@ -215,6 +218,16 @@ static int failure_code(const Kindred__V1__GetModelStatusResponse *status)
 	return status->error_code ? error_from_grpc_status((int)status->error_code) : E_ABORTED;
 }
 
+/* "unchanged since generation 3: reading of books" */
+static void say_unchanged(const Kindred__V1__UnchangedRelation *relation)
+{
+	printf("unchanged since generation %" PRIu64 ": ", relation->since_generation);
+	text_write(stdout, relation->definition);
+	printf(" of ");
+	text_write(stdout, relation->catalog);
+	printf("\n");
+}
+
 static int told(struct cli *cli, const struct build *build, uint64_t generation,
 		const Kindred__V1__GetModelStatusResponse *status, double seconds, struct error *err)
 {
@@ -226,16 +239,17 @@ static int told(struct cli *cli, const struct build *build, uint64_t generation,
 		unlearnt_warn(cli, generation);
 	if (cli->json)
 		return message_print(&status->base);
-	if (status->held_back_generation == generation) {
+	if (status->held_back_generation == generation)
 		printf("generation %" PRIu64 " built in %s, and held back because it is worse: %s\n"
 		       "generation %" PRIu64 " goes on serving. See: kindred model show %" PRIu64
 		       "; to serve it all the same: kindred model activate %" PRIu64 "\n",
 		       generation, text_elapsed(seconds, elapsed), status->held_back_reason, status->active_generation,
 		       generation, generation);
-		return 0;
-	}
-	printf("generation %" PRIu64 " %s in %s%s\n", generation, build->refresh ? "refreshed" : "built",
-	       text_elapsed(seconds, elapsed), status->active_generation == generation ? ", and served" : "");
+	else
+		printf("generation %" PRIu64 " %s in %s%s\n", generation, build->refresh ? "refreshed" : "built",
+		       text_elapsed(seconds, elapsed), status->active_generation == generation ? ", and served" : "");
+	for (size_t i = 0; status->generation == generation && i < status->n_unchanged; i++)
+		say_unchanged(status->unchanged[i]);
 	return 0;
 }
 
@@ -261,6 +275,7 @@ static int build_run(struct cli *cli, const struct build *build)
 	request.promote = build->promote;
 	request.tune_seconds = build->tune_seconds;
 	request.refresh = build->refresh;
+	request.no_reuse = build->no_reuse;
 	request.objective = build->objective;
 	request.coverage_floor_permille = build->coverage_floor_permille;
 	int code = cli_call(cli, SERVICE "BuildModel", &request, &kindred__v1__build_model_response__descriptor,
@@ -286,6 +301,7 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 		{ "no-wait", OPT_NO_WAIT, NULL, 0, "Only start it", 1 },
 		{ "keep-inactive", OPT_KEEP_INACTIVE, NULL, 0, "Keep the new generation without serving it", 1 },
 		{ "promote", OPT_PROMOTE, NULL, 0, "Serve it even when worse than what is served", 1 },
+		{ "no-reuse", OPT_NO_REUSE, NULL, 0, "Learn also what did not change since the model being served", 1 },
 		{ 0 },
 	};
 	static const struct cli_spec spec = {
@@ -296,7 +312,8 @@ int cmd_model_build(struct cli *cli, int argc, char **argv)
 			"\v"
 			"Both answer the same questions, about events that neither has learnt from. One that is worse "
 			"is "
-			"kept and marked, not served (gate).\n"
+			"kept and marked, not served (gate). What would be learnt from the same as before (a catalog "
+			"without new events, the same definitions) is taken over as it is, and named.\n"
 			"\n"
 			"The server also builds by itself when enough new events came (build_every_minutes, "
 			"build_min_events).\n"

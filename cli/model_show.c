@@ -195,6 +195,9 @@ static void print_relation(const Kindred__V1__Relation *relation)
 	       text_count(relation->events, events), text_s(relation->events), text_count(relation->users, users),
 	       text_s(relation->users), text_count(relation->items, items), text_s(relation->items),
 	       text_count(relation->neighbours, neighbours), text_s(relation->neighbours));
+	if (relation->unchanged_since_generation)
+		printf(LABEL "since generation %" PRIu64 ", which learnt it; taken over as it was\n", "unchanged",
+		       relation->unchanged_since_generation);
 	print_figures(relation->evaluation);
 	print_gate(relation->gate);
 	print_tuning(relation->tuning);

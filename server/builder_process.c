@@ -78,6 +78,7 @@ void builder_process_kill(struct builder_process *builder)
 void builder_process_fini(struct builder_process *builder)
 {
 	buffer_fini(&builder->line);
+	json_decref(builder->unchanged);
 }
 
 /* --- what it says --- */
@@ -93,7 +94,7 @@ static void take_reason(struct builder_process *builder, const char *text, json_
 static void take_line(struct builder_process *builder, const char *line, size_t bytes)
 {
 	json_error_t json_err;
-	json_t *json = json_loadb(line, bytes, 0, &json_err);
+	json_t *json = json_loadb(line, bytes, 0, &json_err), *unchanged;
 	const char *text;
 
 	if (!json_is_object(json)) {
@@ -112,6 +113,11 @@ static void take_line(struct builder_process *builder, const char *line, size_t 
 	text = json_string_value(json_object_get(json, "worse"));
 	if (text)
 		snprintf(builder->worse, sizeof builder->worse, "%s", text);
+	unchanged = json_object_get(json, "unchanged");
+	if (unchanged && !builder->unchanged)
+		builder->unchanged = json_array();
+	if (unchanged)
+		json_array_append(builder->unchanged, unchanged);
 	if (json_is_true(json_object_get(json, "done")))
 		builder->said_done = true;
 	json_decref(json);
@@ -202,6 +208,8 @@ static void make_arguments(struct arguments *arguments, struct server *server, u
 		add(arguments, "--no-gate");
 	if (request->tune_seconds)
 		add(arguments, "--tune-whole");
+	if (request->no_reuse)
+		add(arguments, "--no-reuse");
 	if (request->objective) {
 		add(arguments, "--objective");
 		add(arguments, request->objective);
@@ -236,6 +244,7 @@ int builder_process_start(struct builder_process *builder, struct server *server
 	struct buffer line = builder->line;
 	int rc;
 
+	json_decref(builder->unchanged);
 	*builder = (struct builder_process){ .server = server, .line = line, .over = over, .context = context };
 	builder->line.bytes = 0;
 	make_arguments(&arguments, server, number, request);

@@ -12,6 +12,7 @@
 #include "server/buffer.h"
 #include "server/kept.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -25,6 +26,7 @@ struct builder_process {
 	char phase[256];
 	double progress; /* of the whole build, 0 to 1 */
 	char worse[HELD_WHY_MAX]; /* what its gate has against what it made; empty: nothing */
+	json_t *unchanged; /* array: what it took over so far, as builder/report.h has it; NULL: nothing */
 	bool said_done;
 	struct error err; /* why it gave up, or could not be started; code 0: it said nothing of the kind */
 	/* the process */

@@ -33,6 +33,7 @@ struct builds_request {
 	bool keep_inactive; /* do not serve it */
 	bool refresh; /* learn nothing (builder/refresh.h) */
 	bool promote; /* serve it, even when it is worse */
+	bool no_reuse; /* learn also what did not change (builder/reuse.h) */
 	uint32_t tune_seconds; /* a whole search; 0: as configured */
 	const char *objective; /* "ndcg", "hit_rate", static; NULL: as before */
 	uint32_t coverage_floor_permille; /* 0: as before */

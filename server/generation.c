@@ -264,6 +264,7 @@ static Kindred__V1__Relation *relation_message(const struct model_catalog *catal
 	message->users = relation->users;
 	message->items = relation->items;
 	message->neighbours = relation->neighbours;
+	message->unchanged_since_generation = relation->reused;
 	message->evaluation = evaluation_message(&relation->evaluation);
 	message->gate = gate_message(&relation->gate);
 	message->tuning = relation->tuning ? tuning_message(relation->tuning) : NULL;

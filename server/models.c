@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,13 +55,14 @@ static void on_build_started(void *context, uint64_t number, const struct error 
 void models_build(struct call *call, const uint8_t *data, size_t bytes)
 {
 	static const char *const objectives[] = { NULL, "ndcg", "hit_rate" };
-	uint64_t keep_inactive, tune_seconds, promote, refresh, objective, floor;
+	uint64_t keep_inactive, tune_seconds, promote, refresh, objective, floor, no_reuse;
 	struct builds_request request;
 	struct error err;
 
 	if (!number_of(call, data, bytes, 1, &keep_inactive) || !number_of(call, data, bytes, 2, &tune_seconds) ||
 	    !number_of(call, data, bytes, 3, &promote) || !number_of(call, data, bytes, 4, &refresh) ||
-	    !number_of(call, data, bytes, 5, &objective) || !number_of(call, data, bytes, 6, &floor))
+	    !number_of(call, data, bytes, 5, &objective) || !number_of(call, data, bytes, 6, &floor) ||
+	    !number_of(call, data, bytes, 7, &no_reuse))
 		return;
 	if (objective > 2) {
 		call_fail(call, E_INVALID, "objective: %" PRIu64 "; 0 to 2 are allowed", objective);
@@ -80,6 +82,11 @@ void models_build(struct call *call, const uint8_t *data, size_t bytes)
 			  "refresh and tune_seconds: a refresh learns nothing; only one of them is allowed");
 		return;
 	}
+	if (refresh && no_reuse) {
+		call_fail(call, E_INVALID,
+			  "refresh and no_reuse: a refresh learns nothing; only one of them is allowed");
+		return;
+	}
 	if (keep_inactive && promote) {
 		call_fail(call, E_INVALID, "keep_inactive and promote: only one of them is allowed");
 		return;
@@ -87,6 +94,7 @@ void models_build(struct call *call, const uint8_t *data, size_t bytes)
 	request = (struct builds_request){ .keep_inactive = keep_inactive != 0,
 					   .refresh = refresh != 0,
 					   .promote = promote != 0,
+					   .no_reuse = no_reuse != 0,
 					   .tune_seconds = (uint32_t)tune_seconds,
 					   .objective = objectives[objective],
 					   .coverage_floor_permille = (uint32_t)floor };
@@ -261,6 +269,35 @@ static size_t silent_workers(const struct supervisor *supervisor, uint32_t *numb
 	return count;
 }
 
+static char *text_of(const json_t *object, const char *field)
+{
+	const char *text = json_string_value(json_object_get(object, field));
+
+	return (char *)(text ? text : "");
+}
+
+/* Fills reply->unchanged, whose texts stay the builder's; it and what is returned are to be freed. No memory: none. */
+static Kindred__V1__UnchangedRelation *unchanged_of(const struct builds *builds,
+						    Kindred__V1__GetModelStatusResponse *reply)
+{
+	const json_t *said = builds->builder.unchanged;
+	size_t count = json_array_size(said);
+	Kindred__V1__UnchangedRelation *relations = calloc(count + 1, sizeof *relations);
+
+	reply->unchanged = calloc(count + 1, sizeof *reply->unchanged);
+	for (size_t i = 0; relations && reply->unchanged && i < count; i++) {
+		const json_t *one = json_array_get(said, i);
+
+		kindred__v1__unchanged_relation__init(&relations[i]);
+		relations[i].catalog = text_of(one, "catalog");
+		relations[i].key = text_of(one, "key");
+		relations[i].definition = text_of(one, "definition");
+		relations[i].since_generation = (uint64_t)json_integer_value(json_object_get(one, "since"));
+		reply->unchanged[reply->n_unchanged++] = &relations[i];
+	}
+	return relations;
+}
+
 static void answer_status(void *context)
 {
 	struct call *call = context;
@@ -268,6 +305,7 @@ static void answer_status(void *context)
 	const struct builds *builds = &server->builds;
 	Kindred__V1__GetModelStatusResponse reply = KINDRED__V1__GET_MODEL_STATUS_RESPONSE__INIT;
 	Google__Protobuf__Timestamp last = GOOGLE__PROTOBUF__TIMESTAMP__INIT, next = GOOGLE__PROTOBUF__TIMESTAMP__INIT;
+	Kindred__V1__UnchangedRelation *unchanged = unchanged_of(builds, &reply);
 	uint32_t silent[WORKERS_MAX];
 
 	reply.silent_workers = silent;
@@ -294,6 +332,8 @@ static void answer_status(void *context)
 	if (next.seconds)
 		reply.next_build_time = &next;
 	reply_message(call, &reply.base);
+	free(unchanged);
+	free(reply.unchanged);
 }
 
 void models_status(struct call *call, const uint8_t *data, size_t bytes)

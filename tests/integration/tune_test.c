@@ -70,10 +70,15 @@ static void test_tune_and_show(void **state)
 	json_decref(next);
 	json_decref(shown);
 
-	/* One that searches begins where that one ended. */
+	/* One that searches has nothing to look for in the same events; made to, it begins where that one ended. */
 	assert_int_equal(cluster_stop(&cluster), 0);
 	cluster_start(&cluster, CLI("--workers", "1", "--build-every-minutes", "0", "--build-tune-seconds", SECONDS));
 	cluster_ok(&cluster, CLI("model", "build"));
+	shows = cluster_run(&cluster, CLI("model", "show"));
+	assert_non_null(strstr(shows.out, "unchanged    since generation 2"));
+	assert_null(strstr(shows.out, "around the last choice"));
+	output_free(&shows);
+	cluster_ok(&cluster, CLI("model", "build", "--no-reuse"));
 	shows = cluster_run(&cluster, CLI("model", "show"));
 	assert_non_null(strstr(shows.out, "around the last choice"));
 	output_free(&shows);

@@ -144,8 +144,8 @@ struct model_relation {
 	uint64_t events, users, items, neighbours; /* items: those with events */
 	char **definitions; /* names at build time */
 	size_t definition_count;
-	uint64_t
-		reused; /* the generation that learnt it, when this one took it over (builder/reuse.h); 0: this one did */
+	/* the generation that learnt it, when this one took it over (builder/reuse.h); 0: this one did */
+	uint64_t reused;
 	char *tuning; /* JSON, what the builder's tuner noted (builder/tune.h); NULL: nothing */
 	struct model_gate gate;
 	uint32_t best_weight; /* model_best_weight() */

@@ -99,8 +99,9 @@ struct tune_options choice_search(const struct choice *choice, uint64_t events, 
 bool choice_stands(const struct choice *choice, const char *fingerprint, const struct tune_goal *goal, double seconds)
 {
 	const char *of = json_string_value(json_object_get(choice->notes, "fingerprint"));
-	bool ended = !json_is_true(json_object_get(choice->notes, "stopped")) ||
-		     seconds <= json_number_value(json_object_get(choice->notes, "seconds"));
+	bool stopped = json_is_true(json_object_get(choice->notes, "stopped")) &&
+		       seconds > json_number_value(json_object_get(choice->notes, "seconds"));
+	bool ended = !stopped && !json_is_true(json_object_get(choice->notes, "unfinished"));
 	return choice->there && ended && of && strcmp(of, fingerprint) == 0 &&
 	       goal->objective == choice->goal.objective &&
 	       fabs(goal->coverage_floor - choice->goal.coverage_floor) < 1e-9; /* it has been a text */

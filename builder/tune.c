@@ -37,7 +37,7 @@ struct search {
 	uint32_t count;
 	uint32_t thin;
 	uint64_t start_ns;
-	bool stopped;
+	bool stopped, spent; /* by the time; the work it may take was not enough for all it wanted to look at */
 };
 
 /* Out of time, or of work but for what is needed to decide. */
@@ -66,9 +66,11 @@ static double budget(const struct search *search)
 	return search->trial.build_ns * (options->around_last && options->last ? AROUND_SHARE * builds : builds);
 }
 
-static bool affordable(const struct search *search, double cost)
+static bool affordable(struct search *search, double cost)
 {
-	return search->trial.spent_ns + cost + reserve_of(search) <= budget(search);
+	bool is = search->trial.spent_ns + cost + reserve_of(search) <= budget(search);
+	search->spent |= !is;
+	return is;
 }
 
 /* --- measuring --- */
@@ -272,7 +274,7 @@ static int wander(struct search *search, struct tune_candidate *best)
 				return code;
 		}
 		int code = helped ? serve_better(search, search->best, best, fine) : 0;
-		if (code || over(search) || !affordable(search, trial_cost(&search->trial, fine)))
+		if (code || !helped || over(search) || !affordable(search, trial_cost(&search->trial, fine)))
 			return code;
 	}
 	return 0;
@@ -337,6 +339,15 @@ static void list_others(const struct search *search, struct tuning *tuning)
 
 /* --- the whole --- */
 
+/* A search around the choice would look further: this one had no work left, and is not that very search. */
+static bool unfinished(const struct search *search, const struct tuning *tuning)
+{
+	const struct tune_options *options = search->options;
+	bool same_again = options->around_last && options->last &&
+			  memcmp(&tuning->choice.params, options->last, sizeof *options->last) == 0;
+	return search->spent && !same_again;
+}
+
 static uint32_t thinning(const struct events *events)
 {
 	uint32_t thin = 1;
@@ -391,6 +402,7 @@ int tune(struct tuning *tuning, const struct learn_input *input, const struct tu
 	tuning->candidates = search.count;
 	tuning->builds = trial->build_ns > 0 ? trial->spent_ns / trial->build_ns : 0;
 	tuning->stopped = search.stopped;
+	tuning->unfinished = unfinished(&search, tuning);
 	tuning->seconds = (double)(clock_monotonic_ns() - search.start_ns) / 1e9;
 	for (int l = 0; l < 2; l++)
 		lesson_drop(trial, &search.lessons[l]);

@@ -82,6 +82,7 @@ struct tuning {
 	struct tune_goal goal;
 	uint32_t places; /* of the lists that were measured */
 	bool around_last, stopped; /* by the time */
+	bool unfinished; /* by the work: the next search, around the choice, sees what this one has not */
 };
 
 /*

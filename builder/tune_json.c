@@ -38,10 +38,10 @@ json_t *tuning_json(const struct tuning *t)
 	json_t *others = json_array();
 	for (uint32_t o = 0; o < t->other_count; o++)
 		json_array_append_new(others, candidate_json(&t->others[o]));
-	return json_pack("{so so so sI sI sI sI sf sb sb ss sf sI}", "choice", candidate_json(&t->choice), "defaults",
-			 candidate_json(&t->standard), "others", others, "queries", (json_int_t)t->queries, "slices",
-			 (json_int_t)t->slices, "candidates", (json_int_t)t->candidates, "events",
+	return json_pack("{so so so sI sI sI sI sf sb sb sb ss sf sI}", "choice", candidate_json(&t->choice),
+			 "defaults", candidate_json(&t->standard), "others", others, "queries", (json_int_t)t->queries,
+			 "slices", (json_int_t)t->slices, "candidates", (json_int_t)t->candidates, "events",
 			 (json_int_t)t->events, "builds", t->builds, "around_last", t->around_last, "stopped",
-			 t->stopped, "objective", objectives[t->goal.objective], "coverage_floor",
-			 t->goal.coverage_floor, "places", (json_int_t)t->places);
+			 t->stopped, "unfinished", t->unfinished, "objective", objectives[t->goal.objective],
+			 "coverage_floor", t->goal.coverage_floor, "places", (json_int_t)t->places);
 }

@@ -222,6 +222,38 @@ static void test_policy(void **state)
 	json_decref(root);
 }
 
+/* Whether a build of the same input would not search, having read what the tuner left. */
+static bool stands(const struct tuning *tuning)
+{
+	struct params defaults = params_default();
+	json_t *notes = tuning_json(tuning);
+	json_object_set_new(notes, "fingerprint", json_string("same"));
+	json_t *root = json_pack("{s[{ss s[{ss s{so}}]}]}", "catalogs", "name", "shop", "relations", "key", "Viewed=1",
+				 "notes", "tuning", notes);
+	assert_non_null(root);
+	struct choice choice = choice_find(root, "shop", "Viewed=1", &defaults);
+	bool stands = choice_stands(&choice, "same", &tuning->goal, ENOUGH);
+	json_decref(root);
+	return stands;
+}
+
+/* What ran out of work goes on around its choice in the next build, till that comes to nothing. */
+static void test_goes_on_when_work_was_short(void **state)
+{
+	(void)state;
+	add_change_of_taste();
+	struct tuning whole = run(&(struct tune_options){ .seconds = ENOUGH, .builds = 1000 }, 2);
+	assert_true(stands(&whole));
+	struct tuning last = run(&(struct tune_options){ .seconds = ENOUGH, .builds = 2 }, 2);
+	assert_false(stands(&last));
+	for (int build = 0; build < 20 && !stands(&last); build++) {
+		struct params from = last.choice.params;
+		last = run(&(struct tune_options){ .seconds = ENOUGH, .builds = 2, .last = &from, .around_last = true },
+			   2);
+	}
+	assert_true(stands(&last));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -233,6 +265,7 @@ int main(void)
 		TEST(test_same_budget_same_choice),
 		TEST(test_begins_from_the_last_choice),
 		TEST(test_time_stops_it),
+		TEST(test_goes_on_when_work_was_short),
 		TEST(test_budget_holds_where_learning_is_dear),
 		TEST(test_too_little_to_ask),
 		cmocka_unit_test(test_policy),

@@ -73,8 +73,7 @@ int fingerprint_catalog(struct fingerprint *out, const struct events *events, co
 	XXH3_state_t *state = begin(err);
 	if (!state)
 		return E_EXHAUSTED;
-	put_number(state, FINGERPRINT_LEARNER);
-	put_text(state, KINDRED_VERSION " " KINDRED_REVISION);
+	put_text(state, KINDRED_LEARNER);
 	put_number(state, first_version);
 	put(state, catalog->keys, catalog->items, sizeof *catalog->keys);
 	put_texts(state, catalog->name_offsets, catalog->name_bytes, catalog->items);

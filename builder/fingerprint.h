@@ -6,7 +6,7 @@
  *                       it with row, time, type and own weight, users one after the other
  *     of the relation   its key, weights of event types, window, session, occasion, places, whether it is learnt
  *     the parameters    of builder/params.h, all of them
- *     the learner       FINGERPRINT_LEARNER, and the version and revision of this program
+ *     the learner       the sources of builder/ and common/ (common/version.cmake)
  *
  * Not in it, because nothing learnt depends on it: the time of day (T is the newest event), threads, memory; numbers,
  * booleans, timestamps, images of items, whether they are hidden; when an item changed, which orders the new ones
@@ -25,11 +25,6 @@
 
 #include <stdint.h>
 
-/*
- * One more when a relation's bytes, figures or tuning come out otherwise from the same input. An update is told by its
- * revision; this is for programs that were built without one.
- */
-#define FINGERPRINT_LEARNER 1u
 #define FINGERPRINT_TEXT 33u /* 32 hexadecimal digits and the end */
 
 struct fingerprint {

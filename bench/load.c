@@ -172,14 +172,19 @@ static grpc_channel *make_channel(const char *target)
 	return channel;
 }
 
+#define CONNECT_TRIES 2 /* a second apart: one that fails may be chance, or a server that is about to listen */
+
 static bool wait_connected(struct load *load, grpc_channel *channel)
 {
 	gpr_timespec until = gpr_time_add(gpr_now(GPR_CLOCK_REALTIME), gpr_time_from_seconds(5, GPR_TIMESPAN));
 	grpc_connectivity_state state;
+	unsigned failed = 0;
 	while ((state = grpc_channel_check_connectivity_state(channel, 1)) != GRPC_CHANNEL_READY) {
+		if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && ++failed == CONNECT_TRIES)
+			return false;
 		grpc_channel_watch_connectivity_state(channel, state, until, load->queue, NULL);
 		grpc_event event = grpc_completion_queue_next(load->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL);
-		if (!event.success || state == GRPC_CHANNEL_TRANSIENT_FAILURE)
+		if (!event.success)
 			return false;
 	}
 	return true;

@@ -44,8 +44,8 @@ struct build {
 
 /*
  * Learns, tunes and evaluates a relation, or takes it over from the active generation: fills learned, evaluations,
- * relation_notes and its place in the model. relation: in the catalog; number: over all catalogs. The fingerprint is the
- * catalog's; attributes are made here when they are missing.
+ * relation_notes and its place in the model. relation: in the catalog; number: over all catalogs. The fingerprint is
+ * the catalog's; attributes are made here when they are missing.
  */
 int build_relation(struct build *build, size_t catalog, size_t relation, size_t number, const struct events *events,
 		   struct error *err);

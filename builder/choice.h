@@ -40,9 +40,9 @@ bool choice_learnt_with(const json_t *last, const char *catalog, const char *key
 /* The search that the policy asks for; it points into the choice. */
 struct tune_options choice_search(const struct choice *choice, uint64_t events, bool whole, double seconds);
 /*
- * Whether that search was one of the very input that has this fingerprint with the choice's params (builder/fingerprint.h),
- * for this goal, not stopped by less time than there is now, and not unfinished (tune.h): then the policy is not asked,
- * and nothing is searched.
+ * Whether that search was one of the very input that has this fingerprint with the choice's params
+ * (builder/fingerprint.h), for this goal, not stopped by less time than there is now, and not unfinished (tune.h): then
+ * the policy is not asked, and nothing is searched.
  */
 bool choice_stands(const struct choice *choice, const char *fingerprint, const struct tune_goal *goal, double seconds);
 

@@ -1,5 +1,6 @@
 /*
- * Answers of RecommendMany as bytes: what is said of users who cannot be answered, and an answer cut into several. Pure.
+ * Answers of RecommendMany as bytes: what is said of users who cannot be answered, and an answer cut into several.
+ * Pure.
  */
 #ifndef KINDRED_SERVER_MANY_ANSWER_H
 #define KINDRED_SERVER_MANY_ANSWER_H

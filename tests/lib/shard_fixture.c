@@ -115,7 +115,7 @@ struct shard_counters counters(void)
 	return now;
 }
 
-size_t rows_in(enum shard_database database)
+MDB_stat stat_of(enum shard_database database)
 {
 	MDB_txn *txn = NULL;
 	MDB_stat status;
@@ -123,5 +123,10 @@ size_t rows_in(enum shard_database database)
 	assert_int_equal(mdb_stat(txn, shard->databases[database], &status), 0);
 	store_read_end(shard->store, txn);
 	store_read_free(&txn);
-	return status.ms_entries;
+	return status;
+}
+
+size_t rows_in(enum shard_database database)
+{
+	return stat_of(database).ms_entries;
 }

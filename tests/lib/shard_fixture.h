@@ -37,5 +37,6 @@ uint32_t events_of(struct shard_reader *reader, const char *user);
 struct history_entry entry_of(struct shard_reader *reader, const char *user, uint32_t index);
 struct shard_counters counters(void);
 size_t rows_in(enum shard_database database);
+MDB_stat stat_of(enum shard_database database);
 
 #endif

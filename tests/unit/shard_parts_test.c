@@ -279,13 +279,7 @@ static size_t pages_of_a_user(uint32_t id_bytes, uint32_t events)
 		assert_int_equal(shard_write_event(shard, &plenty, &it, &fault), HISTORY_ACCEPTED);
 	}
 	commit();
-	MDB_txn *txn = NULL;
-	MDB_stat status;
-	assert_int_equal(store_read_begin(shard->store, &txn, &fault), 0);
-	assert_int_equal(mdb_stat(txn, shard->databases[SHARD_HISTORY], &status), 0);
-	store_read_end(shard->store, txn);
-	store_read_free(&txn);
-	return status.ms_overflow_pages;
+	return stat_of(SHARD_HISTORY).ms_overflow_pages;
 }
 
 static void the_newest_events_lie_inside_a_page(void **state)

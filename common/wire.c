@@ -37,10 +37,30 @@ static bool skip(struct wire_cursor *cursor, size_t bytes)
 	return true;
 }
 
+/* A text or message of less than 128 bytes in a field below number 16, as nearly all are. */
+static bool next_short(struct wire_cursor *cursor, struct wire_field *field)
+{
+	const uint8_t *at = cursor->at;
+	size_t left = (size_t)(cursor->end - at);
+	if (left < 2 || at[0] < 1 << 3 || at[0] >= 0x80 || (at[0] & 7) != WIRE_BYTES || at[1] >= 0x80 ||
+	    at[1] > left - 2)
+		return false;
+	*field = (struct wire_field){ .number = at[0] >> 3,
+				      .type = WIRE_BYTES,
+				      .whole = at,
+				      .data = at + 2,
+				      .whole_bytes = at[1] + 2u,
+				      .data_bytes = at[1] };
+	cursor->at = at + 2 + at[1];
+	return true;
+}
+
 int wire_next(struct wire_cursor *cursor, struct wire_field *field)
 {
 	uint32_t tag, length;
 	uint64_t ignored;
+	if (next_short(cursor, field))
+		return 1;
 	if (cursor->at == cursor->end)
 		return 0;
 	field->whole = cursor->at;

@@ -27,6 +27,7 @@ struct many_message;
 struct many_part {
 	struct ask ask;
 	struct many_message *message;
+	struct worker *worker;
 	const struct wire_part *users;
 };
 
@@ -207,15 +208,9 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 
 static int ask_worker(struct many_part *part, struct error *err)
 {
-	struct call *call = part->message->call;
-	const uint8_t *user = NULL;
-	size_t user_bytes = 0;
-
-	wire_find(part->users->message, part->users->bytes, USERS_FIELD, &user, &user_bytes);
 	part->ask.answered = on_answered;
-	return worker_ask(supervisor_worker(&call->server->supervisor, user, user_bytes), &part->ask,
-			  FRAME_CALL_RECOMMEND_MANY, call->deadline_ns, false, part->users->message, part->users->bytes,
-			  err);
+	return worker_ask(part->worker, &part->ask, FRAME_CALL_RECOMMEND_MANY, part->message->call->deadline_ns, false,
+			  part->users->message, part->users->bytes, err);
 }
 
 /* Of the oldest message that can go on. NULL: there is none. */
@@ -327,7 +322,8 @@ static int part_of(void *context, const uint8_t *user, size_t bytes, struct erro
 
 static struct many_message *message_new(struct call *call, struct wire_split *split, uint32_t parts_each, size_t bytes)
 {
-	uint32_t workers = call->server->supervisor.count, used = 0;
+	struct supervisor *supervisor = &call->server->supervisor;
+	uint32_t workers = supervisor->count, used = 0;
 	struct many_message *message;
 
 	for (uint32_t i = 0; i < workers * parts_each; i++)
@@ -344,8 +340,9 @@ static struct many_message *message_new(struct call *call, struct wire_split *sp
 			struct wire_part *users = &split->parts[worker * parts_each + i];
 
 			if (users->count)
-				message->parts[message->part_count++] =
-					(struct many_part){ .message = message, .users = users };
+				message->parts[message->part_count++] = (struct many_part){
+					.message = message, .worker = &supervisor->workers[worker], .users = users
+				};
 		}
 	return message;
 }

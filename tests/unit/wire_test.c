@@ -77,6 +77,43 @@ static void test_the_last_occurrence_counts(void **state)
 	assert_int_equal(find(NULL, 0, 1), 0);
 }
 
+/* Field numbers and lengths around those that take one byte more. */
+static void test_a_field_of_any_length(void **state)
+{
+	static const uint32_t numbers[] = { 1, 15, 16, 2048 };
+	static const size_t lengths[] = { 0, 1, 126, 127, 128, 129, 300, 16384 };
+	(void)state;
+	for (size_t n = 0; n < sizeof numbers / sizeof numbers[0]; n++)
+		for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+			uint8_t head[8], *at = head;
+			for (uint64_t tag = numbers[n] << 3 | 2; tag || at == head; tag >>= 7)
+				*at++ = (uint8_t)(tag | (tag >= 0x80 ? 0x80 : 0));
+			size_t tag_bytes = (size_t)(at - head), length = lengths[l];
+			do
+				*at++ = (uint8_t)(length | (length >= 0x80 ? 0x80 : 0));
+			while (length >>= 7);
+			size_t head_bytes = (size_t)(at - head), bytes = head_bytes + lengths[l];
+			for (size_t cut = tag_bytes; cut <= bytes;
+			     cut += cut > head_bytes + 3 && cut + 3 < bytes ? 7 : 1) {
+				uint8_t *message = calloc(cut, 1); /* of its own, as above */
+				memcpy(message, head, cut < head_bytes ? cut : head_bytes);
+				struct wire_cursor cursor = { message, message + cut };
+				struct wire_field field;
+				assert_int_equal(wire_next(&cursor, &field), cut == bytes ? 1 : E_INVALID);
+				if (cut == bytes) {
+					assert_int_equal(field.number, numbers[n]);
+					assert_int_equal(field.type, WIRE_BYTES);
+					assert_ptr_equal(field.whole, message);
+					assert_int_equal(field.whole_bytes, bytes);
+					assert_ptr_equal(field.data, message + head_bytes);
+					assert_int_equal(field.data_bytes, lengths[l]);
+					assert_int_equal(wire_next(&cursor, &field), 0);
+				}
+				free(message);
+			}
+		}
+}
+
 static void test_malformed(void **state)
 {
 	(void)state;
@@ -358,6 +395,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_finds_the_user_of_a_request),
 		cmocka_unit_test(test_the_last_occurrence_counts),
+		cmocka_unit_test(test_a_field_of_any_length),
 		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_walks_the_fields_in_order),
 		cmocka_unit_test(test_texts_of_a_message),

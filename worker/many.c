@@ -1,5 +1,6 @@
 #include "worker/many.h"
 #include "common/clock.h"
+#include "common/datadir.h"
 #include "common/ids.h"
 #include "worker/answer.h"
 #include "worker/recommend_call.h"
@@ -82,7 +83,7 @@ void many_fini(struct many *many)
 	while (many->first)
 		take_out(many, &many->first);
 	call_free(many->spare);
-	free(many->users);
+	free(many->arrived);
 	uv_close((uv_handle_t *)&many->idle, NULL);
 }
 
@@ -189,33 +190,68 @@ void many_resume(struct many *many)
 
 /* --- a slice --- */
 
-static int by_place(const void *a, const void *b)
+static int by_id(const void *a, const void *b)
 {
 	const struct many_user *x = a, *y = b;
-	if (x->shard != y->shard)
-		return x->shard < y->shard ? -1 : 1;
 	uint32_t common = x->id.bytes < y->id.bytes ? x->id.bytes : y->id.bytes;
 	int order = common ? memcmp(x->id.data, y->id.data, common) : 0;
 	return order ? order : (x->id.bytes > y->id.bytes) - (x->id.bytes < y->id.bytes);
 }
 
+/* A campaign's list mostly is in order already. */
+static void sort_by_id(struct many_user *users, uint32_t count)
+{
+	uint32_t sorted = 1;
+	while (sorted < count && by_id(&users[sorted - 1], &users[sorted]) <= 0)
+		sorted++;
+	if (sorted < count)
+		qsort(users, count, sizeof *users, by_id);
+}
+
+/* Of each shard together, in the order of their keys. */
+static void sort_users(struct many *many, uint32_t count)
+{
+	uint32_t shards = many->worker->shards.total, begin = 0, places[SHARDS_MAX];
+	memset(places, 0, shards * sizeof *places);
+	for (uint32_t i = 0; i < count; i++)
+		places[many->arrived[i].shard]++;
+	for (uint32_t shard = 0; shard < shards; shard++) {
+		uint32_t of_shard = places[shard];
+		places[shard] = begin;
+		begin += of_shard;
+	}
+	for (uint32_t i = 0; i < count; i++)
+		many->users[places[many->arrived[i].shard]++] = many->arrived[i];
+	/* now a shard's place is where the next one's users begin */
+	for (uint32_t shard = 0; shard < shards; shard++) {
+		begin = shard ? places[shard - 1] : 0;
+		sort_by_id(many->users + begin, places[shard] - begin);
+	}
+}
+
+static bool make_room(struct many *many, uint32_t count)
+{
+	if (many->user_room >= count)
+		return true;
+	free(many->arrived);
+	many->arrived = malloc(2 * (size_t)count * sizeof *many->arrived);
+	many->users = many->arrived ? many->arrived + count : NULL;
+	many->user_room = many->arrived ? count : 0;
+	return many->arrived;
+}
+
 static int begin_call(struct many *many, struct many_call *call, struct error *err)
 {
 	uint32_t count = call->request.users;
-	if (many->user_room < count) {
-		free(many->users);
-		many->users = malloc(count * sizeof *many->users);
-		many->user_room = many->users ? count : 0;
-		if (!many->users)
-			return error_set(err, E_EXHAUSTED, "no memory for %u users", count);
-	}
+	if (!make_room(many, count))
+		return error_set(err, E_EXHAUSTED, "no memory for %u users", count);
 	struct wire_cursor cursor = decode_start(call->payload.data, call->payload.used);
-	struct many_user *user = many->users;
+	struct many_user *user = many->arrived;
 	while (request_next_user(&cursor, &user->id)) {
 		user->shard = user_shard(user->id.data, user->id.bytes, many->worker->shards.total);
 		user++;
 	}
-	qsort(many->users, count, sizeof *many->users, by_place);
+	sort_users(many, count);
 	call->begun = true;
 	return 0;
 }

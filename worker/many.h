@@ -40,7 +40,8 @@ struct many {
 	struct worker *worker;
 	struct many_call *first, **last;
 	struct many_call *spare; /* one, with its buffers */
-	struct many_user *users; /* of the first call, in the order of their keys; once it has begun */
+	/* of the first call, once it has begun: as they came, and sorted by shard and key */
+	struct many_user *arrived, *users; /* [user_room] each, one allocation */
 	uint32_t user_room;
 	uint32_t calls;
 	size_t bytes; /* of the requests */

@@ -4,8 +4,7 @@
 #define PORTION 32u
 struct portion {
 	struct item_key keys[PORTION];
-	int64_t times_ms[PORTION];
-	uint16_t weights[PORTION]; /* 0: only excluded */
+	struct profile_event events[PORTION]; /* their rows are still to be found; weight 0: only excluded */
 	bool excluded[PORTION];
 	uint32_t count;
 };
@@ -18,6 +17,8 @@ struct walk {
 	struct history history; /* count 0: none */
 	struct profile_event *events; /* newest first, at most event_room */
 	uint32_t event_count, event_room;
+	const uint16_t *rules; /* of the shard's types */
+	int64_t since_ms; /* of the lookback */
 	struct portion *portion; /* from walk_history to find_items */
 	struct past *past;
 };
@@ -69,21 +70,26 @@ static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t
 
 static void take_portion(struct walk *walk)
 {
-	struct portion *portion = walk->portion;
+	const struct recipe *recipe = walk->recipe;
+	const struct portion *portion = walk->portion;
 	struct past *past = walk->past;
+	uint32_t event_count = walk->event_count, excluded_count = past->excluded_count;
 	for (uint32_t i = 0; i < portion->count; i++) {
-		uint32_t row = model_row(walk->recipe->catalog, portion->keys[i]), weight = portion->weights[i];
-		if (weight && !past->has_last)
-			past->has_last = find_item(walk->recipe, portion->keys[i], row, &past->last);
-		if (row == MODEL_NO_ROW)
+		struct profile_event event = portion->events[i];
+		event.row = model_row(recipe->catalog, portion->keys[i]);
+		if (event.weight && !past->has_last)
+			past->has_last = find_item(recipe, portion->keys[i], event.row, &past->last);
+		if (event.row == MODEL_NO_ROW)
 			continue;
-		if (weight && walk->event_count < walk->event_room)
-			walk->events[walk->event_count++] =
-				(struct profile_event){ .row = row, .weight = weight, .time_ms = portion->times_ms[i] };
-		if (portion->excluded[i])
-			past->excluded[past->excluded_count++] = row;
+		/* without a branch: which types follow each other is in no order; both have room for one more */
+		walk->events[event_count] = event;
+		event_count += event.weight && event_count < walk->event_room;
+		past->excluded[excluded_count] = event.row;
+		excluded_count += portion->excluded[i];
 	}
-	portion->count = 0;
+	walk->event_count = event_count;
+	past->excluded_count = excluded_count;
+	walk->portion->count = 0;
 }
 
 /* The item being looked at is not shown itself. */
@@ -94,7 +100,7 @@ static int take_context(struct walk *walk, struct error *err)
 	struct past *past = walk->past;
 	struct recipe_item item;
 	walk->event_room = 4 * recipe->relation->serving.profile_items; /* profile_make looks at no more */
-	walk->events = arena_alloc(walk->arena, walk->event_room * sizeof *walk->events);
+	walk->events = arena_alloc(walk->arena, (walk->event_room + 1) * sizeof *walk->events);
 	if (!walk->events)
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
 	if (!context || context->item.bytes == 0)
@@ -111,6 +117,60 @@ static int take_context(struct walk *walk, struct error *err)
 	return 0;
 }
 
+/* Nothing older than what was looked at counts. */
+static bool walked_enough(const struct walk *walk, bool recent, bool full)
+{
+	return (!recent || (full && !walk->recipe->exclude_seen)) && !walk->recipe->exclude_any;
+}
+
+/*
+ * Entries of a run, from its last to number `first`. false: older ones need not be looked at. Inlined for the columns
+ * that it is called with: of most histories no entry has a weight of its own, and all else is known without asking.
+ */
+__attribute__((always_inline)) static inline bool walk_run(struct walk *walk, struct history_run run, uint32_t first)
+{
+	const struct recipe *recipe = walk->recipe;
+	struct portion *portion = walk->portion;
+	const uint16_t *rules = walk->rules;
+	int64_t since_ms = walk->since_ms, until_ms = walk->job->ask.until_ms;
+	bool full = walk->event_count == walk->event_room;
+	uint32_t taken = portion->count;
+	for (uint32_t i = run.count; i > first; i--) {
+		struct history_entry entry = history_run_at(&run, i - 1);
+		if (entry.time_ms > until_ms)
+			continue;
+		bool recent = entry.time_ms >= since_ms;
+		if (walked_enough(walk, recent, full))
+			return false;
+		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
+		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0; /* of the type */
+		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
+		if (!excluded && (!weight || full))
+			continue;
+		model_row_soon(recipe->catalog, entry.item);
+		if (weight)
+			weight = profile_event_weight(weight, entry.weight);
+		portion->keys[taken] = entry.item;
+		portion->events[taken] = (struct profile_event){ .weight = weight, .time_ms = entry.time_ms };
+		portion->excluded[taken] = excluded;
+		portion->count = ++taken;
+		if (taken < PORTION)
+			continue;
+		take_portion(walk);
+		full = walk->event_count == walk->event_room;
+		taken = 0;
+	}
+	return true;
+}
+
+static bool walk_any_run(struct walk *walk, struct history_run run, uint32_t first)
+{
+	if ((run.columns & (HISTORY_PACKED | HISTORY_WEIGHTS)) != HISTORY_PACKED)
+		return walk_run(walk, run, first);
+	run.columns = HISTORY_PACKED; /* ids and flags, which stand behind, are not read */
+	return walk_run(walk, run, first);
+}
+
 /*
  * Once through the history, newest first. The last portion is left to find_items: until then the items asked for are
  * on their way.
@@ -118,41 +178,18 @@ static int take_context(struct walk *walk, struct error *err)
 static int walk_history(struct walk *walk, struct error *err)
 {
 	struct recipe *recipe = walk->recipe;
-	const struct recommend_ask *ask = &walk->job->ask;
-	struct portion *portion = walk->portion;
-	bool excludes = recipe->exclude_any || recipe->exclude_seen;
-	portion->count = 0;
-	if (walk->history.count == 0)
+	const struct history *history = &walk->history;
+	int64_t as_of_ms = walk->job->ask.as_of_ms;
+	walk->portion->count = 0;
+	if (history->count == 0)
 		return 0;
-	const uint16_t *rules = recipe_rules(recipe, walk->job->shard, walk->job->reader);
-	if (excludes)
-		walk->past->excluded =
-			arena_alloc(walk->arena, (walk->history.count + 1) * sizeof *walk->past->excluded);
-	if (!rules || (excludes && !walk->past->excluded))
+	walk->rules = recipe_rules(recipe, walk->job->shard, walk->job->reader);
+	walk->past->excluded = arena_alloc(walk->arena, (history->count + 1) * sizeof *walk->past->excluded);
+	if (!walk->rules || !walk->past->excluded)
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
-	int64_t since_ms = recipe->lookback_ms ? ask->as_of_ms - recipe->lookback_ms : INT64_MIN;
-	for (uint32_t i = walk->history.count; i > 0; i--) {
-		struct history_entry entry = history_at(&walk->history, i - 1);
-		if (entry.time_ms > ask->until_ms)
-			continue;
-		bool recent = entry.time_ms >= since_ms;
-		bool full = walk->event_count == walk->event_room && !recipe->exclude_seen;
-		if ((!recent || full) && !recipe->exclude_any)
-			break;
-		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
-		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0; /* of the type */
-		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
-		if (!excluded && (!weight || full))
-			continue;
-		uint32_t at = portion->count++;
-		model_row_soon(recipe->catalog, entry.item);
-		portion->keys[at] = entry.item;
-		portion->times_ms[at] = entry.time_ms;
-		portion->weights[at] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
-		portion->excluded[at] = excluded;
-		if (portion->count == PORTION)
-			take_portion(walk);
-	}
+	walk->since_ms = recipe->lookback_ms ? as_of_ms - recipe->lookback_ms : INT64_MIN;
+	if (walk_any_run(walk, history->newest, 0) && history->older_count)
+		walk_any_run(walk, history->older, history->gone);
 	return 0;
 }
 

@@ -106,11 +106,16 @@ struct recipe_item {
 enum recipe_standing { RECIPE_UNKNOWN, RECIPE_SHOWN, RECIPE_FILTERED, RECIPE_UNAVAILABLE };
 enum recipe_standing recipe_standing_now(const struct recipe_item *item);
 enum recipe_standing recipe_standing_learn(struct recipe *recipe, uint32_t row);
+/* RECIPE_UNKNOWN: not found out yet. */
+static inline enum recipe_standing recipe_standing_known(const struct recipe *recipe, uint32_t row)
+{
+	return (enum recipe_standing)(recipe->standings[row / 4] >> row % 4 * 2 & 3);
+}
 /* Of a row that has not changed since it was built; found out once. */
 static inline enum recipe_standing recipe_standing(struct recipe *recipe, uint32_t row)
 {
-	unsigned standing = recipe->standings[row / 4] >> row % 4 * 2 & 3;
-	return standing ? (enum recipe_standing)standing : recipe_standing_learn(recipe, row);
+	enum recipe_standing standing = recipe_standing_known(recipe, row);
+	return standing ? standing : recipe_standing_learn(recipe, row);
 }
 
 struct value recipe_value(const void *item, uint32_t attribute);

@@ -24,6 +24,7 @@ struct run {
 	struct recipe *recipe;
 	const struct recommend_ask *ask;
 	const struct past *past;
+	bool as_built; /* no item changed, and no filter but such as a standing tells of */
 	bool unfiltered; /* the judge does not ask the definition's filter */
 	struct recommendation *answer;
 };
@@ -90,11 +91,12 @@ static void set_mark(struct recommender *recommender, uint32_t row, unsigned bit
 
 /* --- scores --- */
 
-static enum score_verdict verdict_of(const struct run *run, uint32_t row, unsigned mark)
+/* Of an item that changed since it was built, or under a filter of this call, or one that reads the last item. */
+__attribute__((noinline)) static enum score_verdict verdict_in_full(const struct run *run, uint32_t row, unsigned mark)
 {
-	const struct recipe *recipe = run->recipe;
+	struct recipe *recipe = run->recipe;
 	struct recipe_item item = { .recipe = recipe, .row = row, .change = overlay_row(recipe->overlay, row) };
-	enum recipe_standing standing = item.change ? recipe_standing_now(&item) : recipe_standing(run->recipe, row);
+	enum recipe_standing standing = item.change ? recipe_standing_now(&item) : recipe_standing(recipe, row);
 	if (standing == RECIPE_UNAVAILABLE)
 		return SCORE_UNAVAILABLE;
 	if (mark & MARK_EXCLUDED)
@@ -113,10 +115,11 @@ static enum score_verdict verdict_of(const struct run *run, uint32_t row, unsign
 static enum score_verdict judge(void *context, uint32_t row)
 {
 	struct run *run = context;
-	unsigned mark = mark_of(run->recommender, row);
-	enum score_verdict verdict = verdict_of(run, row, mark);
-	mark = (mark & MARK_EXCLUDED) | MARK_SEEN | (verdict == SCORE_FILTERED ? MARK_FILTERED : 0);
-	set_mark(run->recommender, row, mark);
+	unsigned mark = mark_of(run->recommender, row), after = (mark & MARK_EXCLUDED) | MARK_SEEN;
+	/* nearly always all that there is to say */
+	bool shown = run->as_built && recipe_standing_known(run->recipe, row) == RECIPE_SHOWN && !mark;
+	enum score_verdict verdict = shown ? SCORE_SHOW : verdict_in_full(run, row, mark);
+	set_mark(run->recommender, row, verdict == SCORE_FILTERED ? after | MARK_FILTERED : after);
 	return verdict;
 }
 
@@ -335,6 +338,7 @@ static void ask_for_ids(const struct recipe *recipe, const struct recommend_job 
 void recommend(struct recommender *recommender, struct recipe *recipe, struct recommend_job *jobs, uint32_t count)
 {
 	struct past pasts[RECOMMEND_JOBS];
+	bool as_built = !recipe->overlay->changed && !recipe->filter_last;
 	arena_reset(&recommender->arena);
 	past_find(&recommender->arena, recipe, jobs, pasts, count);
 	for (uint32_t j = 0; j <= count; j++) {
@@ -346,6 +350,7 @@ void recommend(struct recommender *recommender, struct recipe *recipe, struct re
 					   .recipe = recipe,
 					   .ask = &jobs[j].ask,
 					   .past = &pasts[j],
+					   .as_built = as_built && !jobs[j].ask.filter,
 					   .answer = &jobs[j].answer };
 			rank(&run, &jobs[j].err);
 		}

@@ -4,7 +4,8 @@
 #define PORTION 32u
 struct portion {
 	struct item_key keys[PORTION];
-	struct profile_event events[PORTION]; /* their rows are still to be found; weight 0: only excluded */
+	int64_t times_ms[PORTION];
+	uint16_t weights[PORTION]; /* 0: only excluded */
 	bool excluded[PORTION];
 	uint32_t count;
 };
@@ -71,22 +72,28 @@ static bool find_item(const struct recipe *recipe, struct item_key key, uint32_t
 static void take_portion(struct walk *walk)
 {
 	const struct recipe *recipe = walk->recipe;
+	const struct model_catalog *catalog = recipe->catalog;
 	const struct portion *portion = walk->portion;
 	struct past *past = walk->past;
-	uint32_t event_count = walk->event_count, excluded_count = past->excluded_count;
-	for (uint32_t i = 0; i < portion->count; i++) {
-		struct profile_event event = portion->events[i];
-		event.row = model_row(recipe->catalog, portion->keys[i]);
-		if (event.weight && !past->has_last)
-			past->has_last = find_item(recipe, portion->keys[i], event.row, &past->last);
-		if (event.row == MODEL_NO_ROW)
+	struct profile_event *events = walk->events;
+	uint32_t *excluded = past->excluded;
+	uint32_t event_count = walk->event_count, event_room = walk->event_room, excluded_count = past->excluded_count;
+	bool has_last = past->has_last;
+	for (uint32_t i = 0, count = portion->count; i < count; i++) {
+		uint32_t row = model_row(catalog, portion->keys[i]), weight = portion->weights[i];
+		if (weight && !has_last)
+			has_last = find_item(recipe, portion->keys[i], row, &past->last);
+		if (row == MODEL_NO_ROW)
 			continue;
 		/* without a branch: which types follow each other is in no order; both have room for one more */
-		walk->events[event_count] = event;
-		event_count += event.weight && event_count < walk->event_room;
-		past->excluded[excluded_count] = event.row;
+		events[event_count].row = row;
+		events[event_count].weight = weight;
+		events[event_count].time_ms = portion->times_ms[i];
+		event_count += weight && event_count < event_room;
+		excluded[excluded_count] = row;
 		excluded_count += portion->excluded[i];
 	}
+	past->has_last = has_last;
 	walk->event_count = event_count;
 	past->excluded_count = excluded_count;
 	walk->portion->count = 0;
@@ -117,22 +124,17 @@ static int take_context(struct walk *walk, struct error *err)
 	return 0;
 }
 
-/* Nothing older than what was looked at counts. */
-static bool walked_enough(const struct walk *walk, bool recent, bool full)
-{
-	return (!recent || (full && !walk->recipe->exclude_seen)) && !walk->recipe->exclude_any;
-}
-
 /*
  * Entries of a run, from its last to number `first`. false: older ones need not be looked at. Inlined for the columns
  * that it is called with: of most histories no entry has a weight of its own, and all else is known without asking.
  */
 __attribute__((always_inline)) static inline bool walk_run(struct walk *walk, struct history_run run, uint32_t first)
 {
-	const struct recipe *recipe = walk->recipe;
-	struct portion *portion = walk->portion;
+	const struct model_catalog *catalog = walk->recipe->catalog;
+	const bool exclude_any = walk->recipe->exclude_any, exclude_seen = walk->recipe->exclude_seen;
 	const uint16_t *rules = walk->rules;
-	int64_t since_ms = walk->since_ms, until_ms = walk->job->ask.until_ms;
+	const int64_t since_ms = walk->since_ms, until_ms = walk->job->ask.until_ms;
+	struct portion *portion = walk->portion;
 	bool full = walk->event_count == walk->event_room;
 	uint32_t taken = portion->count;
 	for (uint32_t i = run.count; i > first; i--) {
@@ -140,26 +142,28 @@ __attribute__((always_inline)) static inline bool walk_run(struct walk *walk, st
 		if (entry.time_ms > until_ms)
 			continue;
 		bool recent = entry.time_ms >= since_ms;
-		if (walked_enough(walk, recent, full))
+		if ((!recent || (full && !exclude_seen)) && !exclude_any) {
+			portion->count = taken;
 			return false;
-		uint16_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
+		}
+		uint32_t rule = entry.type < SHARD_TYPES_MAX ? rules[entry.type] : 0;
 		uint32_t weight = recent ? rule & RECIPE_WEIGHT : 0; /* of the type */
-		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && recipe->exclude_seen);
+		bool excluded = (rule & RECIPE_EXCLUDES) || (weight && exclude_seen);
 		if (!excluded && (!weight || full))
 			continue;
-		model_row_soon(recipe->catalog, entry.item);
-		if (weight)
-			weight = profile_event_weight(weight, entry.weight);
+		model_row_soon(catalog, entry.item);
 		portion->keys[taken] = entry.item;
-		portion->events[taken] = (struct profile_event){ .weight = weight, .time_ms = entry.time_ms };
-		portion->excluded[taken] = excluded;
-		portion->count = ++taken;
+		portion->times_ms[taken] = entry.time_ms;
+		portion->weights[taken] = (uint16_t)(weight ? profile_event_weight(weight, entry.weight) : 0);
+		portion->excluded[taken++] = excluded;
 		if (taken < PORTION)
 			continue;
+		portion->count = taken;
 		take_portion(walk);
 		full = walk->event_count == walk->event_room;
 		taken = 0;
 	}
+	portion->count = taken;
 	return true;
 }
 

@@ -138,7 +138,10 @@ void shard_reader_close(struct shard_reader *reader);
 int shard_read_begin(struct shard_reader *reader, struct error *err); /* cheap: a renewed transaction */
 void shard_read_end(struct shard_reader *reader);
 
-/* *history points into the map, valid until shard_read_end. E_NOT_FOUND: none. E_DATA_LOSS: it is damaged. */
+/*
+ * *history points into the map, valid until shard_read_end. E_NOT_FOUND: none; that is no error, and *err stays as it
+ * is: half of a campaign's users may have none. E_DATA_LOSS: it is damaged.
+ */
 int shard_read_history(struct shard_reader *reader, const char *user, size_t user_bytes, struct history *history,
 		       struct error *err);
 /*

@@ -95,7 +95,7 @@ int shard_read_history(struct shard_reader *reader, const char *user, size_t use
 	if (!rc)
 		rc = mdb_cursor_get(reader->cursor, &key, &row, MDB_SET);
 	if (rc == MDB_NOTFOUND)
-		return error_set(err, E_NOT_FOUND, "user \"%.*s\" has no history", (int)user_bytes, user);
+		return E_NOT_FOUND;
 	if (rc)
 		return store_error(shard->store, rc, err, "cannot read a history");
 	bool damaged;

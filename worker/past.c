@@ -45,8 +45,7 @@ static int read_history(struct walk *walk, struct error *err)
 	if (walk->history.count)
 		return 0;
 	int code = shard_read_history(walk->job->reader, ask->user.data, ask->user.bytes, &walk->history, err);
-	if (code == E_NOT_FOUND) { /* no error: a user without events */
-		err->code = 0;
+	if (code == E_NOT_FOUND) { /* a user without events */
 		walk->history.count = 0;
 		return 0;
 	}

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "common/ids.h"
 #include "lib/shop_worker.h"
 #include "worker/uplink.h"
 
@@ -166,6 +167,44 @@ static void test_histories_of_any_length_together(void **state)
 	}
 	assert_int_equal(bad, LENGTHS * ROUNDS / 4);
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+}
+
+/*
+ * Users come in any order, and are read in that in which they lie on disk: by shard, and there by id. Each message has
+ * one user more than any before, so that there is never room for it yet.
+ */
+static void test_users_are_answered_by_shard_and_id(void **state)
+{
+	enum { TURNS = 4, MOST = 150 };
+	struct worker_process *process = *state;
+	char ids[MOST][8], *list[MOST];
+	for (uint32_t i = 0; i < MOST; i++) /* in order, each second one the beginning of the next */
+		snprintf(ids[i], sizeof ids[i], "u%03u%s", i / 2 % 1000, i % 2 ? "a" : "");
+	for (uint32_t turn = 0; turn < TURNS; turn++) {
+		uint32_t count = MOST - TURNS + 1 + turn;
+		for (uint32_t i = 0; i < count; i++) {
+			/* in order; backwards; mixed; in order but for the last */
+			const uint32_t places[TURNS] = { i, count - 1 - i, i * 37 % count, (i + 1) % count };
+			list[i] = ids[places[turn]];
+		}
+		Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+		request.n_user_ids = count;
+		request.user_ids = list;
+		request.definition = (char *)"next";
+		request.count = 1;
+		Kindred__V1__RecommendManyResponse *response =
+			many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+		assert_int_equal(response->n_results, count);
+		for (uint32_t i = 1; i < count; i++) {
+			const char *before = response->results[i - 1]->user_id, *id = response->results[i]->user_id;
+			uint32_t shard_before = user_shard(before, strlen(before), process->shard_total);
+			uint32_t shard = user_shard(id, strlen(id), process->shard_total);
+			assert_true(shard_before <= shard);
+			if (shard_before == shard)
+				assert_true(strcmp(before, id) < 0); /* so nobody is there twice */
+		}
+		kindred__v1__recommend_many_response__free_unpacked(response, NULL);
+	}
 }
 
 /*
@@ -379,10 +418,15 @@ static void test_a_server_that_reads_late(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_many_users_as_one_by_one),        TEST(test_histories_of_any_length_together),
-		TEST(test_one_user_does_not_wait_for_many), TEST(test_others_are_answered_in_the_middle_of_many),
-		TEST(test_many_users_are_one_generation),   TEST(test_cancelled_and_late_messages_of_users),
-		TEST(test_counts_what_it_answered),         TEST(test_a_server_that_reads_late),
+		TEST(test_many_users_as_one_by_one),
+		TEST(test_histories_of_any_length_together),
+		TEST(test_users_are_answered_by_shard_and_id),
+		TEST(test_one_user_does_not_wait_for_many),
+		TEST(test_others_are_answered_in_the_middle_of_many),
+		TEST(test_many_users_are_one_generation),
+		TEST(test_cancelled_and_late_messages_of_users),
+		TEST(test_counts_what_it_answered),
+		TEST(test_a_server_that_reads_late),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

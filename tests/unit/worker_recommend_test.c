@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
+#include "common/relation.h"
+#include "lib/model_fixture.h"
 #include "lib/shop_worker.h"
 
 #define STATUS_INVALID 3
@@ -228,6 +230,33 @@ static void test_filters_and_their_last_item(void **state)
 	shop->rules.definition.filter = (char *)"price > 60";
 	shop_worker_update(shop);
 	shop_worker_expect(process, "jane", 5, "item-7* item-6*");
+}
+
+/* How an item stands is found out once: it is the same for whoever asks next. Item 2 was hidden when it was built. */
+static void test_items_stand_the_same_for_the_next_user(void **state)
+{
+	struct shop_worker *shop = *state;
+	struct worker_process *process = &shop->process;
+	char key[RELATION_KEY_MAX], directory[128], path[4096];
+	relation_key(&shop->rules.definition, key);
+	snprintf(directory, sizeof directory, "%s/models", process->home.path);
+	struct fixture_model *fixture = fixture_shop_new(key, 0);
+	fixture_hidden(fixture, 2);
+	fixture_model_write(fixture, directory, 2, path);
+	fixture_model_free(fixture);
+	worker_serve_generation(process, path, 2);
+	shop->rules.definition.filter = (char *)"price < 65";
+	shop_worker_update(shop);
+	worker_ingest_one(process, "john", "item-0", "Viewed", 1000);
+	for (int i = 0; i < 3; i++) {
+		Kindred__V1__RecommendResponse *response = worker_recommend(process, "john", "next", 9);
+		assert_string_equal(worker_recommended(response), "item-1 item-3 item-4 item-5 item-0*");
+		assert_int_equal(response->shortfall->candidates, 8);
+		assert_int_equal(response->shortfall->filtered, 2);
+		assert_int_equal(response->shortfall->unavailable, 1);
+		kindred__v1__recommend_response__free_unpacked(response, NULL);
+		shop_worker_expect(process, "jane", 9, "item-0* item-1* item-3* item-4* item-5*");
+	}
 }
 
 static void expect_filtered(struct worker_process *process, const char *user, const char *filter, const char *items,
@@ -461,6 +490,7 @@ int main(void)
 		TEST(test_as_of_a_moment_in_the_past),
 		TEST(test_an_event_from_a_clock_ahead_is_seen),
 		TEST(test_filters_and_their_last_item),
+		TEST(test_items_stand_the_same_for_the_next_user),
 		TEST(test_popular_strategy),
 		TEST(test_a_filter_for_one_call),
 		TEST(test_explains_scores),

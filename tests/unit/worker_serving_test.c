@@ -320,6 +320,15 @@ static void test_explores_what_fits_and_passes(void **state)
 			assert_true(number < 12 && number != 0 && number != 5);
 		}
 	kindred__v1__recommend_response__free_unpacked(response, NULL);
+	/* also of what was looked at before, as it is like the user's items */
+	rules.exclude[0] = (char *)"Wished for";
+	update_rules();
+	worker_ingest_one(&process, "john", "cold-0", "Wished for", 1000);
+	response = worker_recommend(&process, "john", "next", 40);
+	assert_int_equal(explored(response), 10); /* nor cold-1, which is shown as similar */
+	for (size_t i = 0; i < response->n_items; i++)
+		assert_string_not_equal(response->items[i]->item_id, "cold-0");
+	kindred__v1__recommend_response__free_unpacked(response, NULL);
 }
 
 /* --- context --- */

@@ -84,7 +84,7 @@ static void take_portion(struct walk *walk)
 			has_last = find_item(recipe, portion->keys[i], row, &past->last);
 		if (row == MODEL_NO_ROW)
 			continue;
-		/* without a branch: which types follow each other is in no order; both have room for one more */
+		/* without a branch: which types follow each other is in no order; events have room for one more */
 		events[event_count].row = row;
 		events[event_count].weight = weight;
 		events[event_count].time_ms = portion->times_ms[i];
@@ -95,7 +95,6 @@ static void take_portion(struct walk *walk)
 	past->has_last = has_last;
 	walk->event_count = event_count;
 	past->excluded_count = excluded_count;
-	walk->portion->count = 0;
 }
 
 /* The item being looked at is not shown itself. */
@@ -187,7 +186,7 @@ static int walk_history(struct walk *walk, struct error *err)
 	if (history->count == 0)
 		return 0;
 	walk->rules = recipe_rules(recipe, walk->job->shard, walk->job->reader);
-	walk->past->excluded = arena_alloc(walk->arena, (history->count + 1) * sizeof *walk->past->excluded);
+	walk->past->excluded = arena_alloc(walk->arena, history->count * sizeof *walk->past->excluded);
 	if (!walk->rules || !walk->past->excluded)
 		return error_set(err, E_EXHAUSTED, "no memory for a profile");
 	walk->since_ms = recipe->lookback_ms ? as_of_ms - recipe->lookback_ms : INT64_MIN;

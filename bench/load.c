@@ -123,8 +123,14 @@ void load_count_error(struct load *load, unsigned kind, const struct load_ending
 	calls->mixed |= calls->status != ending->status;
 	if (calls->errors == GIVE_UP_ERRORS && in_vain(calls)) {
 		calls->given_up = true;
-		load->stop_ns = 0;
+		load->stop_ns = load->cancel_ns = 0;
 	}
+}
+
+void load_stream_broke(struct load *load, const struct load_ending *ending)
+{
+	load->broken++;
+	load_count_error(load, 0, ending);
 }
 
 /* Streams that fail end by themselves, and a slow load may end before it is given up: then no call was answered. */
@@ -217,12 +223,31 @@ static void nap_until(uint64_t due_ns)
 	nanosleep(&nap, NULL);
 }
 
+/* Cancels what is under way, once its answers are not waited for any more. A walk has a deadline instead. */
+static void cancel_late(struct load *load)
+{
+	if (load->cancelled || load->work->walks || clock_monotonic_ns() < load->cancel_ns)
+		return;
+	load->cancelled = true;
+	(load->options->streams ? load_stream_cancel : load_unary_cancel)(load);
+	if (load_is_open(load) && load->stop_ns)
+		load->result->unanswered += schedule_count(&load->schedule, load->stop_ns) - load->number;
+}
+
+static gpr_timespec in_ns(uint64_t ns)
+{
+	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
+}
+
 static void drive_closed(struct load *load)
 {
+	gpr_timespec until = in_ns(load->cancel_ns - clock_monotonic_ns());
 	while (load->running > 0) {
-		grpc_event event = grpc_completion_queue_next(load->queue, gpr_inf_future(GPR_CLOCK_MONOTONIC), NULL);
+		grpc_event event = grpc_completion_queue_next(
+			load->queue, load->cancelled ? gpr_inf_future(GPR_CLOCK_MONOTONIC) : until, NULL);
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
+		cancel_late(load);
 	}
 }
 
@@ -252,6 +277,7 @@ static void drive_open(struct load *load)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
 		else if (looks > LOOKS)
 			nap_until(due_ns);
+		cancel_late(load);
 	}
 }
 
@@ -262,11 +288,27 @@ static bool start(struct load *load)
 	return load->options->streams ? load_stream_start(load) : load_unary_start(load);
 }
 
+static bool broke_off(const struct load *load)
+{
+	return load->options->streams && load->broken == load->options->streams;
+}
+
+/* All streams may have ended with errors before, even before the warm-up was over. */
+static double measured_s(const struct load *load)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	if (now_ns < load->stop_ns && !broke_off(load))
+		now_ns = load->stop_ns; /* the last of an open loop is due, and answered, before */
+	return (double)(now_ns > load->measure_from_ns ? now_ns - load->measure_from_ns : 1) / (double)SECOND_NS;
+}
+
 static int run(struct load *load, struct error *err)
 {
 	uint64_t now_ns = clock_monotonic_ns();
 	load->measure_from_ns = now_ns + (uint64_t)(load->options->warmup_s * (double)SECOND_NS);
 	load->stop_ns = load->measure_from_ns + (uint64_t)(load->options->seconds * (double)SECOND_NS);
+	load->cancel_ns = load->stop_ns + LOAD_GRACE_S * SECOND_NS +
+			  (load->options->streams ? 0 : load->options->deadline_ms * UINT64_C(1000000));
 	load->schedule = (struct schedule){ .start_ns = now_ns, .rate = load->options->rate };
 	if (series_init(&load->result->series, load->measure_from_ns, load->stop_ns))
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
@@ -275,11 +317,13 @@ static int run(struct load *load, struct error *err)
 	if (!start(load))
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	(load_is_open(load) ? drive_open : drive_closed)(load);
-	now_ns = clock_monotonic_ns();
-	/* all ended with errors before the warm-up was over: nothing was measured */
-	uint64_t measured_ns = now_ns > load->measure_from_ns ? now_ns - load->measure_from_ns : 1;
-	load->result->seconds = (double)measured_ns / (double)SECOND_NS;
-	return verdict(load, err);
+	load->result->seconds = measured_s(load);
+	int code = verdict(load, err);
+	if (code == 0 && broke_off(load) && load->result->seconds < load->options->seconds)
+		fprintf(stderr,
+			"kindred-bench: all streams had ended with errors after %.1f s, and none is begun again\n",
+			load->result->seconds);
+	return code;
 }
 
 static void close_all(struct load *load)

@@ -10,6 +10,11 @@
  *
  * Errors are counted, and the load goes on: how a server refuses is what some look for. Where nothing but one error that
  * repeating does not heal has come back from a hundred calls of a kind (no such definition, no model yet), it is given up.
+ * A stream that ended with an error is not begun again.
+ *
+ * Deep queues, and a server that hangs, would keep it for long after its time. So what is not answered LOAD_GRACE_S later
+ * is cancelled. It is neither answered nor an error: it is counted apart, in no rate and no percentile. Of an open loop,
+ * what was due and could not even be sent is counted there too.
  *
  * Modules: load.c (channels, the loop), load_unary.c, load_stream.c, load_walk.c.
  */
@@ -25,6 +30,7 @@
 #include <stdint.h>
 
 #define LOAD_MESSAGE_MAX (4u << 20)
+#define LOAD_GRACE_S 5 /* for answers after the time is over; of calls with a deadline, behind it */
 #define LOAD_KINDS 2
 
 /* What an answer holds: units of work (users, events) that it speaks of, and those of them that went well. */
@@ -72,8 +78,9 @@ struct load_result {
 	uint64_t units; /* good ones */
 	uint64_t all_units; /* good ones, with the warm-up: what CPU time over the whole run is divided by */
 	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */
+	uint64_t unanswered; /* calls, of streams messages, that were cancelled at last; in the warm-up too */
 	uint64_t bad_units; /* answered, but not good: refused events, users with an error */
-	double seconds; /* from the start of the measured part until its last answer */
+	double seconds; /* of the measured part, until its last answer, or until it was not waited for */
 };
 
 /*

@@ -33,9 +33,12 @@ struct load {
 	uint8_t *buffer; /* a message being made */
 	uint64_t number; /* of the next message */
 	uint64_t measure_from_ns, stop_ns; /* stop_ns 0: given up, nothing is sent any more */
+	uint64_t cancel_ns; /* what is unanswered then is not waited for */
+	bool cancelled;
 	struct load_kind kinds[LOAD_KINDS];
 	struct schedule schedule; /* open loop */
 	unsigned running; /* calls */
+	unsigned broken; /* streams that ended with an error */
 	struct load_unary *unary;
 	struct load_stream *streams;
 	struct load_walk *walks;
@@ -75,6 +78,12 @@ grpc_byte_buffer *load_message(struct load *load, unsigned *kind);
 struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_buffer *answer, bool measured);
 void load_count_latency(struct load *load, unsigned kind, uint64_t due_ns, uint64_t now_ns);
 void load_count_error(struct load *load, unsigned kind, const struct load_ending *ending);
+void load_stream_broke(struct load *load, const struct load_ending *ending);
+/* Whether it ended because it was not waited for any more: that is no error. */
+static inline bool load_was_cancelled(const struct load *load, const struct load_ending *ending)
+{
+	return load->cancelled && ending->status == GRPC_STATUS_CANCELLED;
+}
 grpc_call *load_call(struct load *load, unsigned connection, unsigned kind, gpr_timespec deadline);
 void load_batch(grpc_call *call, const grpc_op *ops, size_t count, void *tag);
 
@@ -87,11 +96,13 @@ void load_unary_turn(struct load *load);
 /* When the next call is due that could start now; UINT64_MAX: none before an answer comes. */
 uint64_t load_unary_due_ns(const struct load *load);
 bool load_unary_more(const struct load *load);
+void load_unary_cancel(struct load *load);
 void load_unary_fini(struct load *load);
 
 bool load_stream_start(struct load *load);
 void load_stream_turn(struct load *load);
 uint64_t load_stream_due_ns(const struct load *load);
+void load_stream_cancel(struct load *load);
 void load_stream_fini(struct load *load);
 
 bool load_walk_start(struct load *load);

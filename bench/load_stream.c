@@ -114,8 +114,10 @@ static void on_ended(struct load *load, void *self, bool ok)
 	(void)ok;
 	load->running--;
 	stream->closed = true;
-	if (stream->ending.status != GRPC_STATUS_OK)
-		load_count_error(load, 0, &stream->ending);
+	if (load_was_cancelled(load, &stream->ending))
+		load->result->unanswered += stream->sent_count - stream->done_count;
+	else if (stream->ending.status != GRPC_STATUS_OK)
+		load_stream_broke(load, &stream->ending);
 }
 
 static void start(struct load *load, struct load_stream *stream)
@@ -169,6 +171,14 @@ uint64_t load_stream_due_ns(const struct load *load)
 			first_ns = due_ns;
 	}
 	return first_ns;
+}
+
+void load_stream_cancel(struct load *load)
+{
+	for (unsigned i = 0; i < load->options->streams; i++) {
+		load->streams[i].closed = true;
+		grpc_call_cancel(load->streams[i].call, NULL);
+	}
 }
 
 void load_stream_fini(struct load *load)

@@ -49,13 +49,16 @@ static void on_done(struct load *load, void *self, bool ok)
 	uint64_t now_ns = clock_monotonic_ns();
 	(void)ok; /* the status tells */
 	load->running--;
-	if (unary->ending.status != GRPC_STATUS_OK) {
+	if (load_was_cancelled(load, &unary->ending)) {
+		load->result->unanswered++;
+	} else if (unary->ending.status != GRPC_STATUS_OK) {
 		load_count_error(load, unary->kind, &unary->ending);
 	} else {
 		load_count_latency(load, unary->kind, unary->due_ns, now_ns);
 		load_count_answer(load, unary->kind, unary->answer, load_measured(load, unary->due_ns));
 	}
 	grpc_call_unref(unary->call);
+	unary->call = NULL;
 	load_ending_fini(&unary->ending);
 	if (unary->answer)
 		grpc_byte_buffer_destroy(unary->answer);
@@ -86,7 +89,7 @@ bool load_unary_start(struct load *load)
 
 bool load_unary_more(const struct load *load)
 {
-	return schedule_due_ns(&load->schedule, load->number) < load->stop_ns;
+	return !load->cancelled && schedule_due_ns(&load->schedule, load->number) < load->stop_ns;
 }
 
 uint64_t load_unary_due_ns(const struct load *load)
@@ -99,6 +102,13 @@ void load_unary_turn(struct load *load)
 	uint64_t now_ns = clock_monotonic_ns(), due_ns;
 	while ((due_ns = load_unary_due_ns(load)) <= now_ns)
 		start(load, load->idle[--load->idle_count], due_ns);
+}
+
+void load_unary_cancel(struct load *load)
+{
+	for (unsigned i = 0; i < load->options->in_flight; i++)
+		if (load->unary[i].call)
+			grpc_call_cancel(load->unary[i].call, NULL);
 }
 
 void load_unary_fini(struct load *load)

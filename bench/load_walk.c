@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GRACE_NS INT64_C(10000000000) /* after the time is over, until the call is given up */
-
 struct walk_tag {
 	struct load_tag tag; /* first */
 	struct load_walk *walk;
@@ -54,7 +52,7 @@ static void begin(struct load *load, struct load_walk *walk)
 	/* a server that says nothing any more is not waited for */
 	gpr_timespec deadline =
 		gpr_time_add(gpr_now(GPR_CLOCK_REALTIME),
-			     gpr_time_from_nanos((int64_t)(load->stop_ns - walk->begin_ns) + GRACE_NS, GPR_TIMESPAN));
+			     gpr_time_from_nanos((int64_t)(load->cancel_ns - walk->begin_ns), GPR_TIMESPAN));
 	walk->call = load_call(load, walk->index, 0, deadline);
 	walk->cancelled = false;
 	load->running++;
@@ -90,7 +88,7 @@ static void batch_done(struct load *load, struct load_walk *walk)
 	if (good)
 		load_count_latency(load, 0, walk->begin_ns, now_ns);
 	else if (!walk->cancelled)
-		load_count_error(load, 0, &walk->ending);
+		load_stream_broke(load, &walk->ending);
 	load->running--;
 	drop(walk);
 	if (good && now_ns < load->stop_ns)

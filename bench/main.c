@@ -14,6 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Errors are counted, and are no failure of the generator: they are told by the exit code. So is a server that was silent. */
+static bool went_well(const struct options *options, const struct load_result *result)
+{
+	bool silent = result->unanswered && !result->calls[0] && !result->calls[1];
+	return output_error_total(result) == 0 && result->bad_units == 0 && !options->swaps.failed && !silent;
+}
+
 static int run(struct options *options, struct load_result *result, struct usage *usage, struct error *err)
 {
 	struct load_work work = work_load(&options->work);
@@ -31,9 +38,19 @@ static int run(struct options *options, struct load_result *result, struct usage
 static bool holds(const struct options *options, const struct load_result *result)
 {
 	uint64_t done = result->calls[0] + result->calls[1];
-	return output_error_total(result) == 0 && result->bad_units == 0 &&
+	return output_error_total(result) == 0 && result->bad_units == 0 && result->unanswered == 0 &&
+	       result->latency[0].total > 0 &&
 	       (double)histogram_percentile(&result->latency[0], 0.99) <= options->find_max_ms * 1e6 &&
 	       (double)done >= 0.98 * options->load.rate * options->load.seconds;
+}
+
+static void tell_step(double rate, const struct histogram *latency, bool held)
+{
+	if (latency->total)
+		fprintf(stderr, "kindred-bench: %g/s: p99 %.3f ms%s\n", rate,
+			(double)histogram_percentile(latency, 0.99) / 1e6, held ? "" : ", does not hold");
+	else
+		fprintf(stderr, "kindred-bench: %g/s: no call succeeded, does not hold\n", rate);
 }
 
 /* result and usage: of the highest rate that held, which is returned; 0: none did. */
@@ -50,9 +67,7 @@ static int find_max(struct options *options, struct load_result *result, struct 
 		code = run(options, &tried, &tried_usage, err);
 		bool held = code == 0 && holds(options, &tried);
 		if (code == 0)
-			fprintf(stderr, "kindred-bench: %.0f/s: p99 %.3f ms%s\n", options->load.rate,
-				(double)histogram_percentile(&tried.latency[0], 0.99) / 1e6,
-				held ? "" : ", does not hold");
+			tell_step(options->load.rate, &tried.latency[0], held);
 		rate_search_tell(&search, options->load.rate, held);
 		if (held) {
 			load_result_fini(result);
@@ -91,7 +106,7 @@ int main(int argc, char **argv)
 	}
 	if (code)
 		fprintf(stderr, "kindred-bench: %s\n", err.text);
-	else if (output_error_total(&result) || result.bad_units || options.swaps.failed)
+	else if (!went_well(&options, &result))
 		code = E_UNAVAILABLE;
 	load_result_fini(&result);
 	users_free(&options.work.users);

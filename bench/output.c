@@ -60,7 +60,8 @@ static void print_latency(const char *what, const struct histogram *latency)
 
 static void print_errors(const struct load_result *result)
 {
-	printf("%" PRIu64 " errors", output_error_total(result));
+	uint64_t total = output_error_total(result);
+	printf("%" PRIu64 " error%s", total, total == 1 ? "" : "s");
 	for (unsigned i = 0; i < 17; i++)
 		if (result->errors[i])
 			printf("; %s %" PRIu64, i < 16 ? error_name(error_from_grpc_status((int)i)) : "other",
@@ -70,12 +71,23 @@ static void print_errors(const struct load_result *result)
 	printf("\n");
 }
 
+static void print_unanswered(const struct outcome *outcome)
+{
+	uint64_t count = outcome->result->unanswered;
+	const char *what = outcome->load->streams ? "message" : "call";
+	if (count)
+		printf("%" PRIu64
+		       " %s%s unanswered %d s after the time was over, and cancelled: in no rate, no percentile, "
+		       "no error\n",
+		       count, what, count == 1 ? " was" : "s were", LOAD_GRACE_S);
+}
+
 static void print_cpu(const struct outcome *outcome, uint64_t ns)
 {
 	const char *unit = work_unit(outcome->work->kind);
 	if (outcome->result->all_units)
-		printf("%.2f us of CPU a %.*s", us_per_unit(outcome, ns), (int)strlen(unit) - 1 /* without its s */,
-		       unit);
+		printf("%.2f us of CPU %s %.*s", us_per_unit(outcome, ns), unit[0] == 'e' ? "an" : "a",
+		       (int)strlen(unit) - 1 /* without its s */, unit);
 	else
 		printf("%.1f ms of CPU in all", (double)ns / 1e6);
 }
@@ -139,9 +151,11 @@ void output_text(const struct outcome *outcome)
 	       outcome->load->rate > 0 ? "open" : "closed", (double)result->units / result->seconds, unit,
 	       result->seconds);
 	if (outcome->load->rate > 0)
-		printf(", %.0f %s/s due", outcome->load->rate, outcome->load->streams ? "messages" : "calls");
+		printf(", %.*f %s/s due", outcome->load->rate < 10 ? 1 : 0, outcome->load->rate,
+		       outcome->load->streams ? "messages" : "calls");
 	printf("; ");
 	print_errors(result);
+	print_unanswered(outcome);
 	print_latency(latency_name(outcome), &result->latency[0]);
 	if (result->latency[1].total)
 		print_latency("latency of an ingest", &result->latency[1]);
@@ -211,6 +225,7 @@ void output_json(const struct outcome *outcome)
 	}
 	json_object_set_new(all, "error_count", json_integer((json_int_t)output_error_total(result)));
 	json_object_set_new(all, "bad_units", json_integer((json_int_t)result->bad_units));
+	json_object_set_new(all, "unanswered", json_integer((json_int_t)result->unanswered));
 	put(all, "cpu_us_per_unit", us_per_unit(outcome, usage->cpu_ns));
 	put(all, "generator_us_per_unit", us_per_unit(outcome, usage->own_ns));
 	json_object_set_new(all, "start_bytes", json_integer((json_int_t)usage->start_bytes));

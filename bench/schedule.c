@@ -9,6 +9,18 @@ uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number)
 	return schedule->start_ns + (uint64_t)((double)number * (SECOND_NS / schedule->rate));
 }
 
+uint64_t schedule_count(const struct schedule *schedule, uint64_t until_ns)
+{
+	if (until_ns <= schedule->start_ns)
+		return 0;
+	uint64_t count = (uint64_t)((double)(until_ns - schedule->start_ns) * (schedule->rate / SECOND_NS));
+	while (count > 0 && schedule_due_ns(schedule, count - 1) >= until_ns)
+		count--;
+	while (schedule_due_ns(schedule, count) < until_ns)
+		count++;
+	return count;
+}
+
 struct rate_search rate_search_start(double first)
 {
 	return (struct rate_search){ .first = first };

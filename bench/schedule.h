@@ -18,6 +18,8 @@ struct schedule {
 
 /* Exact to a nanosecond over days: no gap is rounded and added up. */
 uint64_t schedule_due_ns(const struct schedule *schedule, uint64_t number);
+/* How many are due before that time. */
+uint64_t schedule_count(const struct schedule *schedule, uint64_t until_ns);
 
 /*
  * Finds the highest rate that holds:

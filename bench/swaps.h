@@ -32,7 +32,7 @@ struct swaps {
 
 /* For load_options.on_start; context: struct swaps. */
 void swaps_start(void *context, uint64_t measure_from_ns, uint64_t stop_ns);
-/* Waits for those that are due; a load that was given up has no others. */
+/* Waits for the one under way; when the load is over no other begins. */
 void swaps_join(struct swaps *swaps);
 /* How long the longest took. */
 uint64_t swaps_longest_ns(const struct swaps *swaps);

@@ -1,4 +1,4 @@
-/* kindred-bench gives up where every call fails and would go on failing, and nowhere else. */
+/* kindred-bench gives up where every call fails and would go on failing, and nowhere else; and it ends in time. */
 #include "common/clock.h"
 #include "lib/api.h"
 #include "lib/cluster.h"
@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -120,12 +122,84 @@ static void test_units_that_fail_are_no_work(void **state)
 	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path), " units answered with an error ");
 }
 
+/* Runs it; it must end soon after its time, with this code, and say that of what it sent something was not answered. */
+static void assert_ends(const char *const *arguments, int code, const char *says)
+{
+	uint64_t begin_ns = clock_monotonic_ns();
+	struct output output = program_run("kindred-bench", shop.cluster.address, arguments);
+	assert_true(clock_monotonic_ns() - begin_ns < UINT64_C(30000000000));
+	if (output.code != code || !strstr(output.out, says) || strstr(output.err, "error"))
+		fail_msg("%s: ended with %d, not %d: %s%s", arguments[0], output.code, code, output.out, output.err);
+	output_free(&output);
+}
+
+/* A server that hangs, or has got more than it can do for long, is not waited for; that is no error. */
+static void test_unanswered(void **state)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
+	(void)state;
+	/* so many nobody answers: but some were */
+	assert_ends(CLI("recommend", HALF_A_SECOND, "--rate", "1e7"), 0, " calls were unanswered 5 s after ");
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
+	assert_ends(CLI("many", HALF_A_SECOND, "--streams", "20", "--in-flight", "5"), EX_UNAVAILABLE,
+		    " 0 errors\n100 messages were unanswered 5 s after ");
+	assert_ends(CLI("many", HALF_A_SECOND, "--rate", "40", "--in-flight", "2", "--json"), EX_UNAVAILABLE,
+		    "\"unanswered\":20,");
+	assert_ends(CLI("recommend", HALF_A_SECOND, "--in-flight", "7", "--json"), EX_UNAVAILABLE,
+		    "\"error_count\":0,\"bad_units\":0,\"unanswered\":7,");
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
+}
+
+/* The last call of a slow load is answered before its time is over. */
+static void test_rate_of_a_slow_load(void **state)
+{
+	(void)state;
+	struct output output =
+		program_run("kindred-bench", shop.cluster.address, CLI("recommend", HALF_A_SECOND, "--rate", "2"));
+	assert_non_null(strstr(output.out, "recommend, open loop: 2 calls/s over 0.5 s, 2.0 calls/s due; 0 errors\n"));
+	assert_int_equal(output.code, 0);
+	output_free(&output);
+}
+
+/* Kills the server once it has answered. */
+static void kill_when_answered(void)
+{
+	uint64_t before = cluster_metric(&shop.cluster, "kindred_recommend_users_total");
+	while (cluster_metric(&shop.cluster, "kindred_recommend_users_total") == before)
+		continue;
+	kill(shop.cluster.server, SIGKILL);
+}
+
+/* No stream is begun again, so a load whose server dies is over; it says how much too early. The last test: it ends the server. */
+static void test_no_stream_is_left(void **state)
+{
+	(void)state;
+	pid_t killer = fork();
+	if (killer == 0) {
+		kill_when_answered();
+		_exit(0);
+	}
+	struct output output =
+		program_run("kindred-bench", shop.cluster.address,
+			    CLI("many", "--definition", "wanted-next", "--seconds", LONG_S, "--warmup", "0"));
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
+	cluster_kill(&shop.cluster);
+	if (output.code != EX_UNAVAILABLE || !strstr(output.out, "; 2 errors; UNAVAILABLE 2\n") ||
+	    !strstr(output.err, "all streams had ended with errors "))
+		fail_msg("ended with %d: %s%s", output.code, output.out, output.err);
+	output_free(&output);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_not_there),           cmocka_unit_test(test_what_is_not_built),
 		cmocka_unit_test(test_some_are_answered),           cmocka_unit_test(test_no_answer),
-		cmocka_unit_test(test_units_that_fail_are_no_work),
+		cmocka_unit_test(test_units_that_fail_are_no_work), cmocka_unit_test(test_unanswered),
+		cmocka_unit_test(test_rate_of_a_slow_load),         cmocka_unit_test(test_no_stream_is_left),
 	};
 	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -128,6 +128,23 @@ static void due_times_do_not_drift(void **state)
 	}
 }
 
+static void as_many_are_due_before_a_time_as_have_an_earlier_one(void **state)
+{
+	static const double rates[] = { 0.1, 3, 1000, 30000, 1e7 };
+	(void)state;
+	for (unsigned i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+		struct schedule schedule = { .start_ns = 1000, .rate = rates[i] };
+		assert_int_equal(schedule_count(&schedule, 0), 0);
+		assert_int_equal(schedule_count(&schedule, 1000), 0);
+		assert_int_equal(schedule_count(&schedule, 1001), 1);
+		for (uint64_t until_ns = 1001; until_ns < UINT64_C(86400000000000); until_ns = until_ns * 3 / 2) {
+			uint64_t count = schedule_count(&schedule, until_ns);
+			assert_true(schedule_due_ns(&schedule, count - 1) < until_ns);
+			assert_true(schedule_due_ns(&schedule, count) >= until_ns);
+		}
+	}
+}
+
 static double search_below(double truth, double first, unsigned *steps)
 {
 	struct rate_search search = rate_search_start(first);
@@ -252,6 +269,7 @@ int main(void)
 		cmocka_unit_test(merged_is_as_if_added_to_one),
 		cmocka_unit_test(series_parts_by_when_it_was_due),
 		cmocka_unit_test(due_times_do_not_drift),
+		cmocka_unit_test(as_many_are_due_before_a_time_as_have_an_earlier_one),
 		cmocka_unit_test(search_finds_the_highest_rate),
 		cmocka_unit_test(search_gives_up_when_nothing_holds),
 		cmocka_unit_test(shares_are_even),

@@ -4,6 +4,7 @@
 #include "version.h"
 
 #include <argp.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,9 @@ static void read_pair(const struct setting *setting, const char *text, uint64_t 
 static void set(struct options *options, const struct setting *setting, const char *text, struct argp_state *state)
 {
 	void *at = (char *)options + setting->at;
+	if (setting->type == INTEGER || setting->type == UNSIGNED || setting->type == LARGE)
+		if (number(setting, text, state) != trunc(number(setting, text, state)))
+			argp_error(state, "--%s '%s': a whole number is wanted", setting->name, text);
 	switch (setting->type) {
 	case HEADING:
 		return;
@@ -207,6 +211,14 @@ static void on_end(struct options *options, struct argp_state *state)
 	struct load_options *load = &options->load;
 	if (options->work.kind == WORK_NONE)
 		argp_error(state, "say what to load: " WORKLOADS);
+	if (load->streams && !work_streams(options->work.kind))
+		argp_error(state, "--streams is for many, ingest and audience; %s has --in-flight",
+			   work_names[options->work.kind]);
+	if (load->deadline_ms && work_streams(options->work.kind))
+		argp_error(state, "--deadline-ms is for unary calls; %s is a stream", work_names[options->work.kind]);
+	if (options->work.kind == WORK_MIX && options->find_max_ms > 0 && options->work.ingest_share >= 1)
+		argp_error(state,
+			   "--find-max looks at the Recommend calls of a mix; with this --ingest-share there are none");
 	if (!work_streams(options->work.kind))
 		load->streams = 0;
 	else if (!load->streams)

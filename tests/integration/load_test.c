@@ -164,6 +164,26 @@ static void test_rate_of_a_slow_load(void **state)
 	output_free(&output);
 }
 
+/* What would be passed over in silence is an error. */
+static void test_options_that_do_not_go_together(void **state)
+{
+	static const struct {
+		const char *arguments[6], *says;
+	} wrong[] = {
+		{ { "recommend", "--streams", "2" }, "--streams is for many, ingest and audience" },
+		{ { "many", "--deadline-ms", "50" }, "--deadline-ms is for unary calls" },
+		{ { "mix", "--find-max", "10", "--ingest-share", "1" }, "--find-max looks at the Recommend calls" },
+		{ { "recommend", "--in-flight", "1.5" }, "--in-flight '1.5': a whole number is wanted" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		struct output output = program_run("kindred-bench", shop.cluster.address, wrong[i].arguments);
+		assert_non_null(strstr(output.err, wrong[i].says));
+		assert_int_equal(output.code, EX_USAGE);
+		output_free(&output);
+	}
+}
+
 /* Kills the server once it has answered. */
 static void kill_when_answered(void)
 {
@@ -196,10 +216,15 @@ static void test_no_stream_is_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_not_there),           cmocka_unit_test(test_what_is_not_built),
-		cmocka_unit_test(test_some_are_answered),           cmocka_unit_test(test_no_answer),
-		cmocka_unit_test(test_units_that_fail_are_no_work), cmocka_unit_test(test_unanswered),
-		cmocka_unit_test(test_rate_of_a_slow_load),         cmocka_unit_test(test_no_stream_is_left),
+		cmocka_unit_test(test_what_is_not_there),
+		cmocka_unit_test(test_what_is_not_built),
+		cmocka_unit_test(test_some_are_answered),
+		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_units_that_fail_are_no_work),
+		cmocka_unit_test(test_unanswered),
+		cmocka_unit_test(test_rate_of_a_slow_load),
+		cmocka_unit_test(test_options_that_do_not_go_together),
+		cmocka_unit_test(test_no_stream_is_left),
 	};
 	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -92,6 +93,23 @@ static int read_progress(const struct export_file *file, json_t **state, struct 
 	return 0;
 }
 
+/*
+ * FILE.part is this export's alone until it is closed, or the process is gone: of two that write to it, a user is
+ * there twice and another not at all. Where the file system knows no locks, it goes without.
+ */
+static int take_alone(const struct export_file *file, struct error *err)
+{
+	struct stat ours, named;
+	bool taken = flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	/* it may have got its name, or have been removed, since it was opened */
+	if (!taken)
+		taken = fstat(file->fd, &ours) != 0 || stat(file->part, &named) != 0 || ours.st_ino != named.st_ino;
+	return taken ? error_set(err, E_EXISTS,
+				 "another export is writing to %s; wait until it has ended, or give another --out",
+				 file->part)
+		     : 0;
+}
+
 /* Cuts FILE.part to what is good of it. */
 static int go_on(struct export_file *file, const json_t *state, struct error *err)
 {
@@ -105,7 +123,12 @@ static int go_on(struct export_file *file, const json_t *state, struct error *er
 	if (file->fd < 0 && errno == ENOENT)
 		return error_set(err, E_DATA_LOSS, "%s is gone, which %s is about; remove that too, and export anew",
 				 file->part, file->progress);
-	if (file->fd < 0 || fstat(file->fd, &info) != 0)
+	if (file->fd < 0)
+		return error_errno(err, errno, "%s", file->part);
+	int code = take_alone(file, err);
+	if (code != 0)
+		return code;
+	if (fstat(file->fd, &info) != 0)
 		return error_errno(err, errno, "%s", file->part);
 	if ((uint64_t)info.st_size < file->bytes)
 		return error_set(err, E_DATA_LOSS, "%s is shorter than %s says; remove both, and export anew",
@@ -117,10 +140,14 @@ static int go_on(struct export_file *file, const json_t *state, struct error *er
 
 static int begin(struct export_file *file, struct error *err)
 {
-	file->fd = open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	file->fresh = file->fd >= 0;
-	if (file->fd >= 0)
-		return 0;
+	file->fd = open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	if (file->fd >= 0) {
+		int code = take_alone(file, err);
+		if (code == 0 && ftruncate(file->fd, 0) != 0)
+			code = error_errno(err, errno, "%s", file->part);
+		file->fresh = code == 0;
+		return code;
+	}
 	if (errno == ENOENT || errno == ENOTDIR)
 		return error_set(err, E_NOT_FOUND, "--out %s: there is no such directory; make it first", file->path);
 	return error_errno(err, errno, "--out %s: cannot make %s", file->path, file->part);

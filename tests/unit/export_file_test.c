@@ -256,6 +256,30 @@ static void test_killed_at_the_very_end(void **state)
 	check_whole();
 }
 
+/* The other one is refused, with --continue or without, before and behind a checkpoint, and leaves all as it is. */
+static void test_two_at_once(void **state)
+{
+	struct export_file file, other;
+	struct error err;
+	json_t *lines;
+	(void)state;
+	assert_int_equal(export_file_open(&file, path, false, EXPORT_PLAIN, &lines, &err), 0);
+	for (unsigned round = 0; round < 2; round++) {
+		write_lines(&file, round * LINES / 2, (round + 1) * LINES / 2);
+		assert_int_equal(export_file_open(&other, path, true, EXPORT_PLAIN, &lines, &err), E_EXISTS);
+		assert_non_null(strstr(err.text, "another export is writing to "));
+		json_decref(lines);
+		export_file_close(&other);
+		lines = say((round + 1) * LINES / 2);
+		assert_int_equal(round == 1 ? export_file_finish(&file, lines, &err)
+					    : export_file_checkpoint(&file, lines, &err),
+				 0);
+		json_decref(lines);
+	}
+	export_file_close(&file);
+	check_whole();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +289,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nothing_packed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_impossible_paths, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_killed_at_the_very_end, setup, teardown),
 	};

@@ -326,15 +326,20 @@ static int run(struct load *load, struct error *err)
 	return code;
 }
 
+/* What came behind the end of a call, such as that no further message did: it is written where the call said. */
+static void drain(struct load *load)
+{
+	grpc_completion_queue_shutdown(load->queue);
+	while (grpc_completion_queue_next(load->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
+	       GRPC_QUEUE_SHUTDOWN)
+		continue;
+}
+
 static void close_all(struct load *load)
 {
 	for (unsigned i = 0; i < load->options->connections; i++)
 		if (load->connections && load->connections[i].channel)
 			grpc_channel_destroy(load->connections[i].channel);
-	grpc_completion_queue_shutdown(load->queue);
-	while (grpc_completion_queue_next(load->queue, gpr_inf_future(GPR_CLOCK_REALTIME), NULL).type !=
-	       GRPC_QUEUE_SHUTDOWN)
-		continue;
 	grpc_completion_queue_destroy(load->queue);
 }
 
@@ -352,6 +357,7 @@ int load_run(const struct load_options *options, const struct load_work *work, s
 						   : error_set(err, E_EXHAUSTED, "no memory for the load generator");
 	if (code == 0)
 		code = run(&load, err);
+	drain(&load);
 	load_walk_fini(&load);
 	load_stream_fini(&load);
 	load_unary_fini(&load);

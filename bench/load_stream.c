@@ -186,6 +186,7 @@ void load_stream_fini(struct load *load)
 	for (unsigned i = 0; load->streams && i < load->options->streams; i++) {
 		if (load->streams[i].call) {
 			grpc_call_unref(load->streams[i].call);
+			grpc_byte_buffer_destroy(load->streams[i].answer);
 			load_ending_fini(&load->streams[i].ending);
 		}
 		free(load->streams[i].due_ns);

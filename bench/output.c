@@ -33,6 +33,12 @@ static double us_per_unit(const struct outcome *outcome, uint64_t ns)
 	return (double)ns / 1e3 / (double)(units ? units : 1);
 }
 
+/* 0 of no time at all: no rate of a search held. */
+static double per_second(const struct load_result *result, uint64_t count)
+{
+	return result->seconds > 0 ? (double)count / result->seconds : 0;
+}
+
 /* p99.9 of the ten seconds around a swap, and of the rest; 0: no call was there. */
 static void part_swaps(const struct outcome *outcome, double *around_ms, double *rest_ms)
 {
@@ -148,8 +154,7 @@ void output_text(const struct outcome *outcome)
 		printf("highest rate with a p99 of at most %g ms: %.0f/s; at that rate:\n", outcome->p99_limit_ms,
 		       outcome->max_rate);
 	printf("%s, %s loop: %.0f %s/s over %.1f s", work_names[outcome->work->kind],
-	       outcome->load->rate > 0 ? "open" : "closed", (double)result->units / result->seconds, unit,
-	       result->seconds);
+	       outcome->load->rate > 0 ? "open" : "closed", per_second(result, result->units), unit, result->seconds);
 	if (outcome->load->rate > 0)
 		printf(", %.*f %s/s due", outcome->load->rate < 10 ? 1 : 0, outcome->load->rate,
 		       outcome->load->streams ? "messages" : "calls");
@@ -214,12 +219,12 @@ void output_json(const struct outcome *outcome)
 	if (outcome->p99_limit_ms > 0)
 		put(all, "max_rate", outcome->max_rate);
 	put(all, "rate_due", outcome->load->rate);
-	put(all, "answers_per_s", (double)result->calls[0] / result->seconds);
-	put(all, "units_per_s", (double)result->units / result->seconds);
+	put(all, "answers_per_s", per_second(result, result->calls[0]));
+	put(all, "units_per_s", per_second(result, result->units));
 	for (unsigned i = 0; i < PERCENTILES; i++)
 		put(all, percentiles[i].field, percentile_ms(&result->latency[0], percentiles[i].share));
 	if (result->latency[1].total) {
-		put(all, "ingests_per_s", (double)result->calls[1] / result->seconds);
+		put(all, "ingests_per_s", per_second(result, result->calls[1]));
 		put(all, "ingest_p50_ms", percentile_ms(&result->latency[1], 0.5));
 		put(all, "ingest_p99_ms", percentile_ms(&result->latency[1], 0.99));
 	}

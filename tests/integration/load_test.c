@@ -184,6 +184,18 @@ static void test_options_that_do_not_go_together(void **state)
 	}
 }
 
+/* The line has all its fields also when there is nothing to say in them. */
+static void test_no_rate_holds(void **state)
+{
+	(void)state;
+	struct output output = program_run("kindred-bench", shop.cluster.address,
+					   CLI("recommend", "--definition", "wanted-next", "--seconds", "0.1",
+					       "--warmup", "0", "--find-max", "0.001", "--json"));
+	assert_non_null(strstr(output.out, ",\"max_rate\":0.0,"));
+	assert_non_null(strstr(output.out, ",\"answers_per_s\":0.0,\"units_per_s\":0.0,"));
+	output_free(&output);
+}
+
 /* Kills the server once it has answered. */
 static void kill_when_answered(void)
 {
@@ -224,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_unanswered),
 		cmocka_unit_test(test_rate_of_a_slow_load),
 		cmocka_unit_test(test_options_that_do_not_go_together),
+		cmocka_unit_test(test_no_rate_holds),
 		cmocka_unit_test(test_no_stream_is_left),
 	};
 	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);

@@ -39,8 +39,9 @@ struct export_file {
 /*
  * *state: NULL, or what FILE.progress holds, when resume and there is something to go on with; the
  * caller's to decref, also when it is not taken over. path NULL: stdout. Without `resume` an
- * interrupted export at the path is an error, E_EXISTS, and so is one that is still running. E_DATA_LOSS: FILE.progress cannot be read, or
- * FILE.part is gone or shorter than it says. E_INVALID: the path is a directory, or a device.
+ * interrupted export at the path is an error, E_EXISTS, and so is one that is still running. E_DATA_LOSS:
+ * FILE.progress cannot be read, or FILE.part is gone or shorter than it says. E_INVALID: the path is a directory, or a
+ * device.
  */
 int export_file_open(struct export_file *file, const char *path, bool resume, enum export_packing packing,
 		     json_t **state, struct error *err);

@@ -13,6 +13,7 @@
 #include "kindred/v1/recommend.pb-c.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,7 @@
 #define CHECKPOINT_NS UINT64_C(1000000000)
 #define PATIENCE_NS UINT64_C(60000000000) /* how long it tries again without any answer coming */
 #define PAUSE_NS 100000000L
+#define LOOK_UP_MS 200 /* while nothing comes, to see whether it was interrupted */
 
 /* Field numbers of a RecommendAudienceResponse. */
 enum { RESULT = 1, GENERATION, DEFINITION_VERSION, AS_OF, CURSOR, USERS_SEEN, USERS_TOTAL };
@@ -288,6 +290,36 @@ static int take(struct export *export, const uint8_t *bytes, size_t size, struct
 	return code;
 }
 
+/* --- Ctrl-C --- */
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	(void)signal;
+	interrupted = 1;
+}
+
+/*
+ * The first time what is there is kept; the second time the process ends as it always did. In the background of a
+ * script it is not meant.
+ */
+static void watch_interrupt(void)
+{
+	struct sigaction action = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, before;
+	sigemptyset(&action.sa_mask);
+	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
+}
+
+/* Of the signal, so that a shell and what runs in it stop too (README: 130). */
+static void end_interrupted(void)
+{
+	fflush(stdout);
+	signal(SIGINT, SIG_DFL);
+	raise(SIGINT);
+}
+
 /* --- calls --- */
 
 static int open_stream(struct export *export, struct rpc_stream **stream, struct error *err)
@@ -329,7 +361,12 @@ static int receive_all(struct export *export, bool *ours, struct error *err)
 	*ours = false;
 	int code = open_stream(export, &stream, err);
 	while (code == 0) {
-		int got = rpc_stream_receive_packed(stream, RPC_FOREVER, &bytes, &size, NULL, err);
+		bool waiting = false;
+		int got = rpc_stream_receive_packed(stream, LOOK_UP_MS, &bytes, &size, &waiting, err);
+		if (interrupted)
+			got = error_set(err, E_CANCELLED, "interrupted");
+		else if (waiting)
+			continue;
 		if (got <= 0) {
 			code = got;
 			break;
@@ -360,7 +397,8 @@ static int receive_patiently(struct export *export, bool *ours, struct error *er
 	for (;;) {
 		int code = receive_all(export, ours, err);
 		bool first = export->state.cursor_bytes == 0; /* it never began: nobody may be there at all */
-		if (!goes_on_after(code) || *ours || first || clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
+		if (interrupted || !goes_on_after(code) || *ours || first ||
+		    clock_monotonic_ns() - export->heard_ns > PATIENCE_NS)
 			return code;
 		progress_hide(&export->progress);
 		if (!export->remarked)
@@ -487,8 +525,11 @@ int cmd_export(struct cli *cli, int argc, char **argv)
 	}
 	command->definition = args[0];
 	export = (struct export){ .cli = cli, .arguments = &arguments };
+	watch_interrupt();
 	int code = run(&export, &err);
 	export_text_fini(&export.text);
 	export_file_close(&export.file);
+	if (code == E_CANCELLED && interrupted)
+		end_interrupted();
 	return code == 0 ? 0 : cli_fail(&err);
 }

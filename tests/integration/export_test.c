@@ -124,6 +124,43 @@ static void test_export_killed(void **state)
 	free(other);
 }
 
+static bool is_there(void *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+/* Ctrl-C, while a worker is held: what came is kept, how to go on is said, and it ends by the signal. */
+static void test_export_interrupted(void **state)
+{
+	char out[256], progress[256], command[800];
+	(void)state;
+	snprintf(out, sizeof out, "%s/interrupted.ndjson", cluster.home);
+	snprintf(progress, sizeof progress, "%s.progress", out);
+	pid_t held = pid_of_second();
+	assert_int_equal(kill(held, SIGSTOP), 0);
+	pid_t pid = cluster_spawn(&cluster, "interrupted", CLI("export", "wanted-next", "--out", out, "--count", "40"));
+	wait_until("the export has got somewhere", is_there, progress);
+	assert_int_equal(kill(pid, SIGINT), 0);
+	assert_int_equal(process_wait(pid), 128 + SIGINT);
+	assert_int_equal(kill(held, SIGCONT), 0);
+	assert_true(is_there(progress));
+	snprintf(command, sizeof command,
+		 "grep -c 'interrupted.ndjson.part has .* the same command with --continue goes on' "
+		 "'%s/interrupted.log'",
+		 cluster.home);
+	struct output output = program_run("/bin/sh", NULL, CLI("-c", command));
+	assert_string_equal(output.out, "1\n");
+	output_free(&output);
+	cluster_ok(&cluster, CLI("export", "wanted-next", "--out", out, "--count", "40", "--continue"));
+	snprintf(command, sizeof command, "wc -l < '%s'; cut -d, -f1 '%s' | sort -u | wc -l", out, out);
+	output = program_run("/bin/sh", NULL, CLI("-c", command));
+	unsigned lines = 0, users = 0;
+	assert_int_equal(sscanf(output.out, "%u %u", &lines, &users), 2);
+	assert_int_equal(lines, USERS);
+	assert_int_equal(users, USERS);
+	output_free(&output);
+}
+
 /* Workers die under it: it waits and goes on by itself. Packed, and as CSV. */
 static void test_export_of_dying_workers(void **state)
 {
@@ -168,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_export_killed),
+		cmocka_unit_test(test_export_interrupted),
 		cmocka_unit_test(test_export_of_dying_workers),
 		cmocka_unit_test(test_export_of_a_mistake),
 	};

@@ -135,7 +135,7 @@ static void test_export_interrupted(void **state)
 	char out[256], progress[256], command[800];
 	(void)state;
 	snprintf(out, sizeof out, "%s/interrupted.ndjson", cluster.home);
-	snprintf(progress, sizeof progress, "%s.progress", out);
+	snprintf(progress, sizeof progress, "%s/interrupted.ndjson.progress", cluster.home);
 	pid_t held = pid_of_second();
 	assert_int_equal(kill(held, SIGSTOP), 0);
 	pid_t pid = cluster_spawn(&cluster, "interrupted", CLI("export", "wanted-next", "--out", out, "--count", "40"));

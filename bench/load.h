@@ -8,13 +8,13 @@
  *
  * What is due before the measured part is the warm-up; it is sent, and counts only as work that CPU time was spent on.
  *
- * Errors are counted, and the load goes on: how a server refuses is what some look for. Where nothing but one error that
- * repeating does not heal has come back from a hundred calls of a kind (no such definition, no model yet), it is given up.
- * A stream that ended with an error is not begun again.
+ * Errors are counted, and the load goes on: how a server refuses is what some look for. Where nothing but one error
+ * that repeating does not heal has come back from a hundred calls of a kind (no such definition, no model yet), it is
+ * given up. A stream that ended with an error is not begun again.
  *
- * Deep queues, and a server that hangs, would keep it for long after its time. So what is not answered LOAD_GRACE_S later
- * is cancelled. It is neither answered nor an error: it is counted apart, in no rate and no percentile. Of an open loop,
- * what was due and could not even be sent is counted there too.
+ * Deep queues, and a server that hangs, would keep it for long after its time. So what is not answered LOAD_GRACE_S
+ * later is cancelled. It is neither answered nor an error: it is counted apart, in no rate and no percentile. Of an
+ * open loop, what was due and could not even be sent is counted there too.
  *
  * Modules: load.c (channels, the loop), load_unary.c, load_stream.c, load_walk.c.
  */

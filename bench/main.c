@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Errors are counted, and are no failure of the generator: they are told by the exit code. So is a server that was silent. */
+/* Errors are counted, and are no failure of the generator: the exit code tells them, and a server that was silent. */
 static bool went_well(const struct options *options, const struct load_result *result)
 {
 	bool silent = result->unanswered && !result->calls[0] && !result->calls[1];

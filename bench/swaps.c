@@ -9,7 +9,7 @@
 
 #define SWAP_TIMEOUT_MS 60000
 
-/* False: the load is over before. A late one is not begun after it: a server that hangs would let each take its time. */
+/* False: the load is over before. A late one is not begun after it: each may take its time on a server that hangs. */
 static bool wait_until(struct swaps *swaps, uint64_t at_ns)
 {
 	struct timespec at = { .tv_sec = (time_t)(at_ns / 1000000000), .tv_nsec = (long)(at_ns % 1000000000) };

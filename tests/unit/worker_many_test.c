@@ -23,20 +23,26 @@
 #define USERS 10000
 #define HELD_USERS 4000 /* three messages of so many fit into the link */
 
-static uint64_t send_many(struct worker_process *process, uint32_t users, const char *definition)
+static uint64_t send_list(struct worker_process *process, char **list, size_t users, const char *definition,
+			  uint32_t count)
 {
 	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	request.n_user_ids = users;
+	request.user_ids = list;
+	request.definition = (char *)definition;
+	request.count = count;
+	return worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base);
+}
+
+static uint64_t send_many(struct worker_process *process, uint32_t users, const char *definition)
+{
 	static char ids[USERS][16];
 	static char *list[USERS];
 	for (uint32_t i = 0; i < users; i++) {
 		snprintf(ids[i], sizeof ids[i], "user-%u", i);
 		list[i] = ids[i];
 	}
-	request.n_user_ids = users;
-	request.user_ids = list;
-	request.definition = (char *)definition;
-	request.count = 8;
-	return worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base);
+	return send_list(process, list, users, definition, 8);
 }
 
 static Kindred__V1__RecommendManyResponse *many_reply(struct worker_process *process, uint64_t call)
@@ -81,13 +87,8 @@ static void test_many_users_as_one_by_one(void **state)
 		assert_as_alone(process, response->results[i]);
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 
-	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
 	char *users[] = { (char *)"user-0", (char *)"", (char *)"bad\xff", (char *)"user-1" };
-	request.n_user_ids = 4;
-	request.user_ids = users;
-	request.definition = (char *)"next";
-	request.count = 100;
-	response = many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+	response = many_reply(process, send_list(process, users, 4, "next", 100));
 	assert_int_equal(response->n_results, 4);
 	uint32_t empty = 0, unreadable = 0, answered = 0;
 	for (size_t i = 0; i < 4; i++) {
@@ -151,13 +152,7 @@ static void test_histories_of_any_length_together(void **state)
 		if (i % 4 == 0)
 			list[users++] = (char *)"long-\xff";
 	}
-	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-	request.n_user_ids = users;
-	request.user_ids = list;
-	request.definition = (char *)"next";
-	request.count = 8;
-	Kindred__V1__RecommendManyResponse *response =
-		many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+	Kindred__V1__RecommendManyResponse *response = many_reply(process, send_list(process, list, users, "next", 8));
 	assert_int_equal(response->n_results, users);
 	for (size_t i = 0; i < users; i++) {
 		if (response->results[i]->error_code == STATUS_INVALID)
@@ -187,13 +182,8 @@ static void test_users_are_answered_by_shard_and_id(void **state)
 			const uint32_t places[TURNS] = { i, count - 1 - i, i * 37 % count, (i + 1) % count };
 			list[i] = ids[places[turn]];
 		}
-		Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-		request.n_user_ids = count;
-		request.user_ids = list;
-		request.definition = (char *)"next";
-		request.count = 1;
 		Kindred__V1__RecommendManyResponse *response =
-			many_reply(process, worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base));
+			many_reply(process, send_list(process, list, count, "next", 1));
 		assert_int_equal(response->n_results, count);
 		for (uint32_t i = 1; i < count; i++) {
 			const char *before = response->results[i - 1]->user_id, *id = response->results[i]->user_id;

@@ -72,9 +72,10 @@ static void take_out(struct many *many, struct many_call **at)
 	if (!*at)
 		many->last = at;
 	many->calls--;
+	many->user_count -= call->request.users;
 	many->bytes -= call->payload.used;
 	call_done(many, call);
-	if (!many->first)
+	if (!many->first && !many->untold)
 		uv_idle_stop(&many->idle);
 }
 
@@ -135,6 +136,7 @@ void many_take(struct many *many, const struct frame_head *head, const uint8_t *
 	*many->last = call;
 	many->last = &call->next;
 	many->calls++;
+	many->user_count += call->request.users;
 	many->bytes += call->payload.used;
 	many_resume(many);
 }
@@ -151,6 +153,8 @@ void many_cancel(struct many *many, const struct uplink *from, uint64_t number)
 void many_forget(struct many *many, const struct uplink *from)
 {
 	struct many_call **at = &many->first;
+	if (many->untold == from)
+		many->untold = NULL;
 	while (*at) {
 		if ((*at)->from == from)
 			take_out(many, at);
@@ -314,12 +318,36 @@ static int work_on(struct many *many, struct many_call *call, struct error *err)
 							   : error_set(err, E_EXHAUSTED, "no memory for the answer");
 }
 
+/* Answers of an uplink are written; its server is waked for them, if it sleeps. */
+static void tell(struct many *many, struct uplink *uplink)
+{
+	many->untold = NULL;
+	many->untold_users = 0;
+	uplink_flush(uplink);
+}
+
+/* An uplink has an answer more. The next call may be another now. */
+static void tell_or_wait(struct many *many, struct uplink *uplink, uint32_t users)
+{
+	const struct many_call *next = next_call(many);
+	many->untold_users += users;
+	if (!next || next->from != uplink || many->untold_users >= many->user_count ||
+	    many->untold_users >= MANY_TOLD) {
+		tell(many, uplink);
+		return;
+	}
+	many->untold = uplink;
+	uplink_put(uplink);
+}
+
 static void on_idle(uv_idle_t *idle)
 {
 	struct many *many = idle->data;
 	struct worker *worker = many->worker;
 	struct many_call *call = next_call(many);
 	struct error err = { 0 };
+	if (many->untold && (!call || call->from != many->untold))
+		tell(many, many->untold);
 	if (!call) {
 		uv_idle_stop(&many->idle);
 		return;
@@ -329,9 +357,10 @@ static void on_idle(uv_idle_t *idle)
 	if (more > 0)
 		return;
 	struct uplink *from = call->from;
+	uint32_t users = call->request.users;
 	uplink_send(from, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
 	if (many->first == call) /* else the uplink ended for want of memory, and its calls with it */
 		take_out(many, &many->first);
 	worker_settle(worker);
-	uplink_flush(from);
+	tell_or_wait(many, from, users);
 }

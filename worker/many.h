@@ -6,6 +6,9 @@
  * one in the order of their shards and keys: histories that lie together are read together. Calls of an
  * uplink that is full wait, and let those of others go before.
  *
+ * While many wait, a server that sleeps is waked for the answers of several calls at a time: for half of the users
+ * that wait, so that it has sent for more before there is nothing left to do, or for MANY_TOLD of them.
+ *
  * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not
  * touch it. What waits is bounded. Loop thread.
  */
@@ -22,6 +25,7 @@
 #include <uv.h>
 
 #define MANY_SLICE 64u
+#define MANY_TOLD 1024u /* some milliseconds' work */
 #define MANY_CALLS 1024u
 #define MANY_BYTES ((size_t)64 << 20)
 
@@ -44,7 +48,9 @@ struct many {
 	struct many_user *arrived, *users; /* [user_room] each, one allocation */
 	uint32_t user_room;
 	uint32_t calls;
-	size_t bytes; /* of the requests */
+	size_t user_count, bytes; /* of the requests */
+	struct uplink *untold; /* has answers of which its server may not know yet; NULL: none has */
+	uint32_t untold_users; /* of these answers */
 };
 
 int many_init(struct many *many, uv_loop_t *loop, struct worker *worker);

@@ -261,39 +261,15 @@ static void flush_to_ring(struct uplink *link)
 	if (link->ended)
 		return;
 	link->held_up |= link->sending.used > 0;
+	if (link->quiet && !link->sending.used)
+		return;
 	/* A bell that finds no room has others before it; what is wrong with the socket is found by reading. */
 	uv_buf_t bell = uv_buf_init("", 1);
 	if (rings_bell(&link->rings))
 		(void)uv_try_write((uv_stream_t *)&link->pipe, &bell, 1);
 }
 
-static void on_more(uv_idle_t *idle)
-{
-	(void)idle; /* its being active keeps the loop from waiting */
-}
-
-#define ROUNDS 8u /* of taking and answering, before the loop's other handles have their turn */
-
-/* Before the loop waits. */
-static void on_prepare(uv_prepare_t *prepare)
-{
-	struct uplink *link = prepare->data;
-	rings_awake(&link->rings);
-	uplink_flush(link);
-	if (link->held_up && !link->sending.used && !link->ended) {
-		link->held_up = false;
-		go_on(link);
-	}
-	for (unsigned round = 0; round < ROUNDS && !link->ended && link->reading; round++)
-		if (!receive(link))
-			break;
-	if (link->ended || rings_wait(&link->rings, link->reading, link->sending.used > 0))
-		uv_idle_stop(&link->more);
-	else
-		uv_idle_start(&link->more, on_more);
-}
-
-void uplink_flush(struct uplink *link)
+static void write_out(struct uplink *link)
 {
 	if (link->writing || link->ended)
 		return;
@@ -325,6 +301,44 @@ void uplink_flush(struct uplink *link)
 		struct error none = { 0 };
 		end(link, &none);
 	}
+}
+
+static void on_more(uv_idle_t *idle)
+{
+	(void)idle; /* its being active keeps the loop from waiting */
+}
+
+#define ROUNDS 8u /* of taking and answering, before the loop's other handles have their turn */
+
+/* Before the loop waits. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct uplink *link = prepare->data;
+	rings_awake(&link->rings);
+	write_out(link);
+	if (link->held_up && !link->sending.used && !link->ended) {
+		link->held_up = false;
+		go_on(link);
+	}
+	for (unsigned round = 0; round < ROUNDS && !link->ended && link->reading; round++)
+		if (!receive(link))
+			break;
+	if (link->ended || rings_wait(&link->rings, link->reading, link->sending.used > 0))
+		uv_idle_stop(&link->more);
+	else
+		uv_idle_start(&link->more, on_more);
+}
+
+void uplink_flush(struct uplink *link)
+{
+	link->quiet = false;
+	write_out(link);
+}
+
+void uplink_put(struct uplink *link)
+{
+	link->quiet = true;
+	write_out(link);
 }
 
 void uplink_finish(struct uplink *link)

@@ -56,6 +56,7 @@ struct uplink {
 	uint32_t handles; /* open ones */
 	size_t frame_start; /* of the frame between uplink_begin and uplink_end */
 	bool writing, reading, finishing, ended, taking;
+	bool quiet; /* with rings: no bell, see uplink_put */
 	void (*closed)(struct uplink *link);
 };
 
@@ -88,6 +89,11 @@ void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const
 bool uplink_full(const struct uplink *link);
 /* Writes what was gathered. To be called at the end of every callback that replied, outside of handler->frame. */
 void uplink_flush(struct uplink *link);
+/*
+ * The same, but a server that sleeps is not waked for it: by the next uplink_flush, which must follow, or when its
+ * memory is full. For replies that others will soon follow.
+ */
+void uplink_put(struct uplink *link);
 /* Ends the link once everything is written. */
 void uplink_finish(struct uplink *link);
 

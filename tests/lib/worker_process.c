@@ -331,6 +331,20 @@ static struct worker_frame *read_frame(struct worker_process *process)
 	return frame;
 }
 
+uint32_t worker_wake_replies(struct worker_process *process)
+{
+	struct frame_head head;
+	uint32_t replies = 0;
+	int64_t whole;
+	assert_true(rings_wait(&process->rings, true, false));
+	worker_go_on(process);
+	assert_true(await_bell(process) && read_more(process));
+	for (size_t at = 0; (whole = frame_next(process->in + at, process->in_used - at, &head)) > 0;
+	     at += (size_t)whole)
+		replies += head.kind == FRAME_REPLY;
+	return replies;
+}
+
 struct worker_frame *worker_next(struct worker_process *process)
 {
 	struct worker_frame *frame = process->kept;

@@ -70,6 +70,11 @@ void worker_kill(struct worker_process *process);
 void worker_hold(struct worker_process *process);
 void worker_go_on(struct worker_process *process);
 
+/*
+ * Through memory, once the worker is held: lets it go on, and sleeps until it rings; how many replies have come by then.
+ */
+uint32_t worker_wake_replies(struct worker_process *process);
+
 /* A call with a new number, without deadline; returns the number. */
 uint64_t worker_send(struct worker_process *process, enum frame_kind kind, const void *payload, size_t bytes);
 void worker_send_head(struct worker_process *process, struct frame_head head, const void *payload);

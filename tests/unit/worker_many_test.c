@@ -34,7 +34,7 @@ static uint64_t send_list(struct worker_process *process, char **list, size_t us
 	return worker_send_message(process, FRAME_CALL_RECOMMEND_MANY, &request.base);
 }
 
-static uint64_t send_many(struct worker_process *process, uint32_t users, const char *definition)
+static char **user_list(uint32_t users)
 {
 	static char ids[USERS][16];
 	static char *list[USERS];
@@ -42,7 +42,12 @@ static uint64_t send_many(struct worker_process *process, uint32_t users, const 
 		snprintf(ids[i], sizeof ids[i], "user-%u", i);
 		list[i] = ids[i];
 	}
-	return send_list(process, list, users, definition, 8);
+	return list;
+}
+
+static uint64_t send_many(struct worker_process *process, uint32_t users, const char *definition)
+{
+	return send_list(process, user_list(users), users, definition, 8);
 }
 
 static Kindred__V1__RecommendManyResponse *many_reply(struct worker_process *process, uint64_t call)
@@ -403,6 +408,51 @@ static void test_a_server_that_reads_late(void **state)
 	free(ids);
 }
 
+/*
+ * A server that sleeps is waked when half of what waited is answered, not for each answer. What the worker says by
+ * itself wakes it too, and one that is waked for each may be slow to look: mostly is what is asked for.
+ */
+static void test_a_server_that_sleeps_is_waked_for_several(void **state)
+{
+	enum { CALLS = 8, EACH = 200, TRIES = 9 };
+	struct worker_process *process = *state;
+	int several = 0;
+	if (!process->rings.in)
+		skip();
+	for (int tries = 0; tries < TRIES; tries++) {
+		uint64_t calls[CALLS];
+		worker_hold(process);
+		for (int i = 0; i < CALLS; i++)
+			calls[i] = send_list(process, user_list(EACH), EACH, "next", 1);
+		several += worker_wake_replies(process) >= CALLS / 2;
+		for (int i = 0; i < CALLS; i++)
+			free(worker_reply(process, calls[i]));
+	}
+	assert_in_range(several, TRIES / 2 + 1, TRIES);
+}
+
+/* Whatever is cancelled meanwhile, or is an error. */
+static void test_no_answer_is_left_untold(void **state)
+{
+	enum { CALLS = 60, MOST = 150 };
+	struct worker_process *process = *state;
+	uint64_t calls[CALLS];
+	worker_hold(process);
+	for (uint32_t i = 0; i < CALLS; i++) {
+		uint32_t users = 1 + i * 37 % MOST;
+		calls[i] = send_list(process, user_list(users), users, i % 7 ? "next" : "none", 1);
+	}
+	for (uint32_t i = 1; i < CALLS; i += 5) {
+		struct frame_head head = { .kind = FRAME_CANCEL, .call = calls[i], .timeout_ms = UINT32_MAX };
+		worker_send_head(process, head, "");
+	}
+	worker_go_on(process);
+	for (uint32_t i = CALLS; i-- > 0;) {
+		if (i % 5 != 1 || i % 7 == 0)
+			free(worker_reply(process, calls[i]));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, shop_worker_setup, shop_worker_teardown)
 
 int main(void)
@@ -417,6 +467,8 @@ int main(void)
 		TEST(test_cancelled_and_late_messages_of_users),
 		TEST(test_counts_what_it_answered),
 		TEST(test_a_server_that_reads_late),
+		TEST(test_a_server_that_sleeps_is_waked_for_several),
+		TEST(test_no_answer_is_left_untold),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -156,11 +156,70 @@ static void test_nonsense_ends_it(void **state)
 	tear_down(&ends);
 }
 
+/* How often it was rung for the server. */
+static ssize_t bells(const struct ends *ends)
+{
+	char bytes[16];
+	ssize_t got = recv(ends->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	return got < 0 ? 0 : got;
+}
+
+static void reply(struct ends *ends, size_t bytes)
+{
+	uplink_send(&ends->link, FRAME_REPLY, 1, NULL, ends->zeros, bytes);
+	ends->wanted += sizeof(struct frame_head) + bytes;
+}
+
+/* It lies there for a server that looks, and wakes one that sleeps only with what is flushed. */
+static void test_a_reply_that_is_put_wakes_nobody(void **state)
+{
+	(void)state;
+	struct ends ends;
+	set_up(&ends);
+	assert_true(rings_wait(&ends.server, true, false));
+	reply(&ends, 10);
+	uplink_put(&ends.link);
+	turn(&ends);
+	reply(&ends, 20);
+	uplink_put(&ends.link);
+	assert_int_equal(bells(&ends), 0);
+	turn(&ends);
+	assert_int_equal(bells(&ends), 0);
+	uplink_flush(&ends.link);
+	assert_int_equal(bells(&ends), 1);
+	read_all(&ends);
+	assert_int_equal(ends.got, ends.wanted);
+
+	assert_true(rings_wait(&ends.server, true, false));
+	reply(&ends, 10);
+	uplink_flush(&ends.link);
+	assert_int_equal(bells(&ends), 1);
+	tear_down(&ends);
+}
+
+static void test_replies_that_find_no_room_wake_it(void **state)
+{
+	(void)state;
+	struct ends ends;
+	set_up(&ends);
+	assert_true(rings_wait(&ends.server, true, false));
+	reply(&ends, 2 * (size_t)RING_BYTES);
+	uplink_put(&ends.link);
+	assert_int_equal(bells(&ends), 1);
+	while (ends.got < ends.wanted) {
+		read_all(&ends);
+		turn(&ends);
+	}
+	tear_down(&ends);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_room_that_comes_while_replies_are_written),
 		cmocka_unit_test(test_nonsense_ends_it),
+		cmocka_unit_test(test_a_reply_that_is_put_wakes_nobody),
+		cmocka_unit_test(test_replies_that_find_no_room_wake_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "server/address.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PORT_MAX 65535
@@ -22,4 +23,22 @@ int address_check(const char *parameter, const char *address, struct error *err)
 		return error_set(err, E_INVALID, "%s: \"%s\"; host:port is wanted, the port from 0 to 65535", parameter,
 				 address);
 	return 0;
+}
+
+void address_cause(const char *message, char *cause, size_t room)
+{
+	static const char os_error[] = "os_error:\"", unknown[] = "UNKNOWN:";
+	const char *told = strstr(message, os_error);
+	size_t bytes;
+
+	if (told) {
+		told += strlen(os_error);
+		bytes = strcspn(told, "\"");
+	} else {
+		told = strncmp(message, unknown, strlen(unknown)) ? message : message + strlen(unknown);
+		bytes = strcspn(told, "{");
+	}
+	while (bytes > 0 && told[bytes - 1] == ' ')
+		bytes--;
+	snprintf(cause, room, "%.*s", (int)bytes, told);
 }

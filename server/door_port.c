@@ -28,24 +28,12 @@ extern void set_deadlock_detection(int mode) __asm__(
 static char complaint[160];
 static bool listening_in; /* only then: later C core complains from threads of its own */
 
-/*
- * C core logs an error for much that a client does wrong, which may not fill the log; and says why it cannot
- * open a port only here, in a text of nested braces that has os_error:"Address already in use" somewhere.
- */
+/* C core logs an error for much that a client does wrong, which may not fill the log; and why it cannot open a port. */
 static void on_grpc_log(gpr_log_func_args *args)
 {
-	const char *cause = strstr(args->message, "os_error:\"");
-
 	log_debug("grpc: %s", args->message);
-	if (args->severity != GPR_LOG_SEVERITY_ERROR || !listening_in)
-		return;
-	if (cause) {
-		cause += strlen("os_error:\"");
-		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "\""), cause);
-	} else {
-		cause = strncmp(args->message, "UNKNOWN:", 8) ? args->message : args->message + 8;
-		snprintf(complaint, sizeof complaint, "%.*s", (int)strcspn(cause, "{"), cause);
-	}
+	if (args->severity == GPR_LOG_SEVERITY_ERROR && listening_in)
+		address_cause(args->message, complaint, sizeof complaint);
 }
 
 /*

@@ -52,6 +52,19 @@ grpc_byte_buffer *load_message(struct load *load, unsigned *kind)
 	return message;
 }
 
+static void tell_unit_errors(struct load *load)
+{
+	const struct unit_errors *errors = &load->result->unit_errors;
+	for (unsigned i = 0; i < UNIT_ERRORS; i++) {
+		if (!errors->counts[i] || load->unit_error_told[i])
+			continue;
+		load->unit_error_told[i] = true;
+		fprintf(stderr, "kindred-bench: first %s %s: %s\n",
+			unit_error_is_event(i) ? "event" : "error of a user", unit_error_name(i),
+			errors->first[i].text);
+	}
+}
+
 struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_buffer *answer, bool measured)
 {
 	grpc_byte_buffer_reader reader;
@@ -59,12 +72,14 @@ struct load_units load_count_answer(struct load *load, unsigned kind, grpc_byte_
 	if (!answer || !grpc_byte_buffer_reader_init(&reader, answer))
 		return (struct load_units){ 0 };
 	grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
-	struct load_units units =
-		load->work->count(load->work->context, kind, GRPC_SLICE_START_PTR(all), GRPC_SLICE_LENGTH(all));
+	struct load_units units = load->work->count(load->work->context, kind, GRPC_SLICE_START_PTR(all),
+						    GRPC_SLICE_LENGTH(all), &load->result->unit_errors);
 	grpc_slice_unref(all);
 	grpc_byte_buffer_reader_destroy(&reader);
 	load->result->all_units += units.good;
 	load->result->bad_units += units.answered - units.good;
+	if (units.good < units.answered)
+		tell_unit_errors(load);
 	if (measured)
 		load->result->units += units.good;
 	return units;

@@ -23,6 +23,7 @@
 
 #include "bench/histogram.h"
 #include "bench/series.h"
+#include "bench/unit_errors.h"
 #include "common/error.h"
 
 #include <stdbool.h>
@@ -47,7 +48,8 @@ struct load_work {
 	 * it is. Returns its bytes.
 	 */
 	size_t (*make)(void *context, uint64_t number, unsigned *kind, uint8_t *buffer);
-	struct load_units (*count)(void *context, unsigned kind, const uint8_t *answer, size_t bytes);
+	struct load_units (*count)(void *context, unsigned kind, const uint8_t *answer, size_t bytes,
+				   struct unit_errors *errors);
 	void *context;
 	uint64_t units_per_message; /* streams: a message is answered when as many units are */
 	/*
@@ -80,13 +82,14 @@ struct load_result {
 	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */
 	uint64_t unanswered; /* calls, of streams messages, that were cancelled at last; in the warm-up too */
 	uint64_t bad_units; /* answered, but not good: refused events, users with an error */
+	struct unit_errors unit_errors; /* what was said of these */
 	double seconds; /* of the measured part, until its last answer, or until it was not waited for */
 };
 
 /*
  * Runs it. *result is filled (large: keep it off the stack; load_result_fini in any case).
  * E_UNAVAILABLE when the target cannot be reached. An error that repeating does not heal, when it is all that came
- * back; *result is of no use then. The first error of each status is shown on stderr.
+ * back; *result is of no use then. The first error of each status, of calls and of units, is shown on stderr.
  */
 int load_run(const struct load_options *options, const struct load_work *work, struct load_result *result,
 	     struct error *err);

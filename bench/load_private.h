@@ -36,6 +36,7 @@ struct load {
 	uint64_t cancel_ns; /* what is unanswered then is not waited for */
 	bool cancelled;
 	struct load_kind kinds[LOAD_KINDS];
+	bool unit_error_told[UNIT_ERRORS];
 	struct schedule schedule; /* open loop */
 	unsigned running; /* calls */
 	unsigned broken; /* streams that ended with an error */

@@ -1,8 +1,8 @@
 /*
  * kindred-bench: puts load on a running server and says honestly what came back.
  *
- * options.c reads the command line; work.c makes the messages and looks at answers (users.c, chance.c:
- * whom and what by chance); load.c, load_unary.c, load_stream.c and load_walk.c send them, on a
+ * options.c reads the command line; work.c makes the messages (users.c, chance.c: whom and what by chance);
+ * answers.c looks at what came back (unit_errors.c: what was wrong); load.c, load_unary.c, load_stream.c and load_walk.c send them, on a
  * schedule or one after the other (schedule.c); swaps.c changes the model meanwhile; usage.c looks at
  * the server's processes; output.c and output_plot.c tell. How figures are made: bench/README.md.
  */

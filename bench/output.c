@@ -64,6 +64,17 @@ static void print_latency(const char *what, const struct histogram *latency)
 	printf("\n");
 }
 
+static void print_unit_errors(const struct unit_errors *errors)
+{
+	const char *between = ": ";
+	for (unsigned i = 0; i < UNIT_ERRORS; i++) {
+		if (!errors->counts[i])
+			continue;
+		printf("%s%s %" PRIu64, between, unit_error_name(i), errors->counts[i]);
+		between = ", ";
+	}
+}
+
 static void print_errors(const struct load_result *result)
 {
 	uint64_t total = output_error_total(result);
@@ -74,6 +85,7 @@ static void print_errors(const struct load_result *result)
 			       result->errors[i]);
 	if (result->bad_units)
 		printf("; %" PRIu64 " units answered with an error or not accepted", result->bad_units);
+	print_unit_errors(&result->unit_errors);
 	printf("\n");
 }
 
@@ -186,6 +198,15 @@ static json_t *errors_json(const struct load_result *result)
 	return errors;
 }
 
+static json_t *unit_errors_json(const struct unit_errors *errors)
+{
+	json_t *all = json_object();
+	for (unsigned i = 0; i < UNIT_ERRORS; i++)
+		if (errors->counts[i])
+			json_object_set_new(all, unit_error_name(i), json_integer((json_int_t)errors->counts[i]));
+	return all;
+}
+
 static json_t *processes_json(const struct outcome *outcome)
 {
 	const struct usage *usage = outcome->usage;
@@ -241,6 +262,7 @@ void output_json(const struct outcome *outcome)
 	if (outcome->swaps->count)
 		put_swaps(all, outcome);
 	json_object_set_new(all, "errors", errors_json(result));
+	json_object_set_new(all, "unit_errors", unit_errors_json(&result->unit_errors));
 	json_object_set_new(all, "processes", processes_json(outcome));
 	json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	printf("\n");

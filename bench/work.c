@@ -1,7 +1,7 @@
 #include "bench/work.h"
 
+#include "bench/answers.h"
 #include "bench/chance.h"
-#include "common/wire.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
 
@@ -113,63 +113,37 @@ static size_t make_mix(void *context, uint64_t number, unsigned *kind, uint8_t *
 /* --- answers --- */
 
 /* A call that was answered OK. */
-static struct load_units count_one(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+static struct load_units count_one(void *context, unsigned kind, const uint8_t *answer, size_t bytes,
+				   struct unit_errors *errors)
 {
 	(void)context;
 	(void)kind;
 	(void)answer;
 	(void)bytes;
+	(void)errors;
 	return (struct load_units){ 1, 1 };
 }
 
-/*
- * RecommendManyResponse and RecommendAudienceResponse: results (1), each with its items (2), or with its error_code (4)
- * and no items. So of most only the beginning is read.
- */
-static struct load_units count_users(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
-{
-	struct wire_cursor all = { answer, answer + bytes };
-	struct load_units units = { 0 };
-	struct wire_field field, inner;
-	(void)context;
-	(void)kind;
-	while (wire_next(&all, &field) == 1) {
-		if (field.number != 1 || field.type != WIRE_BYTES)
-			continue;
-		struct wire_cursor result = { field.data, field.data + field.data_bytes };
-		bool good = true;
-		while (wire_next(&result, &inner) == 1 && inner.number != 2)
-			good = good && inner.number != 4;
-		units.answered++;
-		units.good += good;
-	}
-	return units;
-}
-
-/* IngestEventsResponse and IngestEventStreamResponse: outcomes (1), packed; each is one byte. */
-static struct load_units count_outcomes(const uint8_t *answer, size_t bytes)
-{
-	const uint8_t *outcomes;
-	size_t count;
-	struct load_units units = { 0 };
-	if (wire_find(answer, bytes, 1, &outcomes, &count) != 1)
-		return units;
-	units.answered = count;
-	for (size_t i = 0; i < count; i++)
-		units.good += outcomes[i] == KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED;
-	return units;
-}
-
-static struct load_units count_events(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+static struct load_units count_users(void *context, unsigned kind, const uint8_t *answer, size_t bytes,
+				     struct unit_errors *errors)
 {
 	(void)context;
 	(void)kind;
-	return count_outcomes(answer, bytes);
+	return answers_users(answer, bytes, errors);
 }
 
-static struct load_units count_mix(void *context, unsigned kind, const uint8_t *answer, size_t bytes)
+static struct load_units count_events(void *context, unsigned kind, const uint8_t *answer, size_t bytes,
+				      struct unit_errors *errors)
 {
-	return (kind ? count_events : count_one)(context, kind, answer, bytes);
+	(void)context;
+	(void)kind;
+	return answers_events(answer, bytes, errors);
+}
+
+static struct load_units count_mix(void *context, unsigned kind, const uint8_t *answer, size_t bytes,
+				   struct unit_errors *errors)
+{
+	return (kind ? count_events : count_one)(context, kind, answer, bytes, errors);
 }
 
 #define RECOMMEND "/kindred.v1.RecommendationService/Recommend"

@@ -1,8 +1,4 @@
-/*
- * What kindred-bench sends, and what it looks for in the answers. Messages are packed here; answers are
- * only walked over, so that the generator takes as little as it can of the machine that the server
- * shares with it. One thread.
- */
+/* What kindred-bench sends, and what it looks for in the answers (bench/answers.h). One thread. */
 #ifndef KINDRED_BENCH_WORK_H
 #define KINDRED_BENCH_WORK_H
 

@@ -109,7 +109,7 @@ static void test_units_that_fail_are_no_work(void **state)
 	struct output output =
 		program_run("kindred-bench", shop.cluster.address, CLI("many", HALF_A_SECOND, "--users-file", path));
 	assert_non_null(strstr(output.out, "many, closed loop: 0 users/s "));
-	assert_non_null(strstr(output.out, " units answered with an error or not accepted\n"));
+	assert_non_null(strstr(output.out, " units answered with an error or not accepted: INVALID_ARGUMENT "));
 	assert_non_null(strstr(output.out, "ms of CPU in all"));
 	assert_null(strstr(output.out, "of CPU a user"));
 	assert_int_equal(output.code, EX_UNAVAILABLE);
@@ -120,6 +120,25 @@ static void test_units_that_fail_are_no_work(void **state)
 	/* beside others too */
 	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "mixed", "u1\nu2\nno UTF-8: \xff\n"));
 	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path), " units answered with an error ");
+}
+
+/* Units that fail are named as calls are: counts by what was said of them, and the first text of each. */
+static void test_units_that_fail_are_named(void **state)
+{
+	char path[256];
+	(void)state;
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "mixed", "u1\nu2\nno UTF-8: \xff\n"));
+	const char *const many[] = { "many", HALF_A_SECOND, "--users-file", path, "--json", NULL };
+	struct output output = program_run("kindred-bench", shop.cluster.address, many);
+	assert_non_null(strstr(output.err, "first error of a user INVALID_ARGUMENT: "));
+	assert_non_null(strstr(output.out, ",\"errors\":{},\"unit_errors\":{\"INVALID_ARGUMENT\":"));
+	output_free(&output);
+	const char *const events[] = { "ingest", "--catalog", "shop", "--seconds",    "0.5", "--batch",
+				       "3",      "--warmup",  "0",    "--users-file", path,  NULL };
+	output = program_run("kindred-bench", shop.cluster.address, events);
+	assert_non_null(strstr(output.err, "first event REFUSED: "));
+	assert_non_null(strstr(output.out, " units answered with an error or not accepted: REFUSED "));
+	output_free(&output);
 }
 
 /* Runs it; it must end soon after its time, with this code, and say that of what it sent something was not answered. */
@@ -233,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_some_are_answered),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_units_that_fail_are_no_work),
+		cmocka_unit_test(test_units_that_fail_are_named),
 		cmocka_unit_test(test_unanswered),
 		cmocka_unit_test(test_rate_of_a_slow_load),
 		cmocka_unit_test(test_options_that_do_not_go_together),

@@ -1,9 +1,12 @@
 /* The pure parts of the load generator: if they are wrong, every figure is. */
+#include "bench/answers.h"
 #include "bench/chance.h"
 #include "bench/histogram.h"
 #include "bench/schedule.h"
 #include "bench/series.h"
 #include "bench/users.h"
+#include "kindred/v1/events.pb-c.h"
+#include "kindred/v1/recommend.pb-c.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -259,6 +262,75 @@ static void users_by_chance_come_in_no_order(void **state)
 	assert_true(followers < 100); /* 20 */
 }
 
+/* --- answers --- */
+
+static void users_that_failed_are_named(void **state)
+{
+	Kindred__V1__RecommendedItem item = KINDRED__V1__RECOMMENDED_ITEM__INIT, *items[] = { &item };
+	Kindred__V1__UserRecommendations results[4], *list[4];
+	Kindred__V1__RecommendManyResponse response = KINDRED__V1__RECOMMEND_MANY_RESPONSE__INIT;
+	struct unit_errors errors = { 0 };
+	uint8_t bytes[400];
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		kindred__v1__user_recommendations__init(list[i] = &results[i]);
+		results[i].user_id = (char *)"u1";
+	}
+	results[0].n_items = 1;
+	results[0].items = items;
+	results[1].error_code = 14;
+	results[1].error = (char *)"a worker restarts";
+	results[2].error_code = 14;
+	results[2].error = (char *)"another one";
+	results[3].error_code = 99;
+	response.n_results = 4;
+	response.results = list;
+	size_t size = kindred__v1__recommend_many_response__pack(&response, bytes);
+	struct load_units units = answers_users(bytes, size, &errors);
+	assert_int_equal(units.answered, 4);
+	assert_int_equal(units.good, 1);
+	assert_int_equal(errors.counts[14], 2);
+	assert_string_equal(unit_error_name(14), "UNAVAILABLE");
+	assert_string_equal(errors.first[14].text, "a worker restarts");
+	assert_int_equal(errors.counts[UNIT_OTHER], 1);
+	assert_string_equal(errors.first[UNIT_OTHER].text, "");
+	/* a list without items went well */
+	results[3].error_code = 0;
+	size = kindred__v1__recommend_many_response__pack(&response, bytes);
+	assert_int_equal(answers_users(bytes, size, &errors).good, 2);
+}
+
+static void events_not_accepted_are_named(void **state)
+{
+	Kindred__V1__Outcome outcomes[] = { KINDRED__V1__OUTCOME__OUTCOME_ACCEPTED,
+					    KINDRED__V1__OUTCOME__OUTCOME_REFUSED,
+					    KINDRED__V1__OUTCOME__OUTCOME_DUPLICATE,
+					    KINDRED__V1__OUTCOME__OUTCOME_REFUSED,
+					    KINDRED__V1__OUTCOME__OUTCOME_DROPPED };
+	Kindred__V1__Refusal first = KINDRED__V1__REFUSAL__INIT, second = KINDRED__V1__REFUSAL__INIT;
+	Kindred__V1__Refusal *refusals[] = { &first, &second };
+	Kindred__V1__IngestEventStreamResponse response = KINDRED__V1__INGEST_EVENT_STREAM_RESPONSE__INIT;
+	struct unit_errors errors = { 0 };
+	uint8_t bytes[400];
+	(void)state;
+	first.index = 1;
+	first.reason = (char *)"no user";
+	second.reason = (char *)"no item";
+	response.n_outcomes = 5;
+	response.outcomes = outcomes;
+	response.n_refusals = 2;
+	response.refusals = refusals;
+	size_t size = kindred__v1__ingest_event_stream_response__pack(&response, bytes);
+	struct load_units units = answers_events(bytes, size, &errors);
+	assert_int_equal(units.answered, 5);
+	assert_int_equal(units.good, 1);
+	assert_int_equal(errors.counts[UNIT_REFUSED], 2);
+	assert_string_equal(errors.first[UNIT_REFUSED].text, "no user");
+	assert_int_equal(errors.counts[UNIT_DUPLICATE], 1);
+	assert_int_equal(errors.counts[UNIT_DROPPED], 1);
+	assert_string_equal(unit_error_name(UNIT_DROPPED), "DROPPED");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +349,8 @@ int main(void)
 		cmocka_unit_test(zipf_stays_within),
 		cmocka_unit_test(users_in_order_come_once_a_round),
 		cmocka_unit_test(users_by_chance_come_in_no_order),
+		cmocka_unit_test(users_that_failed_are_named),
+		cmocka_unit_test(events_not_accepted_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

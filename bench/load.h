@@ -38,6 +38,11 @@
 struct load_units {
 	uint64_t answered, good;
 };
+/* Nothing of it went well: how soon it came says as little as of a call that failed. */
+static inline bool load_units_failed(struct load_units units)
+{
+	return units.answered > 0 && units.good == 0;
+}
 
 /* What is sent. */
 struct load_work {
@@ -73,10 +78,13 @@ struct load_options {
 };
 
 struct load_result {
-	/* unary: a call; stream: a message, until as many units as it has are answered; a whole walk */
+	/*
+	 * unary: a call; stream: a message, until as many units as it has are answered; a whole walk. Not those of
+	 * whose units none was good
+	 */
 	struct histogram latency[LOAD_KINDS];
 	struct series series; /* the first kind's, over time */
-	uint64_t calls[LOAD_KINDS]; /* answered OK; stream: messages; walks that ended */
+	uint64_t calls[LOAD_KINDS]; /* in latency */
 	uint64_t units; /* good ones */
 	uint64_t all_units; /* good ones, with the warm-up: what CPU time over the whole run is divided by */
 	uint64_t errors[17]; /* calls by gRPC status, 16 and above in the last; in the warm-up too */

@@ -25,6 +25,7 @@ struct load_stream {
 	uint64_t *due_ns; /* ring of in_flight times */
 	uint64_t sent_count, done_count; /* messages */
 	uint64_t answered_units;
+	bool good; /* of the message that is next to be done, some units that came were */
 	bool sending, closed;
 };
 
@@ -92,7 +93,9 @@ static void on_received(struct load *load, void *self, bool ok)
 		return; /* the end; the status tells why */
 	bool measured = stream->done_count < stream->sent_count &&
 			load_measured(load, stream->due_ns[stream->done_count % load->options->in_flight]);
-	stream->answered_units += load_count_answer(load, 0, stream->answer, measured).answered;
+	struct load_units units = load_count_answer(load, 0, stream->answer, measured);
+	stream->answered_units += units.answered;
+	stream->good |= units.good > 0;
 	/*
 	 * An answer to one message may come in several, and to several in one: a message is done when
 	 * as many units are.
@@ -100,7 +103,11 @@ static void on_received(struct load *load, void *self, bool ok)
 	while (stream->done_count < stream->sent_count &&
 	       stream->answered_units >= (stream->done_count + 1) * load->work->units_per_message) {
 		uint64_t due_ns = stream->due_ns[stream->done_count++ % load->options->in_flight];
-		load_count_latency(load, 0, due_ns, now_ns);
+		if (stream->good)
+			load_count_latency(load, 0, due_ns, now_ns);
+		/* what is left of the answer is the next one's */
+		stream->good =
+			units.good > 0 && stream->answered_units > stream->done_count * load->work->units_per_message;
 	}
 	grpc_byte_buffer_destroy(stream->answer);
 	stream->answer = NULL;

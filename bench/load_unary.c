@@ -54,8 +54,10 @@ static void on_done(struct load *load, void *self, bool ok)
 	} else if (unary->ending.status != GRPC_STATUS_OK) {
 		load_count_error(load, unary->kind, &unary->ending);
 	} else {
-		load_count_latency(load, unary->kind, unary->due_ns, now_ns);
-		load_count_answer(load, unary->kind, unary->answer, load_measured(load, unary->due_ns));
+		struct load_units units =
+			load_count_answer(load, unary->kind, unary->answer, load_measured(load, unary->due_ns));
+		if (!load_units_failed(units))
+			load_count_latency(load, unary->kind, unary->due_ns, now_ns);
 	}
 	grpc_call_unref(unary->call);
 	unary->call = NULL;

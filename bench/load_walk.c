@@ -23,6 +23,7 @@ struct load_walk {
 	grpc_byte_buffer *answer;
 	struct load_ending ending;
 	uint64_t begin_ns;
+	struct load_units units; /* that came */
 	bool cancelled;
 };
 
@@ -55,6 +56,7 @@ static void begin(struct load *load, struct load_walk *walk)
 			     gpr_time_from_nanos((int64_t)(load->cancel_ns - walk->begin_ns), GPR_TIMESPAN));
 	walk->call = load_call(load, walk->index, 0, deadline);
 	walk->cancelled = false;
+	walk->units = (struct load_units){ 0 };
 	load->running++;
 	ops[0] = load_ending_op(&walk->ending);
 	batch(walk, ops, 1, &walk->ended);
@@ -85,9 +87,9 @@ static void batch_done(struct load *load, struct load_walk *walk)
 		return;
 	uint64_t now_ns = clock_monotonic_ns();
 	bool good = walk->ending.status == GRPC_STATUS_OK;
-	if (good)
+	if (good && !load_units_failed(walk->units))
 		load_count_latency(load, 0, walk->begin_ns, now_ns);
-	else if (!walk->cancelled)
+	else if (!good && !walk->cancelled)
 		load_stream_broke(load, &walk->ending);
 	load->running--;
 	drop(walk);
@@ -107,7 +109,9 @@ static void on_received(struct load *load, void *self, bool ok)
 	(void)ok;
 	if (walk->answer) {
 		uint64_t now_ns = clock_monotonic_ns();
-		load_count_answer(load, 0, walk->answer, load_measured(load, now_ns));
+		struct load_units units = load_count_answer(load, 0, walk->answer, load_measured(load, now_ns));
+		walk->units.answered += units.answered;
+		walk->units.good += units.good;
 		grpc_byte_buffer_destroy(walk->answer);
 		walk->answer = NULL;
 		receive(walk);

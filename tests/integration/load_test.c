@@ -122,6 +122,28 @@ static void test_units_that_fail_are_no_work(void **state)
 	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path), " units answered with an error ");
 }
 
+/* A message, or a call, of which nothing went well is in no percentile and no rate of answers. */
+static void test_messages_that_fail_have_no_latency(void **state)
+{
+	char path[256];
+	(void)state;
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "bad", "no UTF-8: \xff\n"));
+	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path),
+		       "\nlatency of a message, ms: no call succeeded in the measured time\n");
+	assert_goes_on(CLI("many", HALF_A_SECOND, "--users-file", path, "--json"),
+		       "\"answers_per_s\":0.0,\"units_per_s\":0.0,\"p50_ms\":0.0,");
+	assert_goes_on(
+		CLI("ingest-unary", "--catalog", "shop", "--seconds", "0.5", "--warmup", "0", "--users-file", path),
+		"\nlatency, ms: no call succeeded in the measured time\n");
+	/* two messages, of one user each */
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "half", "u1\nno UTF-8: \xff\n"));
+	struct output output = program_run("kindred-bench", shop.cluster.address,
+					   CLI("many", HALF_A_SECOND, "--users-file", path, "--in-order", "--batch",
+					       "1", "--streams", "1", "--rate", "4", "--json"));
+	assert_non_null(strstr(output.out, "\"answers_per_s\":2.0,\"units_per_s\":2.0,"));
+	output_free(&output);
+}
+
 /* Units that fail are named as calls are: counts by what was said of them, and the first text of each. */
 static void test_units_that_fail_are_named(void **state)
 {
@@ -252,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_some_are_answered),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_units_that_fail_are_no_work),
+		cmocka_unit_test(test_messages_that_fail_have_no_latency),
 		cmocka_unit_test(test_units_that_fail_are_named),
 		cmocka_unit_test(test_unanswered),
 		cmocka_unit_test(test_rate_of_a_slow_load),

@@ -95,7 +95,9 @@ int main(int argc, char **argv)
 				   .swaps = &options.swaps,
 				   .p99_limit_ms = options.find_max_ms };
 	memset(&usage, 0, sizeof usage);
-	int code = options.users_file ? users_read(&options.work.users, options.users_file, &err) : 0;
+	int code = options.pid ? usage_check(options.pid, &err) : 0;
+	if (code == 0 && options.users_file)
+		code = users_read(&options.work.users, options.users_file, &err);
 	if (code == 0)
 		code = options.find_max_ms > 0 ? find_max(&options, &result, &usage, &outcome.max_rate, &err)
 					       : run(&options, &result, &usage, &err);

@@ -108,6 +108,18 @@ static void add_server(struct usage *usage, const char *target)
 	rpc_close(client);
 }
 
+int usage_check(pid_t pid, struct error *err)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/task", pid);
+	if (access(path, F_OK) == 0)
+		return 0;
+	return error_set(err, E_INVALID,
+			 "--pid %d: there is no such process on this machine; give the number of one that runs, or no "
+			 "--pid for the server's own processes",
+			 pid);
+}
+
 void usage_start(struct usage *usage, const char *target, pid_t pid)
 {
 	memset(usage, 0, sizeof *usage);

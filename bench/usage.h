@@ -6,6 +6,8 @@
 #ifndef KINDRED_USAGE_H
 #define KINDRED_USAGE_H
 
+#include "common/error.h"
+
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -30,6 +32,8 @@ struct usage {
 	uint64_t start_ticks[3]; /* for usage_stop: all, idle, stolen */
 };
 
+/* E_INVALID: there is no such process, of which there would be nothing but zeros. */
+int usage_check(pid_t pid, struct error *err);
 /* pid not 0: that process alone, whatever it is. */
 void usage_start(struct usage *usage, const char *target, pid_t pid);
 /* Once after usage_start. */

@@ -225,6 +225,26 @@ static void test_options_that_do_not_go_together(void **state)
 	}
 }
 
+/* Before the load: of a process that is not there would be nothing but zeros. */
+static void test_pid_of_no_process(void **state)
+{
+	char pid[16], says[80];
+	(void)state;
+	struct output output =
+		program_run("kindred-bench", shop.cluster.address,
+			    CLI("recommend", "--pid", "999999999" /* Linux has no such number */, "--seconds", LONG_S));
+	assert_int_equal(output.code, EX_USAGE);
+	assert_non_null(strstr(output.err, "kindred-bench: --pid 999999999: there is no such process"));
+	assert_string_equal(output.out, "");
+	output_free(&output);
+	snprintf(pid, sizeof pid, "%d", (int)shop.cluster.server);
+	output = program_run("kindred-bench", shop.cluster.address, CLI("recommend", HALF_A_SECOND, "--pid", pid));
+	snprintf(says, sizeof says, "\nprocess (pid %s): ", pid);
+	assert_non_null(strstr(output.out, says));
+	assert_int_equal(output.code, 0);
+	output_free(&output);
+}
+
 /* The line has all its fields also when there is nothing to say in them. */
 static void test_no_rate_holds(void **state)
 {
@@ -279,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_unanswered),
 		cmocka_unit_test(test_rate_of_a_slow_load),
 		cmocka_unit_test(test_options_that_do_not_go_together),
+		cmocka_unit_test(test_pid_of_no_process),
 		cmocka_unit_test(test_no_rate_holds),
 		cmocka_unit_test(test_no_stream_is_left),
 	};

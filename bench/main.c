@@ -62,7 +62,7 @@ static int find_max(struct options *options, struct load_result *result, struct 
 	struct rate_search search = rate_search_start(options->load.rate);
 	int code = 0;
 	while (code == 0 && rate_search_next(&search, &options->load.rate)) {
-		/* events must not be duplicates of those of the step before */
+		/* event ids must not be those of the step before */
 		options->work.event_time_ms += 1000 + (int64_t)(options->load.rate * (double)options->work.batch);
 		code = run(options, &tried, &tried_usage, err);
 		bool held = code == 0 && holds(options, &tried);

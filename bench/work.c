@@ -2,6 +2,7 @@
 
 #include "bench/answers.h"
 #include "bench/chance.h"
+#include "common/clock.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
 
@@ -59,9 +60,10 @@ static size_t make_audience(void *context, uint64_t number, unsigned *kind, uint
 
 static void make_events(const struct work *work, uint64_t number, uint64_t count)
 {
+	int64_t now_ms = clock_wall_ms();
 	for (uint64_t i = 0; i < count; i++) {
 		uint64_t event = number * count + i;
-		int64_t time_ms = work->event_time_ms + (int64_t)event;
+		int64_t time_ms = work_event_time_ms(work, event, now_ms);
 		kindred__v1__event__init(&events[i]);
 		google__protobuf__timestamp__init(&times[i]);
 		times[i].seconds = time_ms / 1000;

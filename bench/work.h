@@ -19,8 +19,7 @@ struct work {
 	uint64_t batch; /* users or events a message of a stream */
 	unsigned count; /* items a recommendation */
 	const char *definition, *catalog;
-	/* of the first event; each is a millisecond after the last, and this is part of its id */
-	int64_t event_time_ms;
+	int64_t event_time_ms; /* of the first event (work_event_time_ms); a part of all ids */
 	double ingest_share; /* WORK_MIX: of the calls; the others are Recommend */
 };
 
@@ -28,6 +27,16 @@ struct work {
 static inline int work_streams(enum work_kind kind)
 {
 	return kind == WORK_MANY || kind == WORK_AUDIENCE || kind == WORK_INGEST;
+}
+/*
+ * Of event `number` of all: each is a millisecond after the last, but none later than now, as of real events; those of a
+ * long or fast load, which goes through a day in ten minutes, are of when they are sent. Its id makes an event distinct,
+ * not its time.
+ */
+static inline int64_t work_event_time_ms(const struct work *work, uint64_t number, int64_t now_ms)
+{
+	int64_t ahead_ms = now_ms - work->event_time_ms;
+	return ahead_ms > 0 && number < (uint64_t)ahead_ms ? work->event_time_ms + (int64_t)number : now_ms;
 }
 /* "users", "events" or "calls" */
 const char *work_unit(enum work_kind kind);

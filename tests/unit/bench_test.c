@@ -5,6 +5,7 @@
 #include "bench/schedule.h"
 #include "bench/series.h"
 #include "bench/users.h"
+#include "bench/work.h"
 #include "kindred/v1/events.pb-c.h"
 #include "kindred/v1/recommend.pb-c.h"
 
@@ -331,6 +332,21 @@ static void events_not_accepted_are_named(void **state)
 	assert_string_equal(unit_error_name(UNIT_DROPPED), "DROPPED");
 }
 
+/* --- events --- */
+
+static void events_are_never_of_later_than_now(void **state)
+{
+	const struct work work = { .event_time_ms = 1000000 };
+	(void)state;
+	assert_int_equal(work_event_time_ms(&work, 0, 1000500), 1000000);
+	assert_int_equal(work_event_time_ms(&work, 499, 1000500), 1000499);
+	assert_int_equal(work_event_time_ms(&work, 500, 1000500), 1000500);
+	assert_int_equal(work_event_time_ms(&work, 501, 1000500), 1000500);
+	assert_int_equal(work_event_time_ms(&work, UINT64_MAX, 1000500), 1000500);
+	/* a clock that was set back, or a search that began further steps */
+	assert_int_equal(work_event_time_ms(&work, 0, 999000), 999000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +367,7 @@ int main(void)
 		cmocka_unit_test(users_by_chance_come_in_no_order),
 		cmocka_unit_test(users_that_failed_are_named),
 		cmocka_unit_test(events_not_accepted_are_named),
+		cmocka_unit_test(events_are_never_of_later_than_now),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,3 +1,4 @@
+#include "bench/interrupt.h"
 #include "bench/load_private.h"
 #include "bench/wait.h"
 #include "common/clock.h"
@@ -238,6 +239,24 @@ static void nap_until(uint64_t due_ns)
 	nanosleep(&nap, NULL);
 }
 
+/* The time is over with the signal, and nothing is waited for much longer; of a walk, whose end may be far, not at all. */
+static void heed_signal(struct load *load)
+{
+	if (load->signalled || !interrupt_signal())
+		return;
+	uint64_t now_ns = clock_monotonic_ns(), cancel_ns = now_ns + LOAD_GRACE_S * SECOND_NS;
+	load->signalled = true;
+	if (cancel_ns < load->cancel_ns)
+		load->cancel_ns = cancel_ns;
+	if (now_ns < load->stop_ns) {
+		load->result->interrupted = true;
+		load->stop_ns = now_ns;
+		series_cut(&load->result->series, now_ns);
+	}
+	if (load->work->walks)
+		load_walk_cancel(load);
+}
+
 /* Cancels what is under way, once its answers are not waited for any more. A walk has a deadline instead. */
 static void cancel_late(struct load *load)
 {
@@ -254,14 +273,18 @@ static gpr_timespec in_ns(uint64_t ns)
 	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos((int64_t)ns, GPR_TIMESPAN));
 }
 
+#define LOOK_UP_NS UINT64_C(100000000) /* for a signal, and for the end, on a server that says nothing */
+
 static void drive_closed(struct load *load)
 {
-	gpr_timespec until = in_ns(load->cancel_ns - clock_monotonic_ns());
+	gpr_timespec until = in_ns(LOOK_UP_NS);
 	while (load->running > 0) {
-		grpc_event event = grpc_completion_queue_next(
-			load->queue, load->cancelled ? gpr_inf_future(GPR_CLOCK_MONOTONIC) : until, NULL);
+		grpc_event event = grpc_completion_queue_next(load->queue, until, NULL);
 		if (event.type == GRPC_OP_COMPLETE)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
+		else
+			until = in_ns(LOOK_UP_NS);
+		heed_signal(load);
 		cancel_late(load);
 	}
 }
@@ -292,6 +315,7 @@ static void drive_open(struct load *load)
 			((struct load_tag *)event.tag)->done(load, event.tag, event.success != 0);
 		else if (looks > LOOKS)
 			nap_until(due_ns);
+		heed_signal(load);
 		cancel_late(load);
 	}
 }
@@ -327,6 +351,7 @@ static int run(struct load *load, struct error *err)
 	load->schedule = (struct schedule){ .start_ns = now_ns, .rate = load->options->rate };
 	if (series_init(&load->result->series, load->measure_from_ns, load->stop_ns))
 		return error_set(err, E_EXHAUSTED, "no memory for the load generator");
+	interrupt_watch();
 	if (load->options->on_start)
 		load->options->on_start(load->options->context, load->measure_from_ns, load->stop_ns);
 	if (!start(load))

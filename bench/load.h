@@ -16,6 +16,8 @@
  * later is cancelled. It is neither answered nor an error: it is counted apart, in no rate and no percentile. Of an
  * open loop, what was due and could not even be sent is counted there too.
  *
+ * A signal (bench/interrupt.h) is as if the time were over: in an open loop nothing that is due later was missed.
+ *
  * Modules: load.c (channels, the loop), load_unary.c, load_stream.c, load_walk.c.
  */
 #ifndef KINDRED_LOAD_H
@@ -91,6 +93,7 @@ struct load_result {
 	uint64_t unanswered; /* calls, of streams messages, that were cancelled at last; in the warm-up too */
 	uint64_t bad_units; /* answered, but not good: refused events, users with an error */
 	struct unit_errors unit_errors; /* what was said of these */
+	bool interrupted; /* before the time was over */
 	double seconds; /* of the measured part, until its last answer, or until it was not waited for */
 };
 

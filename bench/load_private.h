@@ -34,7 +34,7 @@ struct load {
 	uint64_t number; /* of the next message */
 	uint64_t measure_from_ns, stop_ns; /* stop_ns 0: given up, nothing is sent any more */
 	uint64_t cancel_ns; /* what is unanswered then is not waited for */
-	bool cancelled;
+	bool cancelled, signalled;
 	struct load_kind kinds[LOAD_KINDS];
 	bool unit_error_told[UNIT_ERRORS];
 	struct schedule schedule; /* open loop */
@@ -107,6 +107,8 @@ void load_stream_cancel(struct load *load);
 void load_stream_fini(struct load *load);
 
 bool load_walk_start(struct load *load);
+/* Those under way; that is no error of theirs. */
+void load_walk_cancel(struct load *load);
 void load_walk_fini(struct load *load);
 
 #endif

@@ -103,6 +103,12 @@ static void on_begun_or_ended(struct load *load, void *self, bool ok)
 	batch_done(load, ((struct walk_tag *)self)->walk);
 }
 
+static void cancel(struct load_walk *walk)
+{
+	walk->cancelled = true;
+	grpc_call_cancel(walk->call, NULL);
+}
+
 static void on_received(struct load *load, void *self, bool ok)
 {
 	struct load_walk *walk = ((struct walk_tag *)self)->walk;
@@ -115,10 +121,8 @@ static void on_received(struct load *load, void *self, bool ok)
 		grpc_byte_buffer_destroy(walk->answer);
 		walk->answer = NULL;
 		receive(walk);
-		if (now_ns >= load->stop_ns && !walk->cancelled) {
-			walk->cancelled = true;
-			grpc_call_cancel(walk->call, NULL);
-		}
+		if (now_ns >= load->stop_ns && !walk->cancelled)
+			cancel(walk);
 	}
 	batch_done(load, walk);
 }
@@ -135,6 +139,13 @@ bool load_walk_start(struct load *load)
 		begin(load, walk);
 	}
 	return load->walks != NULL;
+}
+
+void load_walk_cancel(struct load *load)
+{
+	for (unsigned i = 0; i < load->options->streams; i++)
+		if (load->walks[i].call && !load->walks[i].cancelled)
+			cancel(&load->walks[i]);
 }
 
 void load_walk_fini(struct load *load)

@@ -1,11 +1,13 @@
 /*
  * kindred-bench: puts load on a running server and says honestly what came back.
  *
- * options.c reads the command line; work.c makes the messages (users.c, chance.c: whom and what by chance);
- * answers.c looks at what came back (unit_errors.c: what was wrong); load.c, load_unary.c, load_stream.c and load_walk.c send them, on a
- * schedule or one after the other (schedule.c); swaps.c changes the model meanwhile; usage.c looks at
- * the server's processes; output.c and output_plot.c tell. How figures are made: bench/README.md.
+ * options.c reads the command line; work.c makes the messages (users.c, chance.c: whom and what by chance); answers.c
+ * looks at what came back (unit_errors.c: what was wrong); load.c, load_unary.c, load_stream.c and load_walk.c send
+ * them, on a schedule or one after the other (schedule.c), until the time is over or a signal comes (interrupt.c);
+ * swaps.c changes the model meanwhile; usage.c looks at the server's processes; output.c and output_plot.c tell. How
+ * figures are made: bench/README.md.
  */
+#include "bench/interrupt.h"
 #include "bench/options.h"
 #include "bench/output.h"
 #include "bench/schedule.h"
@@ -53,20 +55,24 @@ static void tell_step(double rate, const struct histogram *latency, bool held)
 		fprintf(stderr, "kindred-bench: %g/s: no call succeeded, does not hold\n", rate);
 }
 
-/* result and usage: of the highest rate that held, which is returned; 0: none did. */
-static int find_max(struct options *options, struct load_result *result, struct usage *usage, double *rate,
+/*
+ * result, usage and outcome->max_rate: of the highest rate that held; 0: none did. A step that was interrupted counts
+ * nowhere.
+ */
+static int find_max(struct options *options, struct load_result *result, struct usage *usage, struct outcome *outcome,
 		    struct error *err)
 {
 	static struct load_result tried;
 	struct usage tried_usage;
 	struct rate_search search = rate_search_start(options->load.rate);
 	int code = 0;
-	while (code == 0 && rate_search_next(&search, &options->load.rate)) {
+	while (code == 0 && !outcome->interrupted && rate_search_next(&search, &options->load.rate)) {
 		/* event ids must not be those of the step before */
 		options->work.event_time_ms += 1000 + (int64_t)(options->load.rate * (double)options->work.batch);
 		code = run(options, &tried, &tried_usage, err);
-		bool held = code == 0 && holds(options, &tried);
-		if (code == 0)
+		outcome->interrupted = tried.interrupted;
+		bool held = code == 0 && !tried.interrupted && holds(options, &tried);
+		if (code == 0 && !tried.interrupted)
 			tell_step(options->load.rate, &tried.latency[0], held);
 		rate_search_tell(&search, options->load.rate, held);
 		if (held) {
@@ -77,7 +83,7 @@ static int find_max(struct options *options, struct load_result *result, struct 
 			load_result_fini(&tried);
 		}
 	}
-	*rate = options->load.rate = search.holds;
+	outcome->max_rate = options->load.rate = search.holds;
 	return code;
 }
 
@@ -98,9 +104,12 @@ int main(int argc, char **argv)
 	int code = options.pid ? usage_check(options.pid, &err) : 0;
 	if (code == 0 && options.users_file)
 		code = users_read(&options.work.users, options.users_file, &err);
-	if (code == 0)
-		code = options.find_max_ms > 0 ? find_max(&options, &result, &usage, &outcome.max_rate, &err)
-					       : run(&options, &result, &usage, &err);
+	if (code == 0 && options.find_max_ms > 0) {
+		code = find_max(&options, &result, &usage, &outcome, &err);
+	} else if (code == 0) {
+		code = run(&options, &result, &usage, &err);
+		outcome.interrupted = result.interrupted;
+	}
 	if (code == 0) {
 		(options.json ? output_json : output_text)(&outcome);
 		if (options.plot)
@@ -112,5 +121,7 @@ int main(int argc, char **argv)
 		code = E_UNAVAILABLE;
 	load_result_fini(&result);
 	users_free(&options.work.users);
+	if (interrupt_signal())
+		interrupt_end();
 	return error_exit_code(code);
 }

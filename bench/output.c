@@ -158,8 +158,13 @@ void output_text(const struct outcome *outcome)
 {
 	const struct load_result *result = outcome->result;
 	const char *unit = work_unit(outcome->work->kind);
+	if (outcome->interrupted)
+		printf("interrupted before the %s over; what was %s until then:\n",
+		       outcome->p99_limit_ms > 0 ? "search was" : "time was",
+		       outcome->p99_limit_ms > 0 ? "found" : "measured");
 	if (outcome->p99_limit_ms > 0 && outcome->max_rate <= 0) {
-		printf("no rate holds a p99 of %g ms\n", outcome->p99_limit_ms);
+		printf("no rate %s a p99 of %g ms\n", outcome->interrupted ? "was found that holds" : "holds",
+		       outcome->p99_limit_ms);
 		return;
 	}
 	if (outcome->p99_limit_ms > 0)
@@ -237,6 +242,7 @@ void output_json(const struct outcome *outcome)
 	const struct load_result *result = outcome->result;
 	const struct usage *usage = outcome->usage;
 	json_t *all = json_pack("{s:s,s:f}", "workload", work_names[outcome->work->kind], "seconds", result->seconds);
+	json_object_set_new(all, "interrupted", json_boolean(outcome->interrupted));
 	if (outcome->p99_limit_ms > 0)
 		put(all, "max_rate", outcome->max_rate);
 	put(all, "rate_due", outcome->load->rate);

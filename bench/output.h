@@ -10,6 +10,8 @@
 #include "bench/usage.h"
 #include "bench/work.h"
 
+#include <stdbool.h>
+
 struct outcome {
 	const struct work *work;
 	const struct load_options *load;
@@ -18,6 +20,7 @@ struct outcome {
 	const struct swaps *swaps;
 	double p99_limit_ms; /* of a search for the highest rate; 0: none */
 	double max_rate; /* what it found; 0: nothing held */
+	bool interrupted; /* by a signal: the load or the search was not over */
 };
 
 void output_text(const struct outcome *outcome);

@@ -17,6 +17,14 @@ int series_init(struct series *series, uint64_t start_ns, uint64_t stop_ns)
 	return series->intervals ? 0 : -1;
 }
 
+void series_cut(struct series *series, uint64_t stop_ns)
+{
+	uint64_t ns = stop_ns > series->start_ns ? stop_ns - series->start_ns : 0;
+	size_t count = (size_t)(ns / series->interval_ns) + 1;
+	while (series->count > count)
+		free(series->intervals[--series->count]);
+}
+
 void series_fini(struct series *series)
 {
 	for (size_t i = 0; series->intervals && i < series->count; i++)

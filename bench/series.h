@@ -17,6 +17,8 @@ struct series {
 
 /* 0, or -1: no memory. Intervals of a tenth of a second, or longer ones when that would be more than 600. */
 int series_init(struct series *series, uint64_t start_ns, uint64_t stop_ns);
+/* It ends earlier than was thought; what was due in later intervals is dropped. */
+void series_cut(struct series *series, uint64_t stop_ns);
 void series_fini(struct series *series);
 /* at_ns: when it was due. Outside of the measured part: nothing. Without memory for its interval: nothing. */
 void series_add(struct series *series, uint64_t at_ns, uint64_t latency_ns);

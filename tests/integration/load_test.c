@@ -86,17 +86,21 @@ static void test_some_are_answered(void **state)
 		       "; INVALID_ARGUMENT ");
 }
 
+static void signal_workers(const Kindred__V1__GetStatusResponse *status, int number)
+{
+	for (size_t i = 0; i < status->n_workers; i++)
+		assert_int_equal(kill((pid_t)status->workers[i]->pid, number), 0);
+}
+
 /* All fail in the same way, but it may pass. */
 static void test_no_answer(void **state)
 {
 	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
 	(void)state;
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
+	signal_workers(status, SIGSTOP);
 	assert_goes_on(CLI("recommend", HALF_A_SECOND, "--deadline-ms", "50", "--in-flight", "100"),
 		       "; DEADLINE_EXCEEDED ");
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
+	signal_workers(status, SIGCONT);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
@@ -181,16 +185,14 @@ static void test_unanswered(void **state)
 	(void)state;
 	/* so many nobody answers: but some were */
 	assert_ends(CLI("recommend", HALF_A_SECOND, "--rate", "1e7"), 0, " calls were unanswered 5 s after ");
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGSTOP), 0);
+	signal_workers(status, SIGSTOP);
 	assert_ends(CLI("many", HALF_A_SECOND, "--streams", "20", "--in-flight", "5"), EX_UNAVAILABLE,
 		    " 0 errors\n100 messages were unanswered 5 s after ");
 	assert_ends(CLI("many", HALF_A_SECOND, "--rate", "40", "--in-flight", "2", "--json"), EX_UNAVAILABLE,
 		    "\"unanswered\":20,");
 	assert_ends(CLI("recommend", HALF_A_SECOND, "--in-flight", "7", "--json"), EX_UNAVAILABLE,
 		    "\"error_count\":0,\"bad_units\":0,\"unanswered\":7,");
-	for (size_t i = 0; i < status->n_workers; i++)
-		assert_int_equal(kill((pid_t)status->workers[i]->pid, SIGCONT), 0);
+	signal_workers(status, SIGCONT);
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
@@ -252,18 +254,121 @@ static void test_no_rate_holds(void **state)
 	struct output output = program_run("kindred-bench", shop.cluster.address,
 					   CLI("recommend", "--definition", "wanted-next", "--seconds", "0.1",
 					       "--warmup", "0", "--find-max", "0.001", "--json"));
-	assert_non_null(strstr(output.out, ",\"max_rate\":0.0,"));
+	assert_non_null(strstr(output.out, ",\"interrupted\":false,\"max_rate\":0.0,"));
 	assert_non_null(strstr(output.out, ",\"answers_per_s\":0.0,\"units_per_s\":0.0,"));
 	output_free(&output);
 }
 
-/* Kills the server once it has answered. */
-static void kill_when_answered(void)
+static void await_answer(void)
 {
 	uint64_t before = cluster_metric(&shop.cluster, "kindred_recommend_users_total");
 	while (cluster_metric(&shop.cluster, "kindred_recommend_users_total") == before)
 		continue;
-	kill(shop.cluster.server, SIGKILL);
+}
+
+/* Whether a signal would be taken note of: it is kindred-bench by now, and its load has begun. */
+static bool is_watching(int pid, int number)
+{
+	char path[64], line[128], name[32] = "";
+	unsigned long long caught = 0;
+	snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *file = fopen(path, "r");
+	while (file && fgets(line, sizeof line, file)) {
+		sscanf(line, "Name: %31s", name);
+		sscanf(line, "SigCgt: %llx", &caught);
+	}
+	if (file)
+		fclose(file);
+	return strcmp(name, "kindred-bench") == 0 && (caught >> (number - 1) & 1);
+}
+
+/* Nothing is answered any more, so that all that the load has in flight is stuck. */
+static void await_standstill(void)
+{
+	uint64_t now = cluster_metric(&shop.cluster, "kindred_recommend_users_total"), before;
+	do {
+		before = now;
+		now = cluster_metric(&shop.cluster, "kindred_recommend_users_total");
+	} while (now != before);
+}
+
+/* In a process of its own: sends the signals to the load whose pid the file has. 0, or 1: it cannot. */
+static int send_signals(const char *path, int first, int second, const Kindred__V1__GetStatusResponse *held)
+{
+	int pid = 0;
+	alarm(300); /* it ended by itself: nothing would ever be answered */
+	while (!pid || !is_watching(pid, first)) {
+		FILE *file = fopen(path, "r");
+		if (file && fscanf(file, "%d", &pid) != 1)
+			pid = 0;
+		if (file)
+			fclose(file);
+	}
+	await_answer();
+	if (held) {
+		signal_workers(held, SIGSTOP);
+		await_standstill();
+	}
+	return kill(pid, first) == 0 && (!second || kill(pid, second) == 0) ? 0 : 1;
+}
+
+/*
+ * Runs it, and sends it these signals once something was answered; held: workers that are stopped before, so that its
+ * last calls are not answered. It must end with this code, soon, and say that on standard output; "": nothing.
+ */
+static void assert_ends_by(int first, int second, const Kindred__V1__GetStatusResponse *held, const char *says,
+			   const char *const *arguments)
+{
+	const char *all[32] = { "-c", "echo $$ >\"$0\"; exec \"$@\"" };
+	char path[256];
+	size_t count = 2;
+	snprintf(path, sizeof path, "%s", cluster_file(&shop.cluster, "pid", ""));
+	all[count++] = path;
+	all[count++] = TEST_BIN "/kindred-bench";
+	while (*arguments)
+		all[count++] = *arguments++;
+	uint64_t begin_ns = clock_monotonic_ns();
+	pid_t killer = fork();
+	if (killer == 0)
+		_exit(send_signals(path, first, second, held));
+	struct output output = program_run("/bin/sh", shop.cluster.address, all);
+	assert_int_equal(process_wait(killer), 0);
+	if (held)
+		signal_workers(held, SIGCONT);
+	assert_true(clock_monotonic_ns() - begin_ns < atoi(LONG_S) * UINT64_C(1000000000) / 2);
+	if (output.code != 128 + (second ? second : first) ||
+	    !(*says ? strstr(output.out, says) != NULL : !*output.out))
+		fail_msg("ended with %d: %s%s", output.code, output.out, output.err);
+	output_free(&output);
+}
+
+#define LONG_LOAD "--definition", "wanted-next", "--seconds", LONG_S, "--warmup", "0"
+
+/* Ctrl-C loses nothing of what was measured, and is seen by who started it. */
+static void test_interrupted(void **state)
+{
+	static const char early[] = "interrupted before the time was over; what was measured until then:\n";
+	(void)state;
+	assert_ends_by(SIGINT, 0, NULL, early, CLI("recommend", LONG_LOAD));
+	assert_ends_by(SIGINT, 0, NULL, "\nrecommend, open loop: ", CLI("recommend", LONG_LOAD, "--rate", "500"));
+	assert_ends_by(SIGTERM, 0, NULL, ",\"interrupted\":true,", CLI("many", LONG_LOAD, "--json"));
+	assert_ends_by(SIGINT, 0, NULL, "; 0 errors\n", CLI("many", LONG_LOAD, "--rate", "10"));
+	assert_ends_by(SIGINT, 0, NULL, "; 0 errors\n", CLI("audience", LONG_LOAD));
+	assert_ends_by(SIGINT, 0, NULL,
+		       "interrupted before the search was over; what was found until then:\n"
+		       "no rate was found that holds a p99 of 10 ms\n",
+		       CLI("recommend", LONG_LOAD, "--find-max", "10"));
+}
+
+/* A server that hangs keeps it for no longer than at its time's end; who cannot wait sends another signal. */
+static void test_interrupted_while_the_server_hangs(void **state)
+{
+	Kindred__V1__GetStatusResponse *status = api_status(shop.client);
+	(void)state;
+	assert_ends_by(SIGINT, 0, status, "\n3 calls were unanswered 5 s after ",
+		       CLI("recommend", LONG_LOAD, "--in-flight", "3", "--deadline-ms", "3600000"));
+	assert_ends_by(SIGINT, SIGTERM, status, "", CLI("recommend", LONG_LOAD));
+	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
 /* No stream is begun again, so a load whose server dies is over; it says how much too early. The last test: it ends the server. */
@@ -272,7 +377,8 @@ static void test_no_stream_is_left(void **state)
 	(void)state;
 	pid_t killer = fork();
 	if (killer == 0) {
-		kill_when_answered();
+		await_answer();
+		kill(shop.cluster.server, SIGKILL);
 		_exit(0);
 	}
 	struct output output =
@@ -301,6 +407,8 @@ int main(void)
 		cmocka_unit_test(test_options_that_do_not_go_together),
 		cmocka_unit_test(test_pid_of_no_process),
 		cmocka_unit_test(test_no_rate_holds),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_interrupted_while_the_server_hangs),
 		cmocka_unit_test(test_no_stream_is_left),
 	};
 	return cmocka_run_group_tests(tests, small_shop_set_up, small_shop_tear_down);

@@ -116,6 +116,21 @@ static void series_parts_by_when_it_was_due(void **state)
 	series_fini(&series);
 }
 
+static void series_that_is_cut_ends_there(void **state)
+{
+	struct series series;
+	(void)state;
+	assert_int_equal(series_init(&series, 1000000000, 100000000000), 0);
+	series_add(&series, 1250000000, 20);
+	series_cut(&series, 200000000000); /* later than its end */
+	assert_true(series.count > 500);
+	series_cut(&series, 1250000001);
+	assert_int_equal(series.count, 1250000000 / series.interval_ns - 1000000000 / series.interval_ns + 1);
+	series_cut(&series, 7); /* in the warm-up */
+	assert_int_equal(series.count, 1);
+	series_fini(&series);
+}
+
 /* --- schedule --- */
 
 static void due_times_do_not_drift(void **state)
@@ -356,6 +371,7 @@ int main(void)
 		cmocka_unit_test(one_slow_call_shows),
 		cmocka_unit_test(merged_is_as_if_added_to_one),
 		cmocka_unit_test(series_parts_by_when_it_was_due),
+		cmocka_unit_test(series_that_is_cut_ends_there),
 		cmocka_unit_test(due_times_do_not_drift),
 		cmocka_unit_test(as_many_are_due_before_a_time_as_have_an_earlier_one),
 		cmocka_unit_test(search_finds_the_highest_rate),

@@ -93,21 +93,43 @@ static int read_progress(const struct export_file *file, json_t **state, struct 
 	return 0;
 }
 
+static int taken_error(const struct export_file *file, struct error *err)
+{
+	return error_set(err, E_EXISTS,
+			 "another export is writing to %s; wait until it has ended, or give another --out", file->part);
+}
+
 /*
  * FILE.part is this export's alone until it is closed, or the process is gone: of two that write to it, a user is
  * there twice and another not at all. Where the file system knows no locks, it goes without.
  */
+static bool is_taken(int fd)
+{
+	return flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
 static int take_alone(const struct export_file *file, struct error *err)
 {
 	struct stat ours, named;
-	bool taken = flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+	bool taken = is_taken(file->fd);
 	/* it may have got its name, or have been removed, since it was opened */
 	if (!taken)
 		taken = fstat(file->fd, &ours) != 0 || stat(file->part, &named) != 0 || ours.st_ino != named.st_ino;
-	return taken ? error_set(err, E_EXISTS,
-				 "another export is writing to %s; wait until it has ended, or give another --out",
-				 file->part)
-		     : 0;
+	return taken ? taken_error(file, err) : 0;
+}
+
+/* FILE.progress is there, and going on is not asked for: of one that broke off, or of one that is running? */
+static int refuse_anew(const struct export_file *file, struct error *err)
+{
+	int fd = open(file->part, O_WRONLY | O_CLOEXEC);
+	bool running = fd >= 0 && is_taken(fd);
+	if (fd >= 0)
+		close(fd);
+	if (running)
+		return taken_error(file, err);
+	return error_set(err, E_EXISTS,
+			 "%s is of an interrupted export: say --continue to go on with it, or remove it to begin anew",
+			 file->progress);
 }
 
 /* Cuts FILE.part to what is good of it. */
@@ -182,10 +204,7 @@ static int open_path(struct export_file *file, const char *path, bool resume, js
 	if (code != 0)
 		return code;
 	if (*state != NULL && !resume)
-		return error_set(
-			err, E_EXISTS,
-			"%s is of an interrupted export: say --continue to go on with it, or remove it to begin anew",
-			file->progress);
+		return refuse_anew(file, err);
 	return *state != NULL ? go_on(file, *state, err) : begin(file, err);
 }
 

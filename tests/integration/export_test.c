@@ -140,6 +140,10 @@ static void test_export_interrupted(void **state)
 	assert_int_equal(kill(held, SIGSTOP), 0);
 	pid_t pid = cluster_spawn(&cluster, "interrupted", CLI("export", "wanted-next", "--out", out, "--count", "40"));
 	wait_until("the export has got somewhere", is_there, progress);
+	/* somebody who begins the same meanwhile is not told that it broke off */
+	cluster_fails(&cluster, "another export is writing to ", CLI("export", "wanted-next", "--out", out));
+	cluster_fails(&cluster, "another export is writing to ",
+		      CLI("export", "wanted-next", "--out", out, "--count", "40", "--continue"));
 	assert_int_equal(kill(pid, SIGINT), 0);
 	assert_int_equal(process_wait(pid), 128 + SIGINT);
 	assert_int_equal(kill(held, SIGCONT), 0);

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINK_VERSION 6u
+#define LINK_VERSION 7u
 #define FRAME_PAYLOAD_MAX (64u << 20)
 /* The worker finds its end of the link on this file descriptor. */
 #define LINK_FD 3
@@ -86,7 +86,7 @@ struct frame_head {
 	uint16_t status; /* replies: gRPC status code; else 0 */
 	uint64_t call; /* the server's number of the call; echoed by the reply */
 	uint32_t timeout_ms; /* calls: time left until the client's deadline, UINT32_MAX: none; counted from arrival */
-	uint32_t spare; /* 0 */
+	uint32_t failed_users; /* replies to FRAME_CALL_RECOMMEND_MANY: those in it that have an error; else 0 */
 };
 _Static_assert(sizeof(struct frame_head) == 24, "the head is the wire format");
 

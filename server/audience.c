@@ -239,6 +239,7 @@ static bool read_portion(struct walk *walk, const uint8_t *data, size_t bytes, c
 			 size_t *result_bytes)
 {
 	struct audience *audience = walk->audience;
+	struct stats *stats = &audience->call->server->stats;
 	Kindred__Internal__AudiencePortion *head;
 	size_t head_bytes = 0, at = 0;
 	bool valid;
@@ -260,7 +261,8 @@ static bool read_portion(struct walk *walk, const uint8_t *data, size_t bytes, c
 		if (head->after_user.len)
 			memcpy(walk->left.user, head->after_user.data, head->after_user.len);
 		audience->cursor.users_seen += head->users_seen;
-		audience->call->server->stats.recommend_users += head->users_answered;
+		stats->recommend_users += head->users_answered;
+		stats->recommend_failed_users += head->users_failed;
 	}
 	kindred__internal__audience_portion__free_unpacked(head, NULL);
 	*results = data + at + head_bytes;

@@ -123,6 +123,7 @@ static void dispatch(struct link *link, const struct frame_head *head, const uin
 	if (!ask)
 		return; /* forgotten meanwhile */
 	slot_give(ask);
+	ask->failed_users = head->failed_users;
 	ask->answered(ask, head->status ? error_from_grpc_status(head->status) : 0, data, head->bytes);
 }
 

@@ -28,6 +28,7 @@ struct link;
 struct ask {
 	struct link *link; /* NULL: not in flight */
 	uint32_t slot;
+	uint32_t failed_users; /* in the answer, see struct frame_head; set before answered */
 	/*
 	 * code 0: the answer's bytes; else an error and its text (not NUL-terminated). Gone when it returns.
 	 * May ask anew.

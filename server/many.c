@@ -39,6 +39,7 @@ struct many_message {
 	size_t bytes;
 	uint64_t wish;
 	struct wire_split split;
+	uint32_t unanswered; /* users */
 	uint32_t asked, answered; /* parts; they are asked in order */
 	uint32_t part_count;
 	struct many_part parts[]; /* workers take turns */
@@ -63,8 +64,10 @@ static void send_piece(void *context, const uint8_t *piece, size_t bytes)
 
 /* --- messages in work --- */
 
+/* Whatever it ended by: whoever was not answered until now will not be. */
 static void message_free(struct many_message *message)
 {
+	message->call->server->stats.recommend_failed_users += message->unanswered;
 	wire_split_free(&message->split);
 	free(message);
 }
@@ -245,6 +248,16 @@ void many_room(struct call *call)
 		feed(call);
 }
 
+static void count_answered(struct many_part *part)
+{
+	struct many_message *message = part->message;
+	uint32_t users = part->users->count, failed = part->ask.failed_users;
+	uint32_t answered = users - (failed < users ? failed : users);
+
+	message->unanswered -= answered;
+	message->call->server->stats.recommend_users += answered;
+}
+
 /* How large answers are. What failed may have been too large, so one does not go on with large parts. */
 static void learn(struct many *many, const struct many_part *part, int code, size_t bytes)
 {
@@ -275,8 +288,10 @@ static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t b
 		call_fail(call, E_INTERNAL, "a worker's answer cannot be read");
 		many_stop(call);
 		return;
-	} else if (!goes_on(call)) {
-		return;
+	} else {
+		count_answered(part);
+		if (!goes_on(call))
+			return;
 	}
 	if (!part_done(part->message))
 		feed(call);
@@ -335,6 +350,7 @@ static struct many_message *message_new(struct call *call, struct wire_split *sp
 	message->bytes = bytes;
 	message->wish = ((const struct many *)call->state)->wish;
 	message->split = *split;
+	message->unanswered = split->elements;
 	for (uint32_t i = 0; i < parts_each; i++)
 		for (uint32_t worker = 0; worker < workers; worker++) {
 			struct wire_part *users = &split->parts[worker * parts_each + i];
@@ -454,7 +470,6 @@ void many_message(struct call *call, const uint8_t *data, size_t bytes)
 		call_message_done(call, bytes);
 		return;
 	}
-	server->stats.recommend_users += message->split.elements;
 	message->previous = many->last;
 	if (message->previous)
 		message->previous->next = message;

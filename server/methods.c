@@ -34,8 +34,8 @@
 	}
 
 const struct method methods[] = {
-	EVERYWHERE("/kindred.v1.RecommendationService/Recommend", METHOD_UNARY, route_recommend, route_stop, NULL,
-		   BUSY),
+	EVERYWHERE("/kindred.v1.RecommendationService/Recommend", METHOD_UNARY, route_recommend, route_stop,
+		   route_recommend_release, BUSY),
 	{ "/kindred.v1.RecommendationService/RecommendMany", METHOD_STREAM, many_message, many_stop, many_release, SOME,
 	  false, many_room, true },
 	{ "/kindred.v1.RecommendationService/RecommendAudience", METHOD_STREAM, audience_message, audience_stop,

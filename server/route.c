@@ -112,12 +112,22 @@ void route_recommend(struct call *call, const uint8_t *data, size_t bytes)
 	uint64_t generation = 0;
 
 	call->server->stats.recommend_calls++;
-	call->server->stats.recommend_users++;
 	call->server->recommends++;
 	if (wire_find_number(data, bytes, GENERATION_FIELD, &generation) == 1 && generation &&
 	    !at_hand(call, generation, data, bytes))
 		return;
 	forward(call, FRAME_CALL_RECOMMEND, data, bytes, on_recommended);
+}
+
+/* Here all ways end, also that of a call that was refused at the door: only now it is known which it took. */
+void route_recommend_release(struct call *call)
+{
+	struct stats *stats = &call->server->stats;
+
+	if (call_went_through(call))
+		stats->recommend_users++;
+	else
+		stats->recommend_failed_users++;
 }
 
 /* --- ListUserEvents: the worker knows keys, the control store knows ids and names --- */

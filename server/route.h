@@ -9,6 +9,7 @@
 
 /* Handlers (methods.c) */
 void route_recommend(struct call *call, const uint8_t *data, size_t bytes);
+void route_recommend_release(struct call *call);
 void route_list_events(struct call *call, const uint8_t *data, size_t bytes);
 void route_delete_user(struct call *call, const uint8_t *data, size_t bytes);
 void route_stop(struct call *call);

@@ -18,8 +18,10 @@
 	COUNTER(refused_calls, "calls", "Of those, refused with RESOURCE_EXHAUSTED")                                   \
 	COUNTER(cancelled_calls, "calls", "Of those, cancelled by the client or past their deadline")                  \
 	COUNTER(recommend_calls, "calls", "Recommend calls, RecommendMany streams and RecommendAudience calls taken")  \
-	COUNTER(recommend_users, "users",                                                                              \
-		"Users asked about, one by one or in streams, and users answered in audiences")                        \
+	COUNTER(recommend_users, "users", "Users answered, one by one, in streams and in audiences")                   \
+	COUNTER(recommend_failed_users, "users",                                                                       \
+		"Users asked about who were refused or got an error, or whose call or stream ended before their "      \
+		"answer")                                                                                              \
 	COUNTER(ingest_batches, "batches", "Batches of events taken")                                                  \
 	COUNTER(ingest_events, "events", "Events in them")                                                             \
 	COUNTER(import_items, "items", "Catalog items taken by ImportItems")                                           \

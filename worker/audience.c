@@ -27,7 +27,7 @@ struct audience {
 	uint64_t asked[AUDIENCE_ASKED]; /* calls to be answered, in their order */
 	uint32_t asked_count;
 	struct blob portion;
-	uint32_t seen, answered; /* of the portion */
+	uint32_t seen, answered, failed; /* of the portion */
 	size_t user_bytes; /* of the largest answer so far */
 };
 
@@ -332,7 +332,7 @@ static int answer_damaged(struct audience *audience, struct error *err)
 	audience->seen++;
 	if (!utf8_valid(user.data, user.bytes))
 		return 0;
-	audience->answered++;
+	audience->failed++;
 	if (!answer_user_error(&audience->portion, user, err))
 		return error_set(err, E_EXHAUSTED, "no memory for a portion of an audience");
 	return 0;
@@ -374,6 +374,7 @@ static void answer_portion(struct audiences *audiences, struct audience *audienc
 	head.after_user = (ProtobufCBinaryData){ audience->at.bytes, (uint8_t *)audience->at.user };
 	head.users_seen = audience->seen;
 	head.users_answered = audience->answered;
+	head.users_failed = audience->failed;
 	struct blob *out = uplink_begin(&worker->link, FRAME_REPLY, audience->asked[0]);
 	if (!out)
 		return; /* the link has ended */
@@ -392,7 +393,7 @@ static void answer_portion(struct audiences *audiences, struct audience *audienc
 	uplink_end(&worker->link);
 	memmove(audience->asked, audience->asked + 1, --audience->asked_count * sizeof audience->asked[0]);
 	audience->portion.used = 0;
-	audience->seen = audience->answered = 0;
+	audience->seen = audience->answered = audience->failed = 0;
 }
 
 /* Everything it was asked is answered with the error. */

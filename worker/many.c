@@ -19,7 +19,7 @@ struct many_call {
 	struct blob payload;
 	struct request request; /* views into the payload */
 	bool begun; /* its users are in many->users */
-	uint32_t users_done;
+	uint32_t users_done, users_failed;
 	struct recipe *recipe; /* held */
 	struct call_filter *filter; /* NULL: none */
 	struct blob reply;
@@ -262,8 +262,10 @@ static int begin_call(struct many *many, struct many_call *call, struct error *e
 
 static bool answer(struct worker *worker, struct many_call *call, const struct recommend_job *job)
 {
-	if (job->err.code)
+	if (job->err.code) {
+		call->users_failed++;
 		return answer_user_error(&call->reply, job->ask.user, &job->err);
+	}
 	worker->recommend_users++;
 	return answer_user(&call->reply, call->recipe, job->ask.user, &job->answer, call->request.with_names);
 }
@@ -358,7 +360,10 @@ static void on_idle(uv_idle_t *idle)
 		return;
 	struct uplink *from = call->from;
 	uint32_t users = call->request.users;
-	uplink_send(from, FRAME_REPLY, call->call, &err, call->reply.data, call->reply.used);
+	if (err.code)
+		uplink_send(from, FRAME_REPLY, call->call, &err, NULL, 0);
+	else
+		uplink_send_users(from, call->call, call->reply.data, call->reply.used, call->users_failed);
 	if (many->first == call) /* else the uplink ended for want of memory, and its calls with it */
 		take_out(many, &many->first);
 	worker_settle(worker);

@@ -347,17 +347,22 @@ void uplink_finish(struct uplink *link)
 	uplink_flush(link);
 }
 
-struct blob *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call)
+static struct blob *begin(struct uplink *link, const struct frame_head *head)
 {
-	struct frame_head head = { .kind = (uint16_t)kind, .call = call };
-	if (!blob_reserve(&link->out, sizeof head)) {
+	if (!blob_reserve(&link->out, sizeof *head)) {
 		end_no_memory(link);
 		return NULL;
 	}
 	link->frame_start = link->out.used;
-	memcpy(link->out.data + link->out.used, &head, sizeof head);
-	link->out.used += sizeof head;
+	memcpy(link->out.data + link->out.used, head, sizeof *head);
+	link->out.used += sizeof *head;
 	return &link->out;
+}
+
+struct blob *uplink_begin(struct uplink *link, enum frame_kind kind, uint64_t call)
+{
+	struct frame_head head = { .kind = (uint16_t)kind, .call = call };
+	return begin(link, &head);
 }
 
 size_t uplink_frame_bytes(const struct uplink *link)
@@ -378,15 +383,10 @@ void uplink_cancel(struct uplink *link)
 	link->out.used = link->frame_start;
 }
 
-void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const struct error *err, const void *payload,
-		 size_t bytes)
+/* uplink_end fills in head->bytes. */
+static void send_frame(struct uplink *link, const struct frame_head *head, const void *payload, size_t bytes)
 {
-	bool failed = err && err->code;
-	if (failed) {
-		payload = err->text;
-		bytes = strlen(err->text);
-	}
-	struct blob *out = uplink_begin(link, kind, call);
+	struct blob *out = begin(link, head);
 	if (!out)
 		return;
 	if (!blob_reserve(out, bytes)) {
@@ -397,11 +397,25 @@ void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const
 	if (bytes)
 		memcpy(out->data + out->used, payload, bytes);
 	out->used += bytes;
-	if (failed) {
-		uint16_t status = (uint16_t)error_grpc_status(err->code);
-		memcpy(out->data + link->frame_start + offsetof(struct frame_head, status), &status, sizeof status);
-	}
 	uplink_end(link);
+}
+
+void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const struct error *err, const void *payload,
+		 size_t bytes)
+{
+	struct frame_head head = { .kind = (uint16_t)kind, .call = call };
+	if (err && err->code) {
+		head.status = (uint16_t)error_grpc_status(err->code);
+		payload = err->text;
+		bytes = strlen(err->text);
+	}
+	send_frame(link, &head, payload, bytes);
+}
+
+void uplink_send_users(struct uplink *link, uint64_t call, const void *payload, size_t bytes, uint32_t failed_users)
+{
+	struct frame_head head = { .kind = FRAME_REPLY, .call = call, .failed_users = failed_users };
+	send_frame(link, &head, payload, bytes);
 }
 
 int uplink_open(struct uplink *link, uv_loop_t *loop, int fd, const struct uplink_handler *handler, void *context,

@@ -84,6 +84,8 @@ size_t uplink_frame_bytes(const struct uplink *link);
 /* A whole frame. err NULL or with code 0: status 0 and the payload; else its gRPC status and its text. */
 void uplink_send(struct uplink *link, enum frame_kind kind, uint64_t call, const struct error *err, const void *payload,
 		 size_t bytes);
+/* A whole RecommendManyResponse, and how many of its users have an error. */
+void uplink_send_users(struct uplink *link, uint64_t call, const void *payload, size_t bytes, uint32_t failed_users);
 
 /* Whether replies should wait: see above. */
 bool uplink_full(const struct uplink *link);

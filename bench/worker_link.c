@@ -375,6 +375,8 @@ int main(int argc, char **argv)
 	argp_err_exit_status = 64; /* EX_USAGE */
 	argp_parse(&argp, argc, argv, 0, NULL, &directory);
 	must(mkdir(directory, 0700) == 0, directory);
+	directory = realpath(directory, NULL); /* the worker works in it; lives until the end */
+	must(directory != NULL, "realpath");
 	snprintf(path, sizeof path, "%s/shards", directory);
 	must(mkdir(path, 0700) == 0, path);
 	snprintf(path, sizeof path, "%s/models", directory);

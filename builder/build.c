@@ -35,8 +35,7 @@ static int read_catalogs(struct build *build, struct error *err)
 	int code = control_open(&control, datadir_control(&build->place.dir, path), 0, true, err);
 	if (code == E_NOT_FOUND)
 		return error_set(err, E_PRECONDITION,
-				 "%s has no catalogs and no definitions yet; start with: kindred catalog import",
-				 build->place.dir.path);
+				 "there are no catalogs and no definitions yet; start with: kindred catalog import");
 	if (!code)
 		code = plan_make(&build->plan, control, err);
 	size_t catalogs = build->plan.catalog_count;
@@ -279,7 +278,7 @@ int build_run(const struct build_options *options, char *path, struct error *err
 	struct error own_error = { 0 };
 	err = err ? err : &own_error;
 
-	int code = workplace_open(&build->place, options->data, options->memory_mb, err);
+	int code = workplace_open(&build->place, options->data, options->enter, options->memory_mb, err);
 	if (!code)
 		code = workplace_number(&build->place, &generation, err);
 	if (!code)

@@ -13,6 +13,7 @@
 
 struct build_options {
 	const char *data; /* the data directory */
+	bool enter; /* and work in it (common/datadir.h): errors name no directory; for a process of its own */
 	uint64_t generation; /* 0: one more than the highest there is */
 	uint64_t memory_mb;
 	uint32_t threads;

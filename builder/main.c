@@ -191,7 +191,8 @@ int main(int argc, char **argv)
 		       "Parameters:",
 		.help_filter = help_filter,
 	};
-	struct build_options build = { .memory_mb = MEMORY_MB_DEFAULT,
+	struct build_options build = { .enter = true,
+				       .memory_mb = MEMORY_MB_DEFAULT,
 				       .progress_fd = STDOUT_FILENO,
 				       .tune_seconds = TUNE_SECONDS,
 				       .coverage_floor = -1,
@@ -207,6 +208,6 @@ int main(int argc, char **argv)
 	struct error error = { 0 };
 	int code = build.refresh ? refresh_run(&build, NULL, &error) : build_run(&build, NULL, &error);
 	if (code)
-		log_error("%s: %s", build.refresh ? "refresh" : "build", error.text);
+		log_error("%s of %s: %s", build.refresh ? "refresh" : "build", build.data, error.text);
 	return error_exit_code(code);
 }

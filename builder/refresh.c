@@ -333,7 +333,7 @@ int refresh_run(const struct build_options *options, char *path, struct error *e
 	report_init(&refresh->report, options->progress_fd);
 	path = path ? path : own_path;
 
-	int code = workplace_open(&refresh->place, options->data, options->memory_mb, err);
+	int code = workplace_open(&refresh->place, options->data, options->enter, options->memory_mb, err);
 	if (!code)
 		code = workplace_number(&refresh->place, &generation, err);
 	if (!code)

@@ -25,8 +25,7 @@ static int take_lock(struct workplace *place, struct error *err)
 	if (flock(place->lock_fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno == EWOULDBLOCK)
-		return error_set(err, E_UNAVAILABLE, "another builder works on %s; wait for it to end",
-				 place->dir.path);
+		return error_set(err, E_UNAVAILABLE, "another builder works on the data directory; wait for it to end");
 	return error_errno(err, errno, "lock %s", path);
 }
 
@@ -60,11 +59,13 @@ int workplace_number(const struct workplace *place, uint64_t *generation, struct
 	return 0;
 }
 
-int workplace_open(struct workplace *place, const char *data, uint64_t memory_mb, struct error *err)
+int workplace_open(struct workplace *place, const char *data, bool enter, uint64_t memory_mb, struct error *err)
 {
 	char path[DATADIR_PATH_MAX];
 	*place = (struct workplace){ .lock_fd = -1, .dir.lock_fd = -1 };
 	int code = datadir_open(&place->dir, data, false, err);
+	if (!code && enter)
+		code = datadir_enter(&place->dir, err);
 	if (!code)
 		code = take_lock(place, err);
 	if (code)

@@ -22,7 +22,10 @@ static const char *const folders[] = { "control", "shards", "models", "tmp" };
 
 static const char *join(const struct datadir *dir, const char *name, char *path)
 {
-	snprintf(path, DATADIR_PATH_MAX, "%s/%s", dir->path, name);
+	if (dir->entered)
+		snprintf(path, DATADIR_PATH_MAX, "%s", name);
+	else
+		snprintf(path, DATADIR_PATH_MAX, "%s/%s", dir->path, name);
 	return path;
 }
 
@@ -43,8 +46,10 @@ const char *datadir_tmp(const struct datadir *dir, char *path)
 
 const char *datadir_shard(const struct datadir *dir, uint32_t shard, char *path)
 {
-	snprintf(path, DATADIR_PATH_MAX, "%s/shards/%03" PRIu32, dir->path, shard);
-	return path;
+	char name[32];
+
+	snprintf(name, sizeof name, "shards/%03" PRIu32, shard);
+	return join(dir, name, path);
 }
 
 static int sync_folder(const char *path, struct error *err)
@@ -406,6 +411,14 @@ void datadir_close(struct datadir *dir)
 	if (dir->lock_fd >= 0)
 		close(dir->lock_fd);
 	dir->lock_fd = -1;
+}
+
+int datadir_enter(struct datadir *dir, struct error *err)
+{
+	if (chdir(dir->path) != 0)
+		return error_errno(err, errno, "cannot enter the data directory %s", dir->path);
+	dir->entered = true;
+	return 0;
 }
 
 /* Of an LMDB environment in this folder. */

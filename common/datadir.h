@@ -29,6 +29,7 @@ struct datadir {
 	char path[DATADIR_PATH_MAX - 64]; /* absolute */
 	uint32_t shards;
 	int lock_fd; /* -1: not locked by us */
+	bool entered; /* it is the process's working directory */
 };
 
 /*
@@ -45,8 +46,14 @@ int datadir_init(const char *path, uint32_t shards, struct error *err);
  */
 int datadir_open(struct datadir *dir, const char *path, bool lock, struct error *err);
 void datadir_close(struct datadir *dir);
+/*
+ * Makes it the process's working directory, as PostgreSQL's servers do with theirs: the names below are relative to it
+ * from now on, and so are all that errors tell. Clients get those errors, and where the data lie is not theirs to know.
+ * At the start, before threads; what else has a relative path is made absolute before.
+ */
+int datadir_enter(struct datadir *dir, struct error *err);
 
-/* path: at least DATADIR_PATH_MAX bytes; all return it. */
+/* path: at least DATADIR_PATH_MAX bytes; all return it. Relative once it is entered. */
 const char *datadir_control(const struct datadir *dir, char *path);
 const char *datadir_shard(const struct datadir *dir, uint32_t shard, char *path);
 const char *datadir_models(const struct datadir *dir, char *path);

@@ -253,7 +253,9 @@ int builder_process_start(struct builder_process *builder, struct server *server
 	cores_keep(CORES_ALL);
 	rc = uv_spawn(&server->loop, &builder->process, &options);
 	if (rc) {
-		error_set(&builder->err, E_UNAVAILABLE, "cannot start %s: %s", arguments.path, uv_strerror(rc));
+		log_error("builds: cannot start %s: %s", arguments.path, uv_strerror(rc));
+		error_set(&builder->err, E_UNAVAILABLE, "cannot start the builder: %s; the log has its path",
+			  uv_strerror(rc));
 		uv_close((uv_handle_t *)&builder->process, on_process_closed);
 		uv_close((uv_handle_t *)&builder->output, on_output_closed);
 		*err = builder->err;

@@ -120,8 +120,8 @@ void server_fatal(struct server *server, const struct error *err)
 
 static int write_port_file(const struct server *server, struct error *err)
 {
-	const char *path = server->config.port_file;
-	char temporary[DATADIR_PATH_MAX];
+	const char *path = server->port_file;
+	char temporary[DATADIR_PATH_MAX + 4];
 	FILE *file;
 	int failed;
 
@@ -281,6 +281,23 @@ static void raise_open_files(void)
 		log_warning("server: cannot raise the number of open files: %s", strerror(errno));
 }
 
+/* What is relative is so to where the server was started; the path has DATADIR_PATH_MAX bytes. */
+static int make_absolute(const char *given, char *path, struct error *err)
+{
+	size_t bytes = 0;
+
+	if (*given != '/') {
+		if (!getcwd(path, DATADIR_PATH_MAX))
+			return error_errno(err, errno, "cannot find out the working directory");
+		bytes = strlen(path);
+		path[bytes++] = '/';
+	}
+	if (bytes + strlen(given) >= DATADIR_PATH_MAX)
+		return error_set(err, E_INVALID, "%s: the path is too long", given);
+	strcpy(path + bytes, given);
+	return 0;
+}
+
 /* Where our own executable is, or KINDRED_BIN. */
 static int find_programs(struct server *server, struct error *err)
 {
@@ -288,10 +305,8 @@ static int find_programs(struct server *server, struct error *err)
 	char *path = server->program_directory, *slash;
 	ssize_t bytes;
 
-	if (given && *given) {
-		snprintf(path, sizeof server->program_directory, "%s", given);
-		return 0;
-	}
+	if (given && *given)
+		return make_absolute(given, path, err);
 	bytes = readlink("/proc/self/exe", path, sizeof server->program_directory - 1);
 	if (bytes <= 0)
 		return error_errno(err, errno, "cannot find the directory of kindred-worker; set KINDRED_BIN");
@@ -370,6 +385,9 @@ static int open_data(struct server *server, struct error *err)
 	char path[DATADIR_PATH_MAX];
 	int rc;
 
+	rc = datadir_enter(&server->dir, err);
+	if (rc)
+		return rc;
 	datadir_models(&server->dir, server->models_directory);
 	generation_sweep(server->models_directory);
 	rc = datadir_check_whole(&server->dir, false, err);
@@ -387,7 +405,8 @@ static int open_data(struct server *server, struct error *err)
 		rc = error_set(err, E_EXHAUSTED, "out of memory for %u shards", server->dir.shards);
 	for (uint32_t i = 0; !rc && i < server->dir.shards; i++)
 		server->shards[i].newest_event_ms = INT64_MIN;
-	return rc;
+	/* for the log: no client hears it */
+	return rc ? error_prefix(err, "%s", server->dir.path) : 0;
 }
 
 int server_open(struct server *server, struct error *err)
@@ -401,6 +420,8 @@ int server_open(struct server *server, struct error *err)
 	rc = open_loop(server, err);
 	if (!rc)
 		rc = find_programs(server, err);
+	if (!rc && *server->config.port_file)
+		rc = make_absolute(server->config.port_file, server->port_file, err);
 	if (!rc)
 		rc = open_data(server, err);
 	if (!rc)

@@ -56,7 +56,8 @@ struct server {
 	struct config config;
 	struct datadir dir;
 	char models_directory[DATADIR_PATH_MAX];
-	char program_directory[DATADIR_PATH_MAX]; /* where kindred-worker and kindred-builder are */
+	char program_directory[DATADIR_PATH_MAX]; /* where kindred-worker and kindred-builder are; absolute */
+	char port_file[DATADIR_PATH_MAX]; /* absolute; empty: none is wanted */
 	int64_t start_ms;
 	uint64_t start_ns;
 	int exit_code;

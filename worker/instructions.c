@@ -1,5 +1,6 @@
 #include "worker/instructions.h"
 #include "common/clock.h"
+#include "common/datadir.h"
 #include "common/log.h"
 #include "kindred/internal/link.pb-c.h"
 #include "worker/stats.h"
@@ -72,6 +73,20 @@ static int check_setup(const Kindred__Internal__Setup *setup, struct error *err)
 	return 0;
 }
 
+/* Errors of what is done later go to clients, and name no directory; these go to the log. */
+static int open_shards(struct worker *worker, const Kindred__Internal__Setup *setup,
+		       const struct shard_options *options, struct error *err)
+{
+	struct datadir dir = { .lock_fd = -1 };
+	snprintf(dir.path, sizeof dir.path, "%s", setup->data_directory);
+	int code = datadir_enter(&dir, err);
+	if (code)
+		return code;
+	code = shards_open(&worker->shards, &dir, setup->shard_total, setup->first_shard, setup->shard_count, options,
+			   err);
+	return code ? error_prefix(err, "%s", dir.path) : 0;
+}
+
 static int set_up(struct worker *worker, const Kindred__Internal__Setup *setup, struct error *err)
 {
 	int code = check_setup(setup, err);
@@ -81,8 +96,7 @@ static int set_up(struct worker *worker, const Kindred__Internal__Setup *setup, 
 					 .durability = (enum shard_durability)setup->durability };
 	struct history_rules rules = { .cap = setup->history_cap,
 				       .retention_ms = (int64_t)setup->retention_days * DAY_MS };
-	code = shards_open(&worker->shards, setup->data_directory, setup->shard_total, setup->first_shard,
-			   setup->shard_count, &options, err);
+	code = open_shards(worker, setup, &options, err);
 	if (!code)
 		code = recommender_init(&worker->recommender, err);
 	if (!code)

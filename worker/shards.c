@@ -1,27 +1,22 @@
 #include "worker/shards.h"
-#include "common/datadir.h"
 #include "common/ids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int open_one(struct shards *shards, uint32_t index, const char *directory, const struct shard_options *options,
-		    struct error *err)
+static int open_one(struct shards *shards, uint32_t index, const struct datadir *dir,
+		    const struct shard_options *options, struct error *err)
 {
 	uint32_t number = shards->first + index;
 	char path[DATADIR_PATH_MAX];
-	if (snprintf(path, sizeof path, "%s/shards/%03u", directory, number) >= (int)sizeof path)
-		return error_set(err, E_INVALID, "shard %u: the path of the data directory is too long", number);
-	int code = shard_open(&shards->shard[index], path, options, err);
+	int code = shard_open(&shards->shard[index], datadir_shard(dir, number, path), options, err);
 	if (!code)
 		code = shard_reader_open(shards->shard[index], &shards->reader[index], err);
-	if (code)
-		error_prefix(err, "shard %u", number);
 	return code;
 }
 
-int shards_open(struct shards *shards, const char *directory, uint32_t total, uint32_t first, uint32_t count,
+int shards_open(struct shards *shards, const struct datadir *dir, uint32_t total, uint32_t first, uint32_t count,
 		const struct shard_options *options, struct error *err)
 {
 	memset(shards, 0, sizeof *shards);
@@ -39,7 +34,7 @@ int shards_open(struct shards *shards, const char *directory, uint32_t total, ui
 		code = error_set(err, E_EXHAUSTED, "no memory for %u shards", count);
 	for (uint32_t i = 0; i < count && !code; i++) {
 		shards->count = i + 1;
-		code = open_one(shards, i, directory, options, err);
+		code = open_one(shards, i, dir, options, err);
 	}
 	if (code)
 		shards_close(shards);

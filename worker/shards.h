@@ -9,6 +9,7 @@
 #ifndef KINDRED_WORKER_SHARDS_H
 #define KINDRED_WORKER_SHARDS_H
 
+#include "common/datadir.h"
 #include "common/error.h"
 #include "common/shard.h"
 
@@ -27,10 +28,10 @@ struct shards {
 };
 
 /*
- * Opens <directory>/shards/NNN for first..first+count-1. On an error everything is closed again, and the
+ * Opens the directory's shards first..first+count-1. On an error everything is closed again, and the
  * text says which shard.
  */
-int shards_open(struct shards *shards, const char *directory, uint32_t total, uint32_t first, uint32_t count,
+int shards_open(struct shards *shards, const struct datadir *dir, uint32_t total, uint32_t first, uint32_t count,
 		const struct shard_options *options, struct error *err);
 void shards_close(struct shards *shards);
 

@@ -94,6 +94,30 @@ static void init_then_open(void **state)
 	datadir_close(&dir);
 }
 
+/* Names are relative then, and what errors tell with them. */
+static void entered(void **state)
+{
+	struct datadir dir;
+	struct error err;
+	char path[DATADIR_PATH_MAX], before[DATADIR_PATH_MAX];
+
+	(void)state;
+	assert_non_null(getcwd(before, sizeof before));
+	assert_int_equal(datadir_init(at("data"), 16, &err), 0);
+	assert_int_equal(datadir_open(&dir, at("data"), true, &err), 0);
+	assert_int_equal(datadir_enter(&dir, &err), 0);
+	assert_string_equal(dir.path, at("data"));
+	assert_string_equal(datadir_shard(&dir, 7, path), "shards/007");
+	assert_string_equal(datadir_control(&dir, path), "control");
+	assert_int_equal(access(datadir_models(&dir, path), W_OK), 0);
+	write_text("data/models/active", "seven\n");
+	uint64_t generation;
+	assert_int_equal(datadir_active_read(&dir, &generation, &err), E_DATA_LOSS);
+	assert_int_equal(strncmp(err.text, "models/active", 13), 0);
+	datadir_close(&dir);
+	assert_int_equal(chdir(before), 0);
+}
+
 /* Half a backup: what is missing is named, instead of begun anew. */
 static void parts_that_are_gone(void **state)
 {
@@ -361,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(init_then_open),
+		TEST(entered),
 		TEST(parts_that_are_gone),
 		TEST(path_becomes_absolute),
 		TEST(init_refuses_bad_shards),

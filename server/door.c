@@ -49,7 +49,7 @@ void door_call_give(struct door_call *call)
 {
 	struct door *door = call->door;
 
-	if (door->stopping) {
+	if (door->shut) {
 		call_free(call);
 		return;
 	}
@@ -104,7 +104,7 @@ void door_post(struct door_method *method)
 	struct door_call *call;
 	grpc_call_error rc;
 
-	if (door->stopping)
+	if (door->shut)
 		return;
 	call = call_take(method);
 	if (!call) {
@@ -402,10 +402,7 @@ int door_start(struct door *door, struct error *err)
 
 void door_adopt(struct door *door, int fd)
 {
-	grpc_server_credentials *plain = grpc_insecure_server_credentials_create();
-
-	grpc_server_add_channel_from_fd(door->grpc, fd, plain);
-	grpc_server_credentials_release(plain);
+	grpc_server_add_channel_from_fd(door->grpc, fd, door->plain);
 	door->dirty = door->readable = true;
 }
 
@@ -421,17 +418,26 @@ uint32_t door_calls(const struct door *door)
 
 /* --- stop, close --- */
 
+static void shut(struct door *door)
+{
+	door->shut = true;
+	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
+	door->dirty = door->readable = true;
+}
+
 static void on_sweep(uv_timer_t *sweep)
 {
 	struct door *door = sweep->data;
 	uint64_t now = uv_now(door->options.loop);
 	struct door_call *call, *next;
 
+	if (!door->shut && door->may_shut)
+		shut(door);
 	/*
 	 * Connections are told to go away and asked whether they have heard; an idle gRPC client looks at its
 	 * sockets every five seconds only. With nothing in work there is nothing to wait for.
 	 */
-	if (!door->calls && ++door->quiet_sweeps == QUIET_SWEEPS)
+	if (door->shut && !door->calls && ++door->quiet_sweeps == QUIET_SWEEPS)
 		door_cancel(door);
 	if (now >= door->stop_ms)
 		door->stop_all = true;
@@ -450,13 +456,24 @@ void door_stop(struct door *door, uint64_t grace_ms)
 	door->stop_ms = uv_now(door->options.loop) + grace_ms;
 	uv_timer_init(door->options.loop, &door->sweep);
 	door->sweep.data = door;
+	/*
+	 * What came before is still taken, also calls whose message is on its way behind their head: C core would
+	 * end those with CANCELLED. Then it is shut, which is what tells clients to go away.
+	 */
+	door_port_turn_away(door);
 	uv_timer_start(&door->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-	grpc_server_shutdown_and_notify(door->grpc, door->queue, &door->stopped_tag);
 	door->dirty = door->readable = true;
+}
+
+void door_shut(struct door *door)
+{
+	door->may_shut = true;
 }
 
 void door_cancel(struct door *door)
 {
+	if (!door->shut)
+		shut(door);
 	grpc_server_cancel_all_calls(door->grpc);
 	door->dirty = door->readable = true;
 }
@@ -480,6 +497,7 @@ void door_close(struct door *door)
 		door_await_queue_end(door);
 	}
 	grpc_completion_queue_destroy(door->queue);
+	grpc_server_credentials_release(door->plain);
 	grpc_shutdown();
 	cork_stop();
 	while (door->free_calls) {

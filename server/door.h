@@ -10,7 +10,7 @@
  * (door_pass.c): messages and statuses as they come, both ways, so that a client cannot tell who serves it.
  *
  * Call order: door_open (binds; a port that is taken fails here) -> door_start -> door_flush, door_rest once
- * per turn of the loop, before it waits -> door_stop -> [door_cancel] -> on_stopped -> door_close.
+ * per turn of the loop, before it waits -> door_stop -> door_shut -> [door_cancel] -> on_stopped -> door_close.
  */
 #ifndef KINDRED_SERVER_DOOR_H
 #define KINDRED_SERVER_DOOR_H
@@ -71,10 +71,15 @@ void door_rest(struct door *door);
  */
 void door_give_back(struct door *door);
 /*
- * No new calls. Unary calls end by themselves. Streams that have been idle for a second are ended with
- * UNAVAILABLE, busy ones so at the next message after grace_ms; then on_stopped comes.
+ * No new calls: they are answered with UNAVAILABLE. Unary calls end by themselves. Streams that have been idle for a
+ * second are ended with UNAVAILABLE, busy ones so at the next message after grace_ms.
  */
 void door_stop(struct door *door, uint64_t grace_ms);
+/*
+ * Nobody passes calls on to it any more, of whom it would not be known why they end. A moment later clients are told to
+ * go away; when the last call is over on_stopped comes.
+ */
+void door_shut(struct door *door);
 /* Cancels all calls; they end soon. */
 void door_cancel(struct door *door);
 /* After on_stopped, when the loop runs no more. */

@@ -321,7 +321,7 @@ bool door_call_admit(struct door_call *call, bool always)
 	char text[160];
 
 	if (door->stopping) {
-		door_call_refuse(call, E_UNAVAILABLE, "the server is stopping");
+		door_call_refuse(call, E_UNAVAILABLE, DOOR_STOPPING);
 		return false;
 	}
 	if (!always && door->calls >= door->options.calls_limit) {

@@ -100,7 +100,6 @@ static void make_server(struct door *door, bool shared)
 
 static int bind_port(struct door *door, const char *listen, struct error *err)
 {
-	grpc_server_credentials *plain;
 	int port;
 	int rc = address_check("listen", listen, err);
 
@@ -108,16 +107,37 @@ static int bind_port(struct door *door, const char *listen, struct error *err)
 		return rc;
 	complaint[0] = 0;
 	listening_in = true;
-	plain = grpc_insecure_server_credentials_create();
-	port = grpc_server_add_http2_port(door->grpc, listen, plain);
+	port = grpc_server_add_http2_port(door->grpc, listen, door->plain);
 	listening_in = false;
-	grpc_server_credentials_release(plain);
 	if (port <= 0)
 		return error_set(
 			err, E_UNAVAILABLE, "listen: cannot open %s: %s; --listen HOST:PORT takes another", listen,
 			*complaint ? complaint : "another program has it, or it is no address of this machine");
 	door->port = (uint16_t)port;
 	return 0;
+}
+
+static void turn_away(void *state, grpc_auth_context *context, const grpc_metadata *metadata, size_t count,
+		      grpc_process_auth_metadata_done_cb done, void *call)
+{
+	(void)state;
+	(void)context;
+	(void)metadata;
+	(void)count;
+	done(call, NULL, 0, NULL, 0, GRPC_STATUS_UNAVAILABLE, DOOR_STOPPING);
+}
+
+/*
+ * A server that is shut down ends calls that still come with CANCELLED, until its clients have heard of it: of that
+ * C core leaves no choice (Server::CallData::StartNewRpc, KillZombie). But whoever is to check callers is asked
+ * before, and may refuse with any status. Not from the beginning, since each call's metadata are copied for it; C core
+ * looks for it at each call, and the one pointer that is set here goes from none to this only.
+ */
+void door_port_turn_away(struct door *door)
+{
+	const grpc_auth_metadata_processor processor = { .process = turn_away };
+
+	grpc_server_credentials_set_auth_metadata_processor(door->plain, processor);
 }
 
 void door_await_stopped(struct door *door)
@@ -176,6 +196,7 @@ int door_port_open(struct door *door, struct error *err)
 		set_deadlock_detection(DEADLOCKS_IGNORED);
 	accept_start();
 	grpc_init();
+	door->plain = grpc_insecure_server_credentials_create();
 	if (door->options.upstream_fd < 0)
 		return take_port(door, err);
 	make_server(door, true);

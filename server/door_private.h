@@ -52,6 +52,7 @@ enum door_event {
  * is taken up to so many times that.
  */
 #define DOOR_WORK_TIMES 2
+#define DOOR_STOPPING "the server is stopping"
 #define DOOR_COMPRESSED "compressed messages are not taken; send them with the encoding \"identity\""
 
 struct door_call;
@@ -115,6 +116,7 @@ struct door {
 	struct door_options options;
 	grpc_server *grpc;
 	grpc_completion_queue *queue;
+	grpc_server_credentials *plain; /* the port's: nobody is asked who he is */
 	uint16_t port;
 	struct door_method *methods; /* the last one is the catch-all */
 	size_t method_count;
@@ -126,7 +128,7 @@ struct door {
 	uint32_t calls; /* in work */
 	uint32_t passes; /* of them, passed on */
 	size_t work_bytes, expected_bytes;
-	bool started, stopping, stop_all, stopped;
+	bool started, stopping, may_shut, shut, stop_all, stopped;
 	bool dirty; /* completions may wait */
 	bool readable; /* and bytes at its sockets */
 	uint64_t stop_ms;
@@ -153,6 +155,8 @@ struct door {
 /* door_port.c */
 /* gRPC's server on the port of the options, with a queue of its own; also after an error door_close is due. */
 int door_port_open(struct door *door, struct error *err);
+/* From now on C core answers new calls of the port with UNAVAILABLE by itself. */
+void door_port_turn_away(struct door *door);
 void door_await_stopped(struct door *door); /* takes and drops what comes before */
 void door_await_queue_end(struct door *door);
 

@@ -135,7 +135,7 @@ static void drain(struct front *front)
 {
 	uint64_t patience_ms = front->setup ? (uint64_t)front->setup->drain_seconds * 1000 : 0;
 
-	uv_poll_stop(&front->connection); /* the server's door may be shut before ours */
+	uv_poll_stop(&front->connection); /* the server's door may be shut before ours, when it waits no longer */
 	uv_timer_stop(&front->cut_off);
 	if (!front->started) {
 		uv_stop(&front->server.loop);
@@ -143,6 +143,7 @@ static void drain(struct front *front)
 	}
 	uv_timer_start(&front->patience, on_patience_over, patience_ms, 0);
 	door_stop(front->server.door, patience_ms / 2);
+	door_shut(front->server.door);
 }
 
 /* --- the door --- */

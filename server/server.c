@@ -47,11 +47,15 @@ static void let_workers_go(struct server *server)
 	supervisor_drain(&server->supervisor, WORKERS_LEAVE_MS);
 }
 
-/* No front-end takes calls any more. */
+/* The server's own door is the last to be shut, since the others pass calls on to it. */
 static void check_all_stopped(struct server *server)
 {
-	if (server->state == SERVER_DRAINING && server->door_stopped && front_ends_gone(&server->front_ends))
+	if (server->state != SERVER_DRAINING || !front_ends_gone(&server->front_ends))
+		return;
+	if (server->door_stopped)
 		let_workers_go(server);
+	else
+		door_shut(server->door);
 }
 
 void server_front_ends_left(struct server *server)
@@ -92,6 +96,7 @@ static void begin_stop(struct server *server)
 	front_ends_drain(&server->front_ends, patience_ms + FRONT_ENDS_LEAVE_MS);
 	/* Streams may go on for half of it; then there is time for what they had begun. */
 	door_stop(server->door, patience_ms / 2);
+	check_all_stopped(server);
 }
 
 static void on_signal(uv_signal_t *handle, int number)

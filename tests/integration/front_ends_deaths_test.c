@@ -222,7 +222,7 @@ static void *call_on(void *context)
 		code = api_try_ingest(front_ends_clients[caller->number], "shop", user, "a1", "Viewed", NULL, &outcome);
 		if (!code)
 			atomic_fetch_add(&caller->acked, 1);
-		else if (code != E_UNAVAILABLE && code != E_CANCELLED) /* it came when the door was shut */
+		else if (code != E_UNAVAILABLE) /* it came when the door was shut */
 			atomic_fetch_add(&caller->odd, 1);
 	}
 	return NULL;

@@ -18,6 +18,7 @@
 #define PART_USERS_LEAST 64u
 #define PART_USERS_MOST 1024u /* some milliseconds of a worker's time */
 #define PART_BYTES (256u << 10)
+#define GUESSED_USER_BYTES (PART_BYTES / PART_USERS) /* while nothing has told */
 #define ANSWER_BYTES (1u << 20) /* clients take 4 MiB unless told otherwise */
 
 struct many;
@@ -170,20 +171,31 @@ static bool part_failed(struct many_part *part, int code, const char *text, size
 
 /* --- asking --- */
 
-/* Of the newest message. */
-static uint32_t part_users(const struct many *many)
+/*
+ * Of the newest message. Each stream is answered one part at least, also where no room is left: then the first of
+ * thousands of streams may not be as large as it comes.
+ */
+static uint32_t part_users(const struct call *call)
 {
+	const struct many *many = call->state;
 	size_t users = many->wish_user_bytes ? PART_BYTES / many->wish_user_bytes : PART_USERS;
 
+	if (!many->wish_user_bytes && call_unsent_max(call) < PART_BYTES)
+		users = PART_USERS_LEAST;
 	if (users < PART_USERS_LEAST)
 		return PART_USERS_LEAST;
 	return users < PART_USERS_MOST ? (uint32_t)users : PART_USERS_MOST;
 }
 
+static size_t user_bytes(const struct many *many)
+{
+	return many->user_bytes ? many->user_bytes : GUESSED_USER_BYTES;
+}
+
 /*
- * Whether one more part may be with a worker: its answer, with users as large as the largest so far,
- * has to find room among what the client has not read yet. Until the first has come, as many as there
- * are workers; and always one, when there is nothing else.
+ * Whether one more part may be with a worker: its answer, with users as large as the largest so far, has to find room
+ * among what the client has not read yet. Until the first has come, no more than there are workers; and always one,
+ * when there is nothing else.
  */
 static bool may_ask(const struct call *call)
 {
@@ -192,9 +204,9 @@ static bool may_ask(const struct call *call)
 
 	if (!many->asked && !unsent)
 		return true;
-	if (!many->user_bytes)
-		return many->asked < call->server->supervisor.count;
-	return unsent + (many->asked_users + part_users(many)) * many->user_bytes <= call_unsent_max(call);
+	if (!many->user_bytes && many->asked >= call->server->supervisor.count)
+		return false;
+	return unsent + (many->asked_users + part_users(call)) * user_bytes(many) <= call_unsent_max(call);
 }
 
 /* A part has gone to its worker, or has come back. */
@@ -204,7 +216,7 @@ static void count_asked(struct call *call, const struct many_part *part, bool go
 
 	many->asked += gone ? 1 : -1;
 	many->asked_users += gone ? part->users->count : -(size_t)part->users->count;
-	call_expect(call, many->asked_users * many->user_bytes);
+	call_expect(call, many->asked_users * user_bytes(many));
 }
 
 static void on_answered(struct ask *ask, int code, const uint8_t *data, size_t bytes);
@@ -432,7 +444,7 @@ static struct many_message *split_message(struct call *call, const uint8_t *data
 	struct error err;
 
 	set_wish(many, wish_of(data, bytes));
-	splitting.part_users = part_users(many);
+	splitting.part_users = part_users(call);
 	splitting.parts_each = (uint32_t)users_most / splitting.part_users + 1;
 	rule.parts = server->supervisor.count * splitting.parts_each;
 	if (wire_split(&rule, &splitting, data, bytes, &split, &err)) {

@@ -87,17 +87,30 @@ static pid_t spawn(const char *program, const char *address, const char *const *
 	return pid;
 }
 
-long process_resident_kb(pid_t pid)
+/* A line of its status that is kilobytes. */
+static long status_kb(pid_t pid, const char *name)
 {
 	char path[64], line[256];
+	size_t length = strlen(name);
 	long kb = 0;
 	snprintf(path, sizeof path, "/proc/%d/status", pid);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof line, file))
-		sscanf(line, "VmRSS: %ld", &kb);
+		if (strncmp(line, name, length) == 0)
+			kb = strtol(line + length, NULL, 10);
 	fclose(file);
 	return kb;
+}
+
+long process_resident_kb(pid_t pid)
+{
+	return status_kb(pid, "VmRSS:");
+}
+
+long process_peak_kb(pid_t pid)
+{
+	return status_kb(pid, "VmHWM:");
 }
 
 int process_wait(pid_t pid)

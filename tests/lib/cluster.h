@@ -66,6 +66,8 @@ struct output program_run(const char *program, const char *address, const char *
 pid_t cluster_spawn(struct cluster *cluster, const char *name, const char *const *arguments);
 int process_wait(pid_t pid);
 long process_resident_kb(pid_t pid);
+/* The most that was resident since it began. */
+long process_peak_kb(pid_t pid);
 
 /* Runs it, fails the test unless it exits with 0; returns standard output as JSON (decref it). */
 json_t *cluster_json(struct cluster *cluster, const char *const *arguments);

@@ -21,7 +21,7 @@ uint32_t damage_history(const struct cluster *cluster, const char *user)
 	char path[256];
 	struct shard *shard;
 	struct error err;
-	MDB_txn *txn;
+	MDB_txn *txn = NULL;
 	snprintf(path, sizeof path, "%s/data/shards/%03u", cluster->home, (unsigned)number);
 	if (shard_open(&shard, path, &options, &err) || store_write_begin(shard->store, &txn, &err))
 		fail_msg("%s", err.text);

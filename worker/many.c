@@ -328,16 +328,23 @@ static void tell(struct many *many, struct uplink *uplink)
 	uplink_flush(uplink);
 }
 
+/* However few users these answers are of. */
+static bool told_late(const struct many *many)
+{
+	return clock_monotonic_ns() - many->untold_ns >= MANY_TOLD_NS;
+}
+
 /* An uplink has an answer more. The next call may be another now. */
 static void tell_or_wait(struct many *many, struct uplink *uplink, uint32_t users)
 {
 	const struct many_call *next = next_call(many);
 	many->untold_users += users;
-	if (!next || next->from != uplink || many->untold_users >= many->user_count ||
-	    many->untold_users >= MANY_TOLD) {
+	if (!next || next->from != uplink || many->untold_users >= many->user_count) {
 		tell(many, uplink);
 		return;
 	}
+	if (!many->untold)
+		many->untold_ns = clock_monotonic_ns();
 	many->untold = uplink;
 	uplink_put(uplink);
 }
@@ -348,7 +355,7 @@ static void on_idle(uv_idle_t *idle)
 	struct worker *worker = many->worker;
 	struct many_call *call = next_call(many);
 	struct error err = { 0 };
-	if (many->untold && (!call || call->from != many->untold))
+	if (many->untold && (!call || call->from != many->untold || told_late(many)))
 		tell(many, many->untold);
 	if (!call) {
 		uv_idle_stop(&many->idle);

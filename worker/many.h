@@ -7,7 +7,8 @@
  * uplink that is full wait, and let those of others go before.
  *
  * While many wait, a server that sleeps is waked for the answers of several calls at a time: for half of the users
- * that wait, so that it has sent for more before there is nothing left to do, or for MANY_TOLD of them.
+ * that wait, so that it has sent for more before there is nothing left to do, or once an answer has lain there for
+ * MANY_TOLD_NS. That is looked at between two slices, so no answer waits for the whole of a large message.
  *
  * A call keeps the recipe it found on arrival: a swap of generations or a change of the definition does not
  * touch it. What waits is bounded. Loop thread.
@@ -25,7 +26,7 @@
 #include <uv.h>
 
 #define MANY_SLICE 64u
-#define MANY_TOLD 1024u /* some milliseconds' work */
+#define MANY_TOLD_NS UINT64_C(3000000)
 #define MANY_CALLS 1024u
 #define MANY_BYTES ((size_t)64 << 20)
 
@@ -51,6 +52,7 @@ struct many {
 	size_t user_count, bytes; /* of the requests */
 	struct uplink *untold; /* has answers of which its server may not know yet; NULL: none has */
 	uint32_t untold_users; /* of these answers */
+	uint64_t untold_ns; /* when the first of them was written */
 };
 
 int many_init(struct many *many, uv_loop_t *loop, struct worker *worker);

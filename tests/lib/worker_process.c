@@ -335,13 +335,13 @@ uint32_t worker_wake_replies(struct worker_process *process)
 {
 	struct frame_head head;
 	uint32_t replies = 0;
-	int64_t whole;
 	assert_true(rings_wait(&process->rings, true, false));
 	worker_go_on(process);
 	assert_true(await_bell(process) && read_more(process));
-	for (size_t at = 0; (whole = frame_next(process->in + at, process->in_used - at, &head)) > 0;
-	     at += (size_t)whole)
+	for (size_t at = 0; at + sizeof head <= process->in_used; at += sizeof head + head.bytes) {
+		memcpy(&head, process->in + at, sizeof head);
 		replies += head.kind == FRAME_REPLY;
+	}
 	return replies;
 }
 

@@ -71,7 +71,8 @@ void worker_hold(struct worker_process *process);
 void worker_go_on(struct worker_process *process);
 
 /*
- * Through memory, once the worker is held: lets it go on, and sleeps until it rings; how many replies have come by then.
+ * Through memory, once the worker is held: lets it go on, and sleeps until it rings; how many replies have come by
+ * then, the last one perhaps in part.
  */
 uint32_t worker_wake_replies(struct worker_process *process);
 

@@ -410,11 +410,12 @@ static void test_a_server_that_reads_late(void **state)
 
 /*
  * A server that sleeps is waked when half of what waited is answered, not for each answer. What the worker says by
- * itself wakes it too, and one that is waked for each may be slow to look: mostly is what is asked for.
+ * itself wakes it too, so does time that others have taken, and one that is waked for each may be slow to look: mostly
+ * is what is asked for.
  */
 static void test_a_server_that_sleeps_is_waked_for_several(void **state)
 {
-	enum { CALLS = 8, EACH = 200, TRIES = 9 };
+	enum { CALLS = 8, EACH = 20, TRIES = 9 };
 	struct worker_process *process = *state;
 	int several = 0;
 	if (!process->rings.in)
@@ -429,6 +430,33 @@ static void test_a_server_that_sleeps_is_waked_for_several(void **state)
 			free(worker_reply(process, calls[i]));
 	}
 	assert_in_range(several, TRIES / 2 + 1, TRIES);
+}
+
+/* It is waked for a small message while a large one behind it is worked on, for longer than MANY_TOLD_NS. */
+static void test_a_small_message_does_not_wait_for_a_large_one(void **state)
+{
+	enum { TRIES = 9, EVENTS = 1000 };
+	static const char *const items[] = { "item-1", "item-2", "item-5", "item-6" };
+	static struct test_event events[EVENTS];
+	static char *list[USERS];
+	struct worker_process *process = *state;
+	int early = 0;
+	if (!process->rings.in)
+		skip();
+	for (int i = 0; i < EVENTS; i++)
+		events[i] = (struct test_event){ "user", items[i % 4], "Viewed", NULL, 1000 + i };
+	kindred__v1__ingest_events_response__free_unpacked(worker_ingest(process, events, EVENTS), NULL);
+	for (int i = 0; i < USERS; i++)
+		list[i] = "user";
+	for (int tries = 0; tries < TRIES; tries++) {
+		worker_hold(process);
+		uint64_t small = send_list(process, list, 1, "next", 8);
+		uint64_t large = send_list(process, list, USERS, "next", 8);
+		early += worker_wake_replies(process) == 1;
+		free(worker_reply(process, small));
+		free(worker_reply(process, large));
+	}
+	assert_in_range(early, TRIES / 2 + 1, TRIES);
 }
 
 /* Whatever is cancelled meanwhile, or is an error. */
@@ -468,6 +496,7 @@ int main(void)
 		TEST(test_counts_what_it_answered),
 		TEST(test_a_server_that_reads_late),
 		TEST(test_a_server_that_sleeps_is_waked_for_several),
+		TEST(test_a_small_message_does_not_wait_for_a_large_one),
 		TEST(test_no_answer_is_left_untold),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

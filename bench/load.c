@@ -239,7 +239,7 @@ static void nap_until(uint64_t due_ns)
 	nanosleep(&nap, NULL);
 }
 
-/* The time is over with the signal, and nothing is waited for much longer; of a walk, whose end may be far, not at all. */
+/* The time is over with the signal, and nothing is waited for much longer; a walk, whose end may be far, not at all. */
 static void heed_signal(struct load *load)
 {
 	if (load->signalled || !interrupt_signal())

@@ -29,9 +29,9 @@ static inline int work_streams(enum work_kind kind)
 	return kind == WORK_MANY || kind == WORK_AUDIENCE || kind == WORK_INGEST;
 }
 /*
- * Of event `number` of all: each is a millisecond after the last, but none later than now, as of real events; those of a
- * long or fast load, which goes through a day in ten minutes, are of when they are sent. Its id makes an event distinct,
- * not its time.
+ * Of event `number` of all: each is a millisecond after the last, but none later than now, as of real events; those of
+ * a long or fast load, which goes through a day in ten minutes, are of when they are sent. Its id makes an event
+ * distinct, not its time.
  */
 static inline int64_t work_event_time_ms(const struct work *work, uint64_t number, int64_t now_ms)
 {

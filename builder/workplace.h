@@ -18,8 +18,8 @@ struct workplace {
 };
 
 /*
- * Opens the data directory, enters it (common/datadir.h) when it is to, takes the builders' lock, and takes away what builders that died have left.
- * E_UNAVAILABLE: another builder works on it. Close after an error too.
+ * Opens the data directory, enters it (common/datadir.h) when it is to, takes the builders' lock, and takes away what
+ * builders that died have left. E_UNAVAILABLE: another builder works on it. Close after an error too.
  */
 int workplace_open(struct workplace *place, const char *data, bool enter, uint64_t memory_mb, struct error *err);
 void workplace_close(struct workplace *place);

@@ -104,7 +104,7 @@ static void test_no_answer(void **state)
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
-/* What failed is no work that was done, however many answers say so: not in a rate, and not in the CPU time of a unit. */
+/* What failed is no work that was done, however many answers say so: not in a rate, not in the CPU time of a unit. */
 static void test_units_that_fail_are_no_work(void **state)
 {
 	char path[256];
@@ -372,7 +372,10 @@ static void test_interrupted_while_the_server_hangs(void **state)
 	kindred__v1__get_status_response__free_unpacked(status, NULL);
 }
 
-/* No stream is begun again, so a load whose server dies is over; it says how much too early. The last test: it ends the server. */
+/*
+ * No stream is begun again, so a load whose server dies is over; it says how much too early. The last test: it ends
+ * the server.
+ */
 static void test_no_stream_is_left(void **state)
 {
 	(void)state;

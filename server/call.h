@@ -77,8 +77,8 @@ size_t call_unsent(const struct call *call);
 /*
  * Stream: how many bytes of replies may be unsent, or on their way, before more work is begun for it: a
  * share of what all requests and replies leave of half of the memory set aside for them, what is
- * expected counted. So clients that do not read hold up themselves, and leave room for others however
- * many they are.
+ * expected counted. So clients that do not read hold up themselves, and leave room for others; but each
+ * stream is answered one part at least, which some two thousand of them make all of it.
  */
 size_t call_unsent_max(const struct call *call);
 /* Stream: so many bytes of replies are on their way to it, as far as can be told; counted as if they were there. */

@@ -16,7 +16,6 @@
 
 #include <cmocka.h>
 
-#define METHOD "/kindred.v1.RecommendationService/RecommendMany"
 #define CONNECTIONS 40
 #define STREAMS 600
 #define MESSAGES 2 /* a stream */
@@ -41,29 +40,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static struct rpc_stream *open_stream(struct rpc_client *client)
-{
-	struct rpc_stream *stream;
-	struct error err;
-	if (rpc_stream_open(&stream, client, METHOD, &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER,
-			    &err))
-		fail_msg("%s", err.text);
-	return stream;
-}
-
-static void ask(struct rpc_stream *stream, size_t count)
-{
-	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-	struct error err;
-	request.definition = (char *)"wanted-next";
-	request.n_user_ids = count;
-	request.user_ids = users;
-	request.count = COUNT;
-	request.with_names = true;
-	if (rpc_stream_send(stream, &request.base, &err) != 0)
-		fail_msg("%s", err.text);
-}
-
 static void read_users(struct rpc_stream *stream, size_t count)
 {
 	struct error err;
@@ -80,10 +56,10 @@ static void read_users(struct rpc_stream *stream, size_t count)
 
 static void others_are_served(void)
 {
-	struct rpc_stream *stream = open_stream(shop.client);
+	struct rpc_stream *stream = api_open_many(shop.client);
 	struct error err;
 	for (unsigned i = 0; i < READ_MESSAGES; i++) {
-		ask(stream, READ_USERS);
+		api_send_many(stream, "wanted-next", users, READ_USERS, COUNT, true);
 		read_users(stream, READ_USERS);
 	}
 	assert_int_equal(rpc_stream_finish(stream, &err), 0);
@@ -121,9 +97,9 @@ static void test_hundreds_that_do_not_read(void **state)
 	for (unsigned i = 0; i < CONNECTIONS; i++)
 		clients[i] = api_open(&shop.cluster);
 	for (unsigned i = 0; i < STREAMS; i++) {
-		streams[i] = open_stream(clients[i % CONNECTIONS]);
+		streams[i] = api_open_many(clients[i % CONNECTIONS]);
 		for (unsigned m = 0; m < MESSAGES; m++)
-			ask(streams[i], USERS);
+			api_send_many(streams[i], "wanted-next", users, USERS, COUNT, true);
 	}
 	others_are_served();
 	wait_until("all that is to be done for them is done", is_still, &taken);

@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#define METHOD "/kindred.v1.RecommendationService/RecommendMany"
 #define STREAMS 60
 #define READ 4 /* of them, in the end */
 #define MESSAGES 2 /* a stream */
@@ -50,15 +49,7 @@ static int teardown(void **state)
 
 static void ask(struct rpc_stream *stream, uint32_t count, bool with_names)
 {
-	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
-	struct error err;
-	request.definition = (char *)"wanted-next";
-	request.n_user_ids = USERS;
-	request.user_ids = users;
-	request.count = count;
-	request.with_names = with_names;
-	if (rpc_stream_send(stream, &request.base, &err) != 0)
-		fail_msg("%s", err.text);
+	api_send_many(stream, "wanted-next", users, USERS, count, with_names);
 }
 
 /* Each user as often as it was asked for. */
@@ -87,13 +78,10 @@ static void test_many_that_do_not_read(void **state)
 {
 	struct rpc_client *clients[STREAMS];
 	struct rpc_stream *streams[STREAMS];
-	struct error err;
 	(void)state;
 	for (unsigned i = 0; i < STREAMS; i++) {
 		clients[i] = api_open(&cluster);
-		assert_int_equal(rpc_stream_open(&streams[i], clients[i], METHOD,
-						 &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err),
-				 0);
+		streams[i] = api_open_many(clients[i]);
 		for (unsigned m = 0; m < MESSAGES; m++)
 			ask(streams[i], COUNT, true);
 	}
@@ -143,12 +131,8 @@ static size_t largest_answer(struct rpc_stream *stream, uint32_t count, bool wit
 /* The larger a user's answer is, the fewer users are asked for at once: what waits for a client is bounded. */
 static void test_parts_follow_the_answers(void **state)
 {
-	struct rpc_stream *stream;
-	struct error err;
+	struct rpc_stream *stream = api_open_many(client);
 	(void)state;
-	assert_int_equal(rpc_stream_open(&stream, client, METHOD, &kindred__v1__recommend_many_response__descriptor,
-					 RPC_FOREVER, &err),
-			 0);
 	assert_in_range(largest_answer(stream, 1, false), 100, 256); /* nothing is known yet */
 	assert_in_range(largest_answer(stream, 1, false), 512, 1024);
 	assert_in_range(largest_answer(stream, COUNT, true), 100, 256); /* of these, again nothing */
@@ -193,12 +177,8 @@ static void lose_a_message(struct rpc_stream *stream)
 /* What has failed may have been too large: the next parts are no larger than those of a stream that begins. */
 static void test_parts_shrink_after_a_failure(void **state)
 {
-	struct rpc_stream *stream;
-	struct error err;
+	struct rpc_stream *stream = api_open_many(client);
 	(void)state;
-	assert_int_equal(rpc_stream_open(&stream, client, METHOD, &kindred__v1__recommend_many_response__descriptor,
-					 RPC_FOREVER, &err),
-			 0);
 	largest_answer(stream, 1, false);
 	assert_in_range(largest_answer(stream, 1, false), 512, 1024);
 	lose_a_message(stream);

@@ -166,3 +166,27 @@ uint32_t api_history_size(struct rpc_client *client, const char *user)
 	kindred__v1__list_user_events_response__free_unpacked(response, NULL);
 	return size;
 }
+
+struct rpc_stream *api_open_many(struct rpc_client *client)
+{
+	struct rpc_stream *stream;
+	struct error err;
+	if (rpc_stream_open(&stream, client, "/kindred.v1.RecommendationService/RecommendMany",
+			    &kindred__v1__recommend_many_response__descriptor, RPC_FOREVER, &err))
+		fail_msg("%s", err.text);
+	return stream;
+}
+
+void api_send_many(struct rpc_stream *stream, const char *definition, char **users, size_t user_count, uint32_t count,
+		   bool with_names)
+{
+	Kindred__V1__RecommendManyRequest request = KINDRED__V1__RECOMMEND_MANY_REQUEST__INIT;
+	struct error err;
+	request.definition = (char *)definition;
+	request.n_user_ids = user_count;
+	request.user_ids = users;
+	request.count = count;
+	request.with_names = with_names;
+	if (rpc_stream_send(stream, &request.base, &err) != 0)
+		fail_msg("%s", err.text);
+}

@@ -31,6 +31,11 @@ bool api_same_items(const Kindred__V1__RecommendResponse *a, const Kindred__V1__
 /* Position of the item in the answer, -1: not there. */
 int api_position(const Kindred__V1__RecommendResponse *answer, const char *item_id);
 
+/* A stream of RecommendMany, and a message on it, of whose answer nothing is waited for. */
+struct rpc_stream *api_open_many(struct rpc_client *client);
+void api_send_many(struct rpc_stream *stream, const char *definition, char **users, size_t user_count, uint32_t count,
+		   bool with_names);
+
 /* One event, now; returns its outcome. event_id may be NULL. */
 Kindred__V1__Outcome api_ingest(struct rpc_client *client, const char *catalog, const char *user, const char *item,
 				const char *type, const char *event_id);

@@ -153,8 +153,10 @@ void many_cancel(struct many *many, const struct uplink *from, uint64_t number)
 void many_forget(struct many *many, const struct uplink *from)
 {
 	struct many_call **at = &many->first;
-	if (many->untold == from)
+	if (many->untold == from) {
 		many->untold = NULL;
+		many->untold_users = 0;
+	}
 	while (*at) {
 		if ((*at)->from == from)
 			take_out(many, at);

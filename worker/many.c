@@ -357,8 +357,10 @@ static void on_idle(uv_idle_t *idle)
 	struct worker *worker = many->worker;
 	struct many_call *call = next_call(many);
 	struct error err = { 0 };
-	if (many->untold && (!call || call->from != many->untold || told_late(many)))
-		tell(many, many->untold);
+	if (many->untold && (!call || call->from != many->untold || told_late(many))) {
+		tell(many, many->untold); /* may end the uplink, and its calls with it */
+		call = next_call(many);
+	}
 	if (!call) {
 		uv_idle_stop(&many->idle);
 		return;

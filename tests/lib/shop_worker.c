@@ -24,10 +24,12 @@ void shop_worker_write(struct shop_worker *shop, uint64_t number, uint32_t turn,
 	fixture_model_free(fixture);
 }
 
-int shop_worker_setup(void **state)
+static int set_up(void **state, bool listening)
 {
 	static struct shop_worker shop;
 	worker_process_init(&shop.process);
+	if (listening)
+		worker_listen(&shop.process);
 	shop_rules_init(&shop.rules);
 	shop_worker_write(&shop, 1, 0, shop.first_path);
 	worker_start(&shop.process);
@@ -36,6 +38,16 @@ int shop_worker_setup(void **state)
 	worker_serve_generation(&shop.process, shop.first_path, 1);
 	*state = &shop;
 	return 0;
+}
+
+int shop_worker_setup(void **state)
+{
+	return set_up(state, false);
+}
+
+int shop_worker_setup_listening(void **state)
+{
+	return set_up(state, true);
 }
 
 int shop_worker_teardown(void **state)

@@ -23,6 +23,8 @@ struct shop_worker {
 };
 
 int shop_worker_setup(void **state);
+/* The same, and it listens for further front-ends (worker_further_start). */
+int shop_worker_setup_listening(void **state);
 int shop_worker_teardown(void **state);
 
 /* Writes a generation for the rules; turn: as in fixture_shop_new. path: 4096 bytes. */

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ void worker_process_init(struct worker_process *process)
 	assert_int_equal(temp_dir_make(&process->home), 0);
 	snprintf(path, sizeof path, "%s/shards", process->home.path);
 	assert_int_equal(mkdir(path, 0700), 0);
-	process->fd = -1;
+	process->fd = process->listen_fd = -1;
 	process->shard_total = process->shard_count = 4;
 	process->history_cap = 1000;
 	process->shard_map_bytes = UINT64_C(1) << 30;
@@ -58,6 +59,8 @@ void worker_process_fini(struct worker_process *process)
 		worker_kill(process);
 	forget_link(process);
 	free(process->in);
+	if (process->listen_fd >= 0)
+		close(process->listen_fd);
 	temp_dir_remove(&process->home);
 }
 
@@ -91,6 +94,8 @@ void worker_spawn(struct worker_process *process)
 	posix_spawn_file_actions_t actions;
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, theirs, LINK_FD);
+	if (process->listen_fd >= 0)
+		posix_spawn_file_actions_adddup2(&actions, process->listen_fd, FRONT_END_FD);
 	const char *link = getenv("KINDRED_TEST_LINK");
 	int memory = -1;
 	if (link && strcmp(link, "memory") == 0) {
@@ -124,11 +129,73 @@ void worker_start(struct worker_process *process)
 	setup.retention_days = process->retention_days;
 	setup.durability = process->durability;
 	setup.shard_map_bytes = process->shard_map_bytes;
+	setup.front_ends = process->listen_fd >= 0;
 	worker_send_message(process, FRAME_SETUP, &setup.base);
 	struct worker_frame *ready = worker_await(process, FRAME_READY, 0);
 	if (!ready)
 		fail_msg("the worker ended instead of being ready");
 	free(ready);
+}
+
+/* --- further front-ends --- */
+
+static struct sockaddr_un further_address(const struct worker_process *process)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	snprintf(address.sun_path, sizeof address.sun_path, "%s/w", process->home.path);
+	return address;
+}
+
+void worker_listen(struct worker_process *process)
+{
+	struct sockaddr_un address = further_address(process);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	process->listen_fd = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+	close(fd);
+}
+
+/* The first byte, and with it the memory; -1: none. */
+static void send_memory(int fd, int memory)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof memory)] = { 0 };
+	struct iovec byte = { .iov_base = "", .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &byte, .msg_iovlen = 1 };
+	if (memory >= 0) {
+		message.msg_control = control;
+		message.msg_controllen = sizeof control;
+		struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		head->cmsg_len = CMSG_LEN(sizeof memory);
+		memcpy(CMSG_DATA(head), &memory, sizeof memory);
+	}
+	assert_int_equal(sendmsg(fd, &message, 0), 1);
+}
+
+void worker_further_start(struct worker_process *further, struct worker_process *process, bool memory)
+{
+	struct sockaddr_un address = further_address(process);
+	int made = -1;
+	memset(further, 0, sizeof *further);
+	further->listen_fd = -1;
+	further->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(further->fd, (struct sockaddr *)&address, sizeof address), 0);
+	if (memory)
+		assert_int_equal(rings_make(&further->rings, &made, NULL), 0);
+	send_memory(further->fd, made);
+	if (memory)
+		close(made);
+	worker_send(process, FRAME_ADMIT, "", 0);
+	free(worker_await(further, FRAME_READY, 0));
+}
+
+void worker_further_end(struct worker_process *further)
+{
+	forget_link(further);
+	free(further->in);
+	further->in = NULL;
 }
 
 int worker_wait(struct worker_process *process)

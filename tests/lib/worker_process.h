@@ -34,6 +34,7 @@ struct worker_process {
 	struct temp_dir home; /* the data directory */
 	pid_t pid; /* 0: not running */
 	int fd;
+	int listen_fd; /* of worker_listen; -1: there is none */
 	/* with KINDRED_TEST_LINK=memory: frames go through memory, as between a server and its workers */
 	struct rings rings;
 	uint64_t calls; /* numbers given so far */
@@ -52,6 +53,15 @@ void worker_process_fini(struct worker_process *process);
 /* The same as cmocka wants it; *state is the process. */
 int worker_process_setup(void **state);
 int worker_process_teardown(void **state);
+
+/* Before it is started: it gets a socket for further front-ends. */
+void worker_listen(struct worker_process *process);
+/*
+ * Connects as a further front-end does; memory: with memory of its own for the link. Calls go over *further then, as
+ * over the process's own link; it is ended by worker_further_end.
+ */
+void worker_further_start(struct worker_process *further, struct worker_process *process, bool memory);
+void worker_further_end(struct worker_process *further);
 
 /* Starts the process and does no more. */
 void worker_spawn(struct worker_process *process);

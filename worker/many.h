@@ -27,7 +27,7 @@
 
 #define MANY_SLICE 64u
 #define MANY_TOLD_NS UINT64_C(3000000)
-#define MANY_CALLS 1024u
+#define MANY_CALLS 4096u
 #define MANY_BYTES ((size_t)64 << 20)
 
 struct worker;

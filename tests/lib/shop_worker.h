@@ -11,7 +11,7 @@
 #define KINDRED_TEST_SHOP_WORKER_H
 
 #include "lib/shop_rules.h"
-#include "lib/worker_process.h"
+#include "lib/worker_calls.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * pair as the server would, or through shared memory (KINDRED_TEST_LINK=memory). Replies may come in
  * any order; worker_reply waits for one and keeps the others.
  *
- *     worker_process_init -> worker_start -> { worker_send / worker_reply / worker_ingest .. }..
+ *     worker_process_init -> worker_start -> { worker_send / worker_reply, or lib/worker_calls.h }..
  *     -> worker_end or worker_kill -> worker_process_fini
  *
  * What does not go as a test needs fails the test (cmocka's fail_msg); nothing is awaited longer than two
@@ -15,8 +15,6 @@
 #include "common/frame.h"
 #include "common/ring.h"
 #include "kindred/internal/link.pb-c.h"
-#include "kindred/v1/events.pb-c.h"
-#include "kindred/v1/recommend.pb-c.h"
 #include "lib/temp_dir.h"
 
 #include <stdbool.h>
@@ -101,43 +99,5 @@ struct worker_frame *worker_reply(struct worker_process *process, uint64_t call)
 struct worker_frame *worker_next(struct worker_process *process);
 /* Fails unless the reply has this gRPC status and its text contains `text`. */
 void worker_expect_error(struct worker_process *process, uint64_t call, int status, const char *text);
-
-/* --- what the server would tell it --- */
-
-/* Attributes: those of the fixture shop (lib/model_fixture.h). */
-void worker_set_shop(struct worker_process *process);
-/* worker_start and that. */
-void worker_start_shop(struct worker_process *process);
-void worker_set_definition(struct worker_process *process, const Kindred__V1__Definition *definition);
-/* Loads models/<number> and activates it; fails unless both are OK. */
-void worker_serve_generation(struct worker_process *process, const char *path, uint64_t number);
-
-/* --- calls --- */
-
-struct test_event {
-	const char *user, *item, *type, *id;
-	int64_t time_ms; /* 0: unset */
-};
-/* Sends a batch for catalog "shop"; returns the call. */
-uint64_t worker_send_events(struct worker_process *process, const struct test_event *events, size_t count);
-/* Sends and awaits it; free with kindred__v1__ingest_events_response__free_unpacked(x, NULL). */
-Kindred__V1__IngestEventsResponse *worker_ingest(struct worker_process *process, const struct test_event *events,
-						 size_t count);
-/* One event that must be accepted. */
-void worker_ingest_one(struct worker_process *process, const char *user, const char *item, const char *type,
-		       int64_t time_ms);
-Kindred__V1__RecommendResponse *worker_recommend(struct worker_process *process, const char *user,
-						 const char *definition, uint32_t count);
-Kindred__V1__RecommendResponse *worker_recommend_request(struct worker_process *process,
-							 const Kindred__V1__RecommendRequest *request);
-/* "item-1 item-2*": ids in order, '*' after those from a fallback. In a static buffer. */
-const char *worker_recommended(const Kindred__V1__RecommendResponse *response);
-/* The same of one call, with the response freed. */
-const char *worker_recommends(struct worker_process *process, const char *user, const char *definition, uint32_t count);
-Kindred__V1__ListUserEventsResponse *worker_list(struct worker_process *process, const char *user, uint32_t page_size,
-						 const char *token);
-/* How many events of the user it has. */
-uint32_t worker_kept_events(struct worker_process *process, const char *user);
-Kindred__Internal__WorkerStats *worker_stats(struct worker_process *process);
 
 #endif

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "common/clock.h"
-#include "lib/worker_process.h"
+#include "lib/worker_calls.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/shard.h"
 #include "lib/preload.h"
-#include "lib/worker_process.h"
+#include "lib/worker_calls.h"
 
 #include <lmdb.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #include "common/relation.h"
 #include "lib/model_fixture.h"
 #include "lib/shop_rules.h"
-#include "lib/worker_process.h"
+#include "lib/worker_calls.h"
 
 #include <limits.h>
 #include <stdio.h>

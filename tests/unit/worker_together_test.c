@@ -255,6 +255,23 @@ static void test_very_many(void **state)
 	kindred__internal__worker_stats__free_unpacked(stats, NULL);
 }
 
+/* As many as the parts of some dozens of large messages wait behind a few that take long: nobody is turned away. */
+static void test_thousands_wait(void **state)
+{
+	enum { LARGE = 3, SMALL = 2000 };
+	struct worker_process *process = *state;
+	static uint64_t calls[LARGE + SMALL];
+	for (uint32_t i = 0; i < LARGE + SMALL; i++) {
+		Kindred__V1__RecommendManyRequest request = asking(0, i < LARGE ? MOST : 1, "next", 2);
+		calls[i] = send_request(process, &request);
+	}
+	for (uint32_t i = 0; i < LARGE + SMALL; i++) {
+		struct worker_frame *frame = worker_reply(process, calls[i]);
+		assert_int_equal(frame->head.status, 0);
+		free(frame);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, shop_worker_teardown)
 
 int main(void)
@@ -262,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_as_alone),    TEST(test_one_after_the_other), TEST(test_drained_at_work),
 		TEST(test_one_is_cancelled), TEST(test_one_is_late),         TEST(test_very_many),
+		TEST(test_thousands_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,11 @@ Kindred__V1__RecommendResponse *worker_recommend(struct worker_process *process,
 	return worker_recommend_request(process, &request);
 }
 
+Kindred__V1__RecommendManyResponse *worker_many_reply(struct worker_process *process, uint64_t call)
+{
+	return unpack_reply(process, call, &kindred__v1__recommend_many_response__descriptor);
+}
+
 const char *worker_recommended(const Kindred__V1__RecommendResponse *response)
 {
 	static char text[8192];

@@ -37,6 +37,7 @@ Kindred__V1__RecommendResponse *worker_recommend(struct worker_process *process,
 						 const char *definition, uint32_t count);
 Kindred__V1__RecommendResponse *worker_recommend_request(struct worker_process *process,
 							 const Kindred__V1__RecommendRequest *request);
+Kindred__V1__RecommendManyResponse *worker_many_reply(struct worker_process *process, uint64_t call);
 /* "item-1 item-2*": ids in order, '*' after those from a fallback. In a static buffer. */
 const char *worker_recommended(const Kindred__V1__RecommendResponse *response);
 /* The same of one call, with the response freed. */

@@ -61,14 +61,9 @@ static void cancel(struct worker_process *process, uint64_t call)
 
 static void expect_whole(struct worker_process *process, uint64_t call, uint32_t users)
 {
-	struct worker_frame *frame = worker_reply(process, call);
-	assert_int_equal(frame->head.status, 0);
-	Kindred__V1__RecommendManyResponse *response =
-		kindred__v1__recommend_many_response__unpack(NULL, frame->head.bytes, frame->payload);
-	assert_non_null(response);
+	Kindred__V1__RecommendManyResponse *response = worker_many_reply(process, call);
 	assert_int_equal(response->n_results, users);
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
-	free(frame);
 }
 
 static uint64_t users_answered(struct worker_process *process)

@@ -50,17 +50,6 @@ static uint64_t send_many(struct worker_process *process, uint32_t users, const 
 	return send_list(process, user_list(users), users, definition, 8);
 }
 
-static Kindred__V1__RecommendManyResponse *many_reply(struct worker_process *process, uint64_t call)
-{
-	struct worker_frame *frame = worker_reply(process, call);
-	assert_int_equal(frame->head.status, 0);
-	Kindred__V1__RecommendManyResponse *response =
-		kindred__v1__recommend_many_response__unpack(NULL, frame->head.bytes, frame->payload);
-	assert_non_null(response);
-	free(frame);
-	return response;
-}
-
 /* The same as a call for this user alone. */
 static void assert_as_alone(struct worker_process *process, const Kindred__V1__UserRecommendations *one)
 {
@@ -84,7 +73,7 @@ static void test_many_users_as_one_by_one(void **state)
 		snprintf(item, sizeof item, "item-%d", i);
 		worker_ingest_one(process, user, item, "Viewed", 1000);
 	}
-	Kindred__V1__RecommendManyResponse *response = many_reply(process, send_many(process, 200, "next"));
+	Kindred__V1__RecommendManyResponse *response = worker_many_reply(process, send_many(process, 200, "next"));
 	assert_int_equal(response->n_results, 200);
 	assert_int_equal(response->generation, 1);
 	assert_int_equal(response->definition_version, 1);
@@ -93,7 +82,7 @@ static void test_many_users_as_one_by_one(void **state)
 	kindred__v1__recommend_many_response__free_unpacked(response, NULL);
 
 	char *users[] = { (char *)"user-0", (char *)"", (char *)"bad\xff", (char *)"user-1" };
-	response = many_reply(process, send_list(process, users, 4, "next", 100));
+	response = worker_many_reply(process, send_list(process, users, 4, "next", 100));
 	assert_int_equal(response->n_results, 4);
 	uint32_t empty = 0, unreadable = 0, answered = 0;
 	for (size_t i = 0; i < 4; i++) {
@@ -157,7 +146,8 @@ static void test_histories_of_any_length_together(void **state)
 		if (i % 4 == 0)
 			list[users++] = (char *)"long-\xff";
 	}
-	Kindred__V1__RecommendManyResponse *response = many_reply(process, send_list(process, list, users, "next", 8));
+	Kindred__V1__RecommendManyResponse *response =
+		worker_many_reply(process, send_list(process, list, users, "next", 8));
 	assert_int_equal(response->n_results, users);
 	for (size_t i = 0; i < users; i++) {
 		if (response->results[i]->error_code == STATUS_INVALID)
@@ -188,7 +178,7 @@ static void test_users_are_answered_by_shard_and_id(void **state)
 			list[i] = ids[places[turn]];
 		}
 		Kindred__V1__RecommendManyResponse *response =
-			many_reply(process, send_list(process, list, count, "next", 1));
+			worker_many_reply(process, send_list(process, list, count, "next", 1));
 		assert_int_equal(response->n_results, count);
 		for (uint32_t i = 1; i < count; i++) {
 			const char *before = response->results[i - 1]->user_id, *id = response->results[i]->user_id;
@@ -250,7 +240,7 @@ static void test_others_are_answered_in_the_middle_of_many(void **state)
 		while ((users = users_answered(process)) == before)
 			;
 		seen = users < before + USERS;
-		kindred__v1__recommend_many_response__free_unpacked(many_reply(process, many), NULL);
+		kindred__v1__recommend_many_response__free_unpacked(worker_many_reply(process, many), NULL);
 	}
 	assert_true(seen);
 }
@@ -273,7 +263,7 @@ static void test_many_users_are_one_generation(void **state)
 	command.number = 1;
 	worker_send_message(process, FRAME_GENERATION_DROP, &command.base);
 	shop_worker_expect(process, "john", 8, "item-0*");
-	Kindred__V1__RecommendManyResponse *response = many_reply(process, many);
+	Kindred__V1__RecommendManyResponse *response = worker_many_reply(process, many);
 	assert_int_equal(response->generation, 1);
 	assert_int_equal(response->definition_version, 1);
 	assert_int_equal(response->n_results, USERS);
@@ -325,7 +315,8 @@ static void test_cancelled_and_late_messages_of_users(void **state)
 static void test_counts_what_it_answered(void **state)
 {
 	struct worker_process *process = *state;
-	kindred__v1__recommend_many_response__free_unpacked(many_reply(process, send_many(process, 300, "next")), NULL);
+	kindred__v1__recommend_many_response__free_unpacked(worker_many_reply(process, send_many(process, 300, "next")),
+							    NULL);
 	shop_worker_expect(process, "john", 1, "item-0*");
 	Kindred__Internal__WorkerStats *stats = worker_stats(process);
 	assert_int_equal(stats->recommend_users, 301);
